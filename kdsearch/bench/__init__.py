@@ -1,0 +1,1 @@
+"""Measuring suites, one file each."""

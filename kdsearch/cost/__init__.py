@@ -1,0 +1,1 @@
+"""What a net costs: operations, parameters, bytes, measured latency."""

@@ -1,0 +1,1 @@
+"""Images in memory, cut into three parts, and their augmentation."""

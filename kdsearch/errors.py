@@ -1,0 +1,41 @@
+"""The errors that a user can cause, each with the exit code of the command that met it."""
+
+from __future__ import annotations
+
+
+class KdsearchError(Exception):
+    """Something went wrong that one line explains; the command ends with ``exit_code``."""
+
+    exit_code = 1
+
+
+class SpecError(KdsearchError):
+    """The study file, an option or the command line is wrong; one line a mistake."""
+
+    exit_code = 2
+
+
+class DataError(KdsearchError):
+    """A data set is missing, incomplete or broken; the message names the file."""
+
+    exit_code = 2
+
+
+class InfeasibleError(KdsearchError):
+    """No candidate meets the limits; the message names the nearest one."""
+
+    exit_code = 2
+
+
+class WidthError(KdsearchError):
+    """A net cannot be cropped; the message names the module and the reason."""
+
+    exit_code = 2
+
+
+class StoreError(KdsearchError):
+    """A run directory is missing, in use by another process, or damaged."""
+
+
+class ExportError(KdsearchError):
+    """An exported file does not compute what the net computes, or cannot be loaded; it has been removed."""

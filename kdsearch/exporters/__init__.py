@@ -1,0 +1,1 @@
+"""Files that a runtime loads, each compared with the net it came from."""

@@ -1,0 +1,27 @@
+"""What long work tells whoever watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Phase = Literal["plan", "prepare", "search", "finish", "export", "report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Step ``step`` of ``total`` of a phase (0 of 0: unknown); ``note`` names the part at work, ``values`` are figures."""
+
+    phase: Phase
+    step: int
+    total: int
+    note: str = ""
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+Watch = Callable[[Progress], None]
+
+
+def unwatched(progress: Progress) -> None:  # noqa: ARG001
+    """Nobody watches: what workers and tests pass."""

@@ -1,0 +1,80 @@
+"""The records that pass between the parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from kdsearch.space import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """All that a worker is sent: the candidate's number, the candidate, and what it has to beat.
+
+    ``bar`` is the accuracy (0..1) that the candidate must be able to reach to matter; scoring may stop early when it
+    cannot. None: score it in full.
+    """
+
+    number: int
+    candidate: Candidate
+    bar: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a trial. ``metrics``: higher is better; ``costs``: lower is better; ``seconds``: wall time."""
+
+    number: int
+    candidate: Candidate
+    state: Literal["done", "failed"]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Student:
+    """A trained net that the run gives back.
+
+    ``role`` is winner, uniform, random or full. ``metrics`` and ``costs`` as in ``Outcome``; with several seeds the
+    metrics are means and ``spread`` holds the standard deviations. ``files``: format to path relative to the run
+    directory; ``parity``: format to the largest absolute difference from the eager net.
+    """
+
+    id: str
+    role: Literal["winner", "uniform", "random", "full"]
+    candidate: Candidate
+    metrics: Mapping[str, float]
+    spread: Mapping[str, float]
+    costs: Mapping[str, float]
+    files: Mapping[str, str] = field(default_factory=dict)
+    parity: Mapping[str, float] = field(default_factory=dict)
+    history: tuple[Mapping[str, float], ...] = ()
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaths:
+    """Where things lie in a run directory."""
+
+    root: Path
+
+    @property
+    def prepared(self) -> Path:
+        return self.root / "prepared"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def students(self) -> Path:
+        return self.root / "students"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"

@@ -1,0 +1,192 @@
+"""The sections of a study file that are not plug-ins, and the base of all options; no torch here.
+
+``kdsearch validate`` answers in a second because nothing on its way imports torch: options live in this file or in the
+plug-in's class, and plug-ins import what computes inside their methods.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class Section(BaseModel):
+    """Options read from YAML: typed, bounded, frozen; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+class WidthOptions(Section):
+    """Which widths a channel group may take.
+
+    ``divisor``: widths are multiples of it; auto is 16, or 8 where the full width is below 64. ``scales``: the paper's
+    31 scales 0.10, 0.13 .. 1.00, ``fine`` (every multiple of the divisor), or a list of shares. ``fix_last``: the
+    features that the classifier reads keep their width, as in the paper. ``tie_bottleneck``: the two inner widths of a
+    bottleneck block are one, as in the paper.
+    """
+
+    divisor: Literal["auto", 1, 8, 16] = "auto"
+    scales: Literal["paper", "fine"] | tuple[Share, ...] = "paper"
+    fix_last: bool = False
+    tie_bottleneck: bool = False
+
+
+class StudentOptions(WidthOptions):
+    """The net whose channels are searched: exactly one of ``timm``, ``torchvision`` and ``net`` (one of ours).
+
+    ``width`` multiplies the channels of our own nets. ``stem_stride``: total stride of the stem; 1 fits ImageNet nets
+    to 32-pixel images. ``weights``: a local checkpoint to start from (.safetensors, or .pt with tensors only).
+    """
+
+    timm: str | None = None
+    torchvision: str | None = None
+    net: str | None = None
+    width: float = Field(1.0, gt=0, le=4)
+    stem_stride: Literal[1, 2, 4] | None = None
+    weights: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> StudentOptions:
+        named = [key for key in ("timm", "torchvision", "net") if getattr(self, key) is not None]
+        if len(named) != 1:
+            raise ValueError(f"needs exactly one of timm, torchvision, net (got {', '.join(named) or 'none'})")
+        if self.width != 1.0 and self.net is None:
+            raise ValueError("width goes with net only; a timm or torchvision net has its width in its name")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The net's name as a person would say it."""
+        return str(self.timm or self.torchvision or self.net)
+
+
+class Augmentation(Section):
+    """Random changes of a training image: ``crop`` shifts it by up to so many pixels (share of the side if below 1)."""
+
+    crop: float = Field(0.125, ge=0)
+    flip: bool = True
+    cutout: float = Field(0.0, ge=0, lt=1)
+    resized_crop: tuple[Share, Share] | None = None
+
+
+class Recipe(Section):
+    """How a net is trained. ``learning_rate`` is for the batch size given; the schedule ends at 0 after the last step."""
+
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(64, ge=2)
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: float = Field(0.05, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(5e-4, ge=0)
+    schedule: Literal["linear", "cosine", "step", "constant"] = "cosine"
+    warmup_epochs: float = Field(0.0, ge=0)
+    milestones: tuple[Share, ...] = (0.5, 0.75)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    clip_norm: float | None = Field(None, gt=0)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    augment: Augmentation = Augmentation()
+
+
+class TaskOptions(Section):
+    """What is learned: exactly one of ``dataset`` (mnist5k), ``npz``, ``folder``, ``torchvision`` and ``timm``.
+
+    ``root``: where torchvision or timm data lie. ``image_size``: side in pixels that images are resized to.
+    ``train_images``: use only so many training images, stratified. ``validation_share``: share of the training images
+    held out for the search where the data bring no validation part; ``test_share``: likewise for the test part.
+    """
+
+    name: Literal["classification"] = "classification"
+    dataset: Literal["mnist5k"] | None = None
+    npz: Path | None = None
+    folder: Path | None = None
+    torchvision: str | None = None
+    timm: str | None = None
+    root: Path | None = None
+    image_size: int | None = Field(None, ge=8, le=1024)
+    train_images: int | None = Field(None, ge=1)
+    validation_share: float = Field(0.1, gt=0, lt=0.9)
+    test_share: float = Field(0.1, gt=0, lt=0.9)
+    channels: Literal[1, 3] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> TaskOptions:
+        named = [key for key in ("dataset", "npz", "folder", "torchvision", "timm") if getattr(self, key) is not None]
+        if len(named) != 1:
+            found = ", ".join(named) or "none"
+            raise ValueError(f"needs exactly one of dataset, npz, folder, torchvision, timm (got {found})")
+        return self
+
+
+class Bound(Section):
+    """One limit: a share of the full net (``share``) or an absolute number (``value``)."""
+
+    share: float | None = None
+    value: float | None = None
+
+    @classmethod
+    def read(cls, text: Any) -> Bound:
+        """The bound that YAML wrote: ``50%``, ``3e6``, ``300M``.
+
+        Raises:
+            ValueError: neither a share nor a number, or not above zero.
+        """
+        if isinstance(text, Bound):
+            return text
+        written = str(text).strip()
+        units = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
+        try:
+            if written.endswith("%"):
+                share = float(written[:-1]) / 100
+                if not 0 < share <= 1:
+                    raise ValueError
+                return cls(share=share)
+            unit = units.get(written[-1:], 1.0)
+            value = float(written[:-1] if unit != 1.0 else written) * unit
+        except ValueError:
+            raise ValueError(f"must be a share such as 50% or a number above 0 such as 300M (got {text})") from None
+        if not 0 < value < float("inf"):
+            raise ValueError(f"must be above 0 (got {text})")
+        return cls(value=value)
+
+    def resolve(self, full: float) -> float:
+        """The bound in the cost's own unit, where the full net costs ``full``."""
+        return full * self.share if self.share is not None else float(self.value or 0)
+
+
+class Limits(Section):
+    """What a student may cost: ``macs``, ``parameters``, ``size_bytes``; one of them may name several budgets.
+
+    ``window``: a candidate must reach at least ``1 - window`` of the first limit given, so that no search stays far
+    below its budget; null takes any candidate below the limit, as the official code does.
+    """
+
+    macs: tuple[Bound, ...] = ()
+    parameters: tuple[Bound, ...] = ()
+    size_bytes: tuple[Bound, ...] = ()
+    window: float | None = Field(0.05, gt=0, lt=1)
+
+    @field_validator("macs", "parameters", "size_bytes", mode="before")
+    @classmethod
+    def _read(cls, given: Any) -> tuple[Bound, ...]:
+        if isinstance(given, list | tuple):
+            return tuple(Bound.read(item) for item in given)
+        return (Bound.read(given),)
+
+    @model_validator(mode="after")
+    def _one_list(self) -> Limits:
+        several = [key for key in ("macs", "parameters", "size_bytes") if len(getattr(self, key)) > 1]
+        if len(several) > 1:
+            raise ValueError(f"only one limit may list several budgets (got {', '.join(several)})")
+        return self
+
+
+class Budget(Section):
+    """When the search ends: after ``trials`` evaluations or ``minutes`` of searching, whichever comes first."""
+
+    trials: int = Field(200, ge=1)
+    minutes: float | None = Field(None, gt=0)
+    max_failures: int = Field(5, ge=0)

@@ -1,0 +1,1 @@
+"""How a candidate is scored and how a student is trained."""
