@@ -1,0 +1,273 @@
+"""The PruningNet: one set of stored tensors from which the weights of every gene are generated.
+
+MetaPruning (Liu et al. 2019) generates the weights of any pruned net from its gene. The generators here share one
+interface and differ in how much the gene shapes the weights. Cropping a stored tensor and updating only the crop
+(values and momentum) makes a step cost hardly more than a plain step at the same widths: autograd would otherwise pad
+each gradient to full size and the optimiser would walk all of it.
+
+Letters: O output channels, I input channels, K further kernel dimensions, H hidden width, R rank.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from kdsearch.models.widths import WidthSpace
+    from kdsearch.space import Candidate
+
+Index = tuple[int | Tensor | None, ...]
+Name = Literal["slim", "condscale", "lowrank", "paper"]
+
+
+def take(full: Tensor, index: Index) -> Tensor:
+    """The crop of ``full``: a view where every dimension keeps a leading slice, else a copy."""
+    for dim, kept in enumerate(index):
+        if isinstance(kept, int):
+            full = full.narrow(dim, 0, kept)
+        elif kept is not None:
+            full = full.index_select(dim, kept)
+    return full
+
+
+def put(full: Tensor, index: Index, crop: Tensor) -> None:
+    """Writes a crop that ``take`` copied back into ``full``; a view needs no writing."""
+    if not any(isinstance(kept, Tensor) for kept in index):
+        return
+    grids = [torch.arange(size) if kept is None else kept for size, kept in zip(full.shape, index, strict=True)]
+    rows = [torch.arange(kept) if isinstance(kept, int) else kept for kept in grids]
+    full[torch.meshgrid(*(row.to(full.device) for row in rows), indexing="ij")] = crop
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """One step of SGD with momentum (PyTorch's form): the learning rate, the momentum, the weight decay."""
+
+    learning_rate: float
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+
+
+@dataclass(slots=True)
+class Draft:
+    """The weights generated for one gene and the leaves their gradients arrive at."""
+
+    gene: Candidate
+    tensors: dict[str, Tensor]
+    leaves: dict[str, Tensor]
+    hidden_LH: Tensor | None = None
+
+
+class Generator(ABC):
+    """Stored tensors, their momentum, and how a gene turns them into weights.
+
+    The stored tensors are the net's own parameters by name, so that cropping, building and checkpoints use the same
+    names everywhere. ``training`` draws carry gradients, ``weights`` does not.
+    """
+
+    def __init__(self, net: nn.Module, widths: WidthSpace) -> None:
+        self.widths = widths
+        self.full = {name: value.detach().clone() for name, value in net.named_parameters()}
+        self.momentum = {name: torch.zeros_like(value) for name, value in self.full.items()}
+        self.decayed = frozenset(name for name, value in self.full.items() if value.ndim >= 2)
+
+    @abstractmethod
+    def draft(self, gene: Candidate) -> Draft:
+        """The gene's weights, connected to the leaves that ``update`` reads the gradients of."""
+
+    def weights(self, gene: Candidate) -> dict[str, Tensor]:
+        """The gene's weights by parameter name, for scoring and for inheriting: no gradients."""
+        with torch.no_grad():
+            return {name: value.detach() for name, value in self.draft(gene).tensors.items()}
+
+    def update(self, draft: Draft, descent: Descent) -> None:
+        """One step on the crop alone: values and momentum outside it stay as they are (lazy momentum)."""
+        if descent.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._clipped(draft), descent.clip_norm)
+        self._update_crops(draft, descent)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything a checkpoint needs, by name."""
+        values = {f"full.{name}": value for name, value in self.full.items()}
+        return values | {f"momentum.{name}": value for name, value in self.momentum.items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Takes over what ``state`` gave.
+
+        Raises:
+            KeyError: the state is of another net or generator.
+        """
+        for name in self.full:
+            self.full[name].copy_(state[f"full.{name}"])
+            self.momentum[name].copy_(state[f"momentum.{name}"])
+
+    def _clipped(self, draft: Draft) -> list[Tensor]:
+        return [leaf for leaf in draft.leaves.values() if leaf.grad is not None]
+
+    def index(self, gene: Candidate) -> dict[str, Index]:
+        """What each stored tensor keeps for this gene."""
+        index = self.widths.decode(gene).index
+        return {name: index[name] for name in self.full}
+
+    def _leaves(self, index: Mapping[str, Index]) -> dict[str, Tensor]:
+        crops = {name: take(full, index[name]) for name, full in self.full.items()}
+        return {
+            name: crop.clone(memory_format=torch.contiguous_format).requires_grad_() for name, crop in crops.items()
+        }
+
+    def _update_crops(self, draft: Draft, descent: Descent) -> None:
+        names = [name for name, leaf in draft.leaves.items() if leaf.grad is not None]
+        index = {name: kept for name, kept in self.index(draft.gene).items() if name in draft.leaves}
+        gradients = [_gradient(draft.leaves[name]) for name in names]
+        values = [take(self.full[name], index[name]) for name in names]
+        momenta = [take(self.momentum[name], index[name]) for name in names]
+        if descent.weight_decay:
+            decayed = [position for position, name in enumerate(names) if name in self.decayed]
+            torch._foreach_add_(
+                [gradients[at] for at in decayed], [values[at] for at in decayed], alpha=descent.weight_decay
+            )
+        torch._foreach_mul_(momenta, descent.momentum)
+        torch._foreach_add_(momenta, gradients)
+        torch._foreach_add_(values, momenta, alpha=-descent.learning_rate)
+        for name, value, momentum in zip(names, values, momenta, strict=True):
+            put(self.full[name], index[name], value)
+            put(self.momentum[name], index[name], momentum)
+
+
+def _gradient(leaf: Tensor) -> Tensor:
+    if leaf.grad is None:
+        raise ValueError("a leaf without a gradient has no step to make")
+    return leaf.grad
+
+
+class Slim(Generator):
+    """Shared weights, cropped: the gene changes nothing but the widths (Slimmable networks, Yu et al. 2019)."""
+
+    def draft(self, gene: Candidate) -> Draft:
+        leaves = self._leaves(self.index(gene))
+        return Draft(gene, leaves, leaves)
+
+
+class Trunk(nn.Module):
+    """From a gene's scales to one code vector a layer: Linear, ReLU, and one head for all layers, zero at the start.
+
+    ``sizes``: length of each layer's code. A zero head makes every generator start as plain shared weights.
+    """
+
+    def __init__(self, genes: int, sizes: Mapping[str, int], hidden: int) -> None:
+        super().__init__()
+        self.sizes = dict(sizes)
+        self.hidden = nn.Linear(genes, hidden)
+        self.head = nn.Linear(hidden, sum(sizes.values()))
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, scales_G: Tensor) -> dict[str, Tensor]:
+        codes = self.head(torch.relu(self.hidden(scales_G * 2 - 1))).split(list(self.sizes.values()))
+        return dict(zip(self.sizes, codes, strict=True))
+
+
+class _Conditioned(Generator):
+    """A generator with a trunk that reads the whole gene."""
+
+    def __init__(self, net: nn.Module, widths: WidthSpace, sizes: Mapping[str, int], hidden: int) -> None:
+        super().__init__(net, widths)
+        device = next(iter(self.full.values())).device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.trunk = Trunk(len(widths.groups), sizes, hidden).to(device)
+        self.trunk_momentum = {name: torch.zeros_like(value) for name, value in self.trunk.named_parameters()}
+
+    def codes(self, gene: Candidate) -> dict[str, Tensor]:
+        """One code vector a layer."""
+        values = gene.values
+        shares = [float(values[group.name]) / group.width for group in self.widths.groups]
+        return self.trunk(torch.tensor(shares, device=self.trunk.head.weight.device))  # type: ignore[no-any-return]
+
+    def update(self, draft: Draft, descent: Descent) -> None:
+        super().update(draft, descent)
+        with torch.no_grad():
+            for name, value in self.trunk.named_parameters():
+                momentum = self.trunk_momentum[name]
+                momentum.mul_(descent.momentum).add_(_gradient(value))
+                value.add_(momentum, alpha=-descent.learning_rate)
+                value.grad = None
+
+    def _clipped(self, draft: Draft) -> list[Tensor]:
+        return super()._clipped(draft) + list(self.trunk.parameters())
+
+    def state(self) -> dict[str, Tensor]:
+        values = {f"trunk.{name}": value.detach() for name, value in self.trunk.named_parameters()}
+        return super().state() | values | {f"trunk_momentum.{name}": v for name, v in self.trunk_momentum.items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        super().load(state)
+        with torch.no_grad():
+            for name, value in self.trunk.named_parameters():
+                value.copy_(state[f"trunk.{name}"])
+                self.trunk_momentum[name].copy_(state[f"trunk_momentum.{name}"])
+
+
+def _mixing_layers(full: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights that mix channels: convolutions and linear layers, depthwise ones excepted."""
+    return {name: value for name, value in full.items() if value.ndim >= 2 and value.shape[1] > 1}
+
+
+class CondScale(_Conditioned):
+    """Shared weights whose input channels are scaled by the gene: W[:o, :i] * (1 + c(gene)).
+
+    A scale of output channels would be cancelled by the batch norm behind the convolution, hence the inputs.
+    """
+
+    def __init__(self, net: nn.Module, widths: WidthSpace, hidden: int = 64) -> None:
+        mixing = _mixing_layers(dict(net.named_parameters()))
+        super().__init__(net, widths, {name: value.shape[1] for name, value in mixing.items()}, hidden)
+
+    def draft(self, gene: Candidate) -> Draft:
+        index = self.index(gene)
+        leaves = self._leaves(index)
+        tensors: dict[str, Tensor] = dict(leaves)
+        for name, code_I in self.codes(gene).items():
+            scale_I = 1 + take(code_I, index[name][1:2])
+            tensors[name] = leaves[name] * scale_I.view(1, -1, *(1,) * (leaves[name].ndim - 2))
+        return Draft(gene, tensors, leaves)
+
+
+class LowRank(_Conditioned):
+    """Shared weights plus a low-rank term steered by the gene: W[:o, :i] + (A[:o] * c(gene)) E[:, :i]."""
+
+    def __init__(self, net: nn.Module, widths: WidthSpace, hidden: int = 64, rank: int = 2) -> None:
+        mixing = _mixing_layers(dict(net.named_parameters()))
+        super().__init__(net, widths, dict.fromkeys(mixing, rank), hidden)
+        random = torch.Generator().manual_seed(1)
+        for name, value in mixing.items():
+            left_OR = torch.randn(value.shape[0], rank, generator=random) / rank**0.5
+            deviation = float(value.detach().std())
+            right_IK = torch.randn(value.shape[1], rank, *value.shape[2:], generator=random) * deviation
+            for key, factor in ((f"{name}:left", left_OR), (f"{name}:right", right_IK)):
+                self.full[key] = factor.to(value.device)
+                self.momentum[key] = torch.zeros_like(self.full[key])
+
+    def index(self, gene: Candidate) -> dict[str, Index]:
+        index: dict[str, Index] = dict(self.widths.decode(gene).index)
+        for name, full in self.full.items():
+            owner, _, side = name.partition(":")
+            if side:
+                index[name] = (index[owner][0 if side == "left" else 1], *(None,) * (full.ndim - 1))
+        return index
+
+    def draft(self, gene: Candidate) -> Draft:
+        leaves = self._leaves(self.index(gene))
+        tensors = {name: leaf for name, leaf in leaves.items() if ":" not in name}
+        for name, code_R in self.codes(gene).items():
+            left_OR, right = leaves[f"{name}:left"] * code_R, leaves[f"{name}:right"]
+            added = left_OR @ right.transpose(0, 1).reshape(code_R.numel(), -1)
+            tensors[name] = leaves[name] + added.view_as(leaves[name])
+        return Draft(gene, tensors, leaves)
