@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_serializer, model_validator
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -18,6 +18,14 @@ class Section(BaseModel):
     """Options read from YAML: typed, bounded, frozen; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, given: Any, info: ValidationInfo) -> Any:
+        """Refuses ``epochs: true``, which pydantic would read as 1."""
+        if isinstance(given, bool) and "bool" not in str(cls.model_fields[str(info.field_name)].annotation):
+            raise ValueError(f"must not be true or false (got {str(given).lower()})")
+        return given
 
 
 class WidthOptions(Section):
@@ -74,7 +82,7 @@ class Augmentation(Section):
 
 
 class Recipe(Section):
-    """How a net is trained. ``learning_rate`` is for the batch size given; the schedule ends at 0 after the last step."""
+    """How a net is trained. ``learning_rate`` is for the batch size given; it ends at 0 after the last step."""
 
     epochs: int = Field(10, ge=1)
     batch_size: int = Field(64, ge=2)
@@ -151,6 +159,10 @@ class Bound(Section):
         if not 0 < value < float("inf"):
             raise ValueError(f"must be above 0 (got {text})")
         return cls(value=value)
+
+    @model_serializer(mode="plain")
+    def _written(self) -> str | float:
+        return f"{100 * self.share:.12g}%" if self.share is not None else float(self.value or 0)
 
     def resolve(self, full: float) -> float:
         """The bound in the cost's own unit, where the full net costs ``full``."""

@@ -1,0 +1,1 @@
+"""Compression passes: one file a pass, named in a study under ``compress``."""

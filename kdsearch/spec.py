@@ -1,0 +1,171 @@
+"""The study file: YAML -> StudySpec, strict, with every mistake reported at once; no torch here."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+
+from kdsearch.errors import SpecError
+from kdsearch.sections import Budget, Limits, Section, StudentOptions, TaskOptions
+from kdsearch.spec_errors import describe, shown
+from kdsearch.spec_plugins import (
+    ExecutorPlugin,
+    ExporterPlugin,
+    FinishPlugin,
+    PassPlugin,
+    Plugin,
+    SearcherPlugin,
+    StrategyPlugin,
+)
+from kdsearch.spec_sources import read_study
+from kdsearch.spec_yaml import Document, Key
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_STORAGE = re.compile(r"journal|[a-z][a-z0-9+]*://.+")
+
+
+class StudySpec(Section):
+    """A whole study. ``storage``: journal (a file in the run directory) or an Optuna storage URL.
+
+    ``name`` becomes the run directory's. Paths are absolute once the study is loaded: a relative path in a study means
+    what it would mean on the command line, relative to the current directory.
+    """
+
+    name: str
+    seed: int = Field(0, ge=0, lt=2**32)
+    task: TaskOptions
+    teacher: Path | None = None
+    student: StudentOptions
+    limits: Limits = Limits()
+    search: SearcherPlugin = Field(default_factory=lambda: SearcherPlugin.of("evolution"))
+    strategy: StrategyPlugin
+    budget: Budget = Budget()
+    finish: FinishPlugin
+    compress: tuple[PassPlugin, ...] = ()
+    export: tuple[ExporterPlugin, ...] = Field(default_factory=lambda: (ExporterPlugin.of("torchscript"),))
+    executor: ExecutorPlugin = Field(default_factory=lambda: ExecutorPlugin.of("serial"))
+    storage: str = "journal"
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_directory(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"must be at most 100 letters, digits, '.', '_' and '-', no blanks (got {shown(name)})")
+        return name
+
+    @field_validator("storage")
+    @classmethod
+    def _journal_or_address(cls, storage: str) -> str:
+        if not _STORAGE.fullmatch(storage):
+            raise ValueError(
+                f"must be journal, or an Optuna storage URL such as sqlite:///study.db (got {shown(storage)})"
+            )
+        return storage
+
+    @field_validator("export")
+    @classmethod
+    def _each_format_once(cls, export: tuple[ExporterPlugin, ...]) -> tuple[ExporterPlugin, ...]:
+        names = [plugin.name for plugin in export]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"names {twice[0]} twice")
+        return export
+
+
+def load_spec(study: str | Path, sets: Sequence[str] = ()) -> StudySpec:
+    """The study in a file, or the shipped one of that name, with the changes ``a.b=value`` made.
+
+    Raises:
+        SpecError: one line for every mistake, ``file:line: key: what is wrong``.
+    """
+    return load_document(study, sets)[0]
+
+
+def load_document(study: str | Path, sets: Sequence[str] = ()) -> tuple[StudySpec, Document]:
+    """As ``load_spec``, with the document, which knows the line of each key."""
+    document = read_study(study, sets)
+    spec: StudySpec | None = None
+    mistakes = list(document.mistakes)
+    try:
+        spec = StudySpec.model_validate(document.data)
+    except ValidationError as error:
+        mistakes += describe(error, document, lambda key: known_keys(document.data, key))
+    if mistakes or spec is None:
+        raise SpecError("\n".join(f"{place}: {what}" for place, what in sorted(mistakes, key=_by_line)))
+    return _absolute(spec), document
+
+
+def _by_line(mistake: tuple[str, str]) -> tuple[bool, int, str]:
+    place, what = mistake
+    line = place.rsplit(":", 1)[-1]
+    return place.startswith("--set "), int(line) if line.isdecimal() else 0, what
+
+
+def dumps(spec: StudySpec) -> str:
+    """The study as JSON, every default written out."""
+    return spec.model_dump_json(indent=1)
+
+
+def loads(text: str) -> StudySpec:
+    """The study that ``dumps`` wrote."""
+    return StudySpec.model_validate_json(text)
+
+
+def to_yaml(spec: StudySpec) -> str:
+    """The study as a YAML file that ``load_spec`` reads back equal, every default written out."""
+    return yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+
+
+def known_keys(data: Any, key: Key) -> tuple[str, ...]:
+    """The keys that the section at ``key`` may have, in a study whose data are ``data``."""
+    kind: type[Section] = StudySpec
+    for part in key:
+        if isinstance(part, str):
+            kind = next(_sections_in(_fields(kind, data)[part].annotation))
+        data = data[part]
+    return tuple(_fields(kind, data))
+
+
+def _fields(kind: type[Section], data: Any) -> Mapping[str, FieldInfo]:
+    return kind.fields_of(data) if issubclass(kind, Plugin) else kind.model_fields
+
+
+def _sections_in(annotation: Any) -> Iterator[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for inner in typing.get_args(annotation):
+        yield from _sections_in(inner)
+
+
+def files_named(spec: Section, key: Key = ()) -> Iterator[tuple[Key, Path]]:
+    """Every path that the study names, with its key."""
+    for name, value in spec:
+        yield from _paths_in(value, (*key, name) if name != "options" else key)
+
+
+def _paths_in(value: Any, key: Key) -> Iterator[tuple[Key, Path]]:
+    if isinstance(value, Path):
+        yield key, value
+    elif isinstance(value, Section):
+        yield from files_named(value, key)
+    elif isinstance(value, tuple):
+        for number, item in enumerate(value):
+            yield from _paths_in(item, (*key, number))
+
+
+def _absolute(value: Any) -> Any:
+    if isinstance(value, Path):
+        # pathlib's expanduser raises for an unknown ~name
+        return Path.cwd() / os.path.expanduser(value)
+    if isinstance(value, tuple):
+        return tuple(_absolute(item) for item in value)
+    if isinstance(value, Section):
+        return value.model_copy(update={name: _absolute(inner) for name, inner in value})
+    return value
