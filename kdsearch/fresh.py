@@ -1,0 +1,78 @@
+"""Runs exported files in a new process that has their runtime and nothing of this package."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdsearch.errors import ExportError
+
+# What an application does not have: importing one of these in the new process fails.
+ABSENT = ("kdsearch", "timm", "torchvision", "optuna")
+
+_PROGRAM = """
+import json, sys
+job = json.loads(sys.argv[1])
+for name in job["absent"]:
+    sys.modules[name] = None
+pixels = open(job["pixels"], "rb").read()
+for file in job["files"]:
+    names = {}
+    exec(file["runtime"], names)
+    with open(file["logits"], "wb") as out:
+        out.write(names["run"](file["path"], pixels, job["shape"]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file and the source of the function ``run(path, pixels, shape)`` that runs it on raw float32 images."""
+
+    path: Path
+    runtime: str
+
+
+def run_fresh(jobs: Sequence[Job], pixels: bytes, shape: Sequence[int], *, limit_s: float = 600) -> list[array[float]]:
+    """The float32 logits of each file, from one new process started with ``python -I``.
+
+    Raises:
+        ExportError: the process failed, was killed or took more than ``limit_s`` seconds; the message ends with its
+            last words.
+    """
+    with tempfile.TemporaryDirectory(prefix="kdsearch-") as scratch:
+        images = Path(scratch, "pixels")
+        images.write_bytes(pixels)
+        outputs = [Path(scratch, f"logits-{index}") for index in range(len(jobs))]
+        files = [
+            {"path": str(job.path.resolve()), "runtime": job.runtime, "logits": str(output)}
+            for job, output in zip(jobs, outputs, strict=True)
+        ]
+        job = {"absent": ABSENT, "pixels": str(images), "shape": list(shape), "files": files}
+        _run(json.dumps(job), names=", ".join(job.path.name for job in jobs), cwd=scratch, limit_s=limit_s)
+        return [_floats(output) for output in outputs]
+
+
+def _run(job: str, *, names: str, cwd: str, limit_s: float) -> None:
+    command = [sys.executable, "-I", "-W", "ignore", "-c", _PROGRAM, job]
+    try:
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=limit_s, check=False)
+    except subprocess.TimeoutExpired:
+        raise ExportError(
+            f"{names}: no answer from a fresh process within {limit_s:g} s; the file is refused"
+        ) from None
+    if done.returncode:
+        words = done.stderr.strip().splitlines()
+        last = words[-1].strip() if words else f"ended with status {done.returncode}"
+        raise ExportError(f"{names}: cannot be run in a fresh process without kdsearch: {last}")
+
+
+def _floats(path: Path) -> array[float]:
+    values = array("f")
+    values.frombytes(path.read_bytes())
+    return values

@@ -1,0 +1,93 @@
+"""What is written about an exported student, beside its files and inside them; no torch here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kdsearch.errors import ExportError
+
+SCHEMA = 1
+FILE_NAME = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All that is known about a student before its files are written.
+
+    ``image_shape``: channels, height, width. ``mean``, ``std``: of the pixels in 0..1, for information: exported files
+    normalise by themselves. ``latency``: figures with the machine and the thread count; ``lineage``: teacher, data
+    hash, seed, study, versions.
+    """
+
+    image_shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: tuple[str, ...]
+    widths: Mapping[str, int] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    latency: Mapping[str, Any] = field(default_factory=dict)
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+
+    def describe(self, format_name: str, parity: Mapping[str, float]) -> dict[str, Any]:
+        """The manifest that is put inside a file: everything but hashes, which no file can hold of itself."""
+        return {
+            "schema": SCHEMA,
+            "format": format_name,
+            "input": {
+                "shape": [1, *self.image_shape],
+                "dtype": "float32",
+                "layout": "NCHW",
+                "colours": "grey" if self.image_shape[0] == 1 else "RGB",
+                "range": [0, 1],
+                "mean": list(self.mean),
+                "std": list(self.std),
+                "normalised_inside": True,
+            },
+            "output": {"shape": [1, len(self.classes)], "dtype": "float32", "meaning": "logits"},
+            "classes": list(self.classes),
+            "widths": dict(self.widths),
+            "costs": dict(self.costs),
+            "metrics": dict(self.metrics),
+            "parity": dict(parity),
+            "latency": dict(self.latency),
+            "lineage": dict(self.lineage),
+        }
+
+
+def to_json(described: Mapping[str, Any]) -> str:
+    """The manifest as text. Raises ValueError on a figure that is not finite: JSON has no word for it."""
+    return json.dumps(described, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def hash_file(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest beside exported files, once every file has the hash that it says.
+
+    Raises:
+        ExportError: the manifest is missing or of another schema, or a file is missing or has been changed.
+    """
+    path = folder / FILE_NAME
+    try:
+        described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ExportError(f"{path}: cannot be read: {error}; export the student again") from None
+    if not isinstance(described, dict) or described.get("schema") != SCHEMA:
+        raise ExportError(f"{path}: needs schema {SCHEMA}; it was written by another version, export the student again")
+    for name, about in described["files"].items():
+        model = folder / about["path"]
+        if not model.is_file():
+            raise ExportError(f"{model}: missing, though {path} lists it as {name}; export the student again")
+        if hash_file(model) != about["sha256"]:
+            raise ExportError(f"{model}: its SHA-256 is not the one in {path}; do not load it, export it again")
+    return described

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+import zipfile
+
+import pytest
+import torch
+from torch import nn
+
+from kdsearch.errors import ExportError
+from kdsearch.exporters.base import export_student
+from kdsearch.exporters.torchscript import TorchScript
+from kdsearch.manifest import Manifest, hash_file, read_manifest
+
+pytestmark = [pytest.mark.medium, pytest.mark.timeout(120)]
+
+MANIFEST = Manifest(
+    image_shape=(1, 12, 12),
+    mean=(0.13,),
+    std=(0.31,),
+    classes=tuple("0123456789"),
+    widths={"conv1": 8},
+    costs={"macs": 12_345},
+    metrics={"accuracy": 0.5},
+    latency={"frozen": {"wall_ms": 1.0}},
+    lineage={"seed": 3},
+)
+
+
+def make_net() -> nn.Module:
+    torch.manual_seed(0)
+    block = [nn.Conv2d(1, 8, 3, bias=False), nn.BatchNorm2d(8), nn.Hardswish(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    net = nn.Sequential(*block, nn.Dropout(0.5), nn.Linear(8, 10))
+    net(torch.randn(16, 1, 12, 12))  # leaves running statistics that differ from 0 and 1
+    return net
+
+
+def draw_pixels(count: int = 64) -> torch.Tensor:
+    return torch.rand(count, 1, 12, 12, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    exporter = TorchScript(TorchScript.Options())
+    folder = tmp_path_factory.mktemp("student")
+    return export_student(make_net(), draw_pixels(), exporter=exporter, folder=folder, manifest=MANIFEST)
+
+
+def test_both_files_are_written_and_agree(exported):
+    assert {name: path.name for name, path in exported.files.items()} == {
+        "torchscript": "model.pt",
+        "torchscript_lite": "model.ptl",
+    }
+    assert all(0 <= gap < 1e-5 for gap in exported.parity.values())
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*")
+def test_the_file_takes_pixels_in_0_to_1_at_any_batch_size(exported):
+    net = make_net().eval()
+    pixels = draw_pixels(5)
+    with torch.no_grad():
+        expected = net((pixels - 0.13) / 0.31)
+        torch.testing.assert_close(torch.jit.load(exported.files["torchscript"])(pixels), expected)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*")
+def test_optimize_for_inference_after_loading_computes_the_same(exported):
+    pixels = draw_pixels(1)
+    plain = torch.jit.load(exported.files["torchscript"])
+    with torch.no_grad():
+        expected = plain(pixels)
+        tuned = torch.jit.optimize_for_inference(torch.jit.load(exported.files["torchscript"]))
+        torch.testing.assert_close(tuned(pixels), expected)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*")
+def test_the_manifest_inside_is_the_one_beside_less_the_hashes(exported):
+    extra = {"manifest.json": ""}
+    torch.jit.load(exported.files["torchscript"], _extra_files=extra)
+    inside = json.loads(extra["manifest.json"])
+    beside = read_manifest(exported.files["torchscript"].parent)
+    assert beside["sha256"] == hash_file(exported.files["torchscript"])
+    assert set(beside) - set(inside) == {"sha256", "files"}
+    assert {key: value for key, value in beside.items() if key in inside} == inside
+
+
+def test_the_lite_file_holds_its_manifest_too(exported):
+    with zipfile.ZipFile(exported.files["torchscript_lite"]) as archive:
+        inside = json.loads(archive.read("model/extra/manifest.json"))
+    assert inside["format"] == "torchscript_lite"
+    assert inside["lineage"] == {"seed": 3}
+
+
+def test_the_lite_file_is_written_only_if_asked_for(tmp_path):
+    exporter = TorchScript(TorchScript.Options(lite=False))
+    done = export_student(make_net(), draw_pixels(2), exporter=exporter, folder=tmp_path, manifest=MANIFEST)
+    assert set(done.files) == {"torchscript"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "model.pt"]
+
+
+class DataDependent(nn.Module):
+    """Its trace takes the branch of the first image for all images: the error that tracing makes in silence."""
+
+    def forward(self, pixels):
+        flat = pixels.flatten(1)[:, :10]
+        return flat if float(flat.sum()) > 0 else -flat
+
+
+def test_a_trace_that_took_the_wrong_branch_is_refused(tmp_path):
+    pixels = torch.cat([draw_pixels(1), torch.zeros(1, 1, 12, 12)])
+    manifest = Manifest(image_shape=(1, 12, 12), mean=(0.13,), std=(0.31,), classes=tuple("0123456789"))
+
+    class PerImage(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = DataDependent()
+
+        def forward(self, batch):
+            return torch.cat([self.inner(image[None]) for image in batch])
+
+    with pytest.raises(ExportError, match="differs from the net"):
+        export_student(
+            PerImage(), pixels, exporter=TorchScript(TorchScript.Options()), folder=tmp_path, manifest=manifest
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_saving_what_optimize_for_inference_returns_would_be_caught(tmp_path):
+    class Tuned(TorchScript):
+        def write(self, model, example_BCHW, path, extra_files):
+            from kdsearch.deployed import freeze_trace, quiet_tracing
+
+            with quiet_tracing():
+                tuned = torch.jit.optimize_for_inference(freeze_trace(model, example_BCHW))
+                torch.jit.save(tuned, str(path), _extra_files=dict(extra_files))
+
+    with pytest.raises(ExportError, match="cannot be loaded again"):
+        export_student(
+            make_net(), draw_pixels(2), exporter=Tuned(Tuned.Options(lite=False)), folder=tmp_path, manifest=MANIFEST
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_net_that_cannot_be_traced_is_one_line(tmp_path):
+    class Untraceable(nn.Module):
+        def forward(self, pixels):
+            if torch.jit.is_tracing():
+                raise RuntimeError("first line\nthe reason")
+            return pixels.flatten(1)[:, :10]
+
+    exporter = TorchScript(TorchScript.Options())
+    with pytest.raises(ExportError, match=r"model\.pt: torch\.jit cannot write this net: the reason"):
+        export_student(Untraceable(), draw_pixels(1), exporter=exporter, folder=tmp_path, manifest=MANIFEST)

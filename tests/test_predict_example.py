@@ -1,0 +1,55 @@
+"""The example in docs/predict.md, run as a reader would: in a process that cannot import kdsearch."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from kdsearch.exporters.base import export_student
+from kdsearch.exporters.torchscript import TorchScript
+from kdsearch.manifest import Manifest
+
+PAGE = Path(__file__).parents[1] / "docs" / "predict.md"
+ALONE = "import sys\nfor name in ('kdsearch', 'timm', 'torchvision', 'numpy'):\n    sys.modules[name] = None\n"
+
+
+class BrightestColour(nn.Module):
+    """Three logits: the mean of each colour plane; the class is read off the image by hand."""
+
+    def forward(self, images_BCHW):
+        return images_BCHW.mean((2, 3))
+
+
+def predict(model: Path, picture: Path) -> str:
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 11
+    command = [sys.executable, "-I", "-c", ALONE + code, str(model), str(picture)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.medium
+@pytest.mark.timeout(120)
+def test_the_example_names_the_class_of_a_picture_without_kdsearch(tmp_path):
+    manifest = Manifest(image_shape=(3, 8, 6), mean=(0.5,) * 3, std=(0.1,) * 3, classes=("rouge", "vert", "bleu"))
+    exported = export_student(
+        BrightestColour(),
+        torch.rand(4, 3, 8, 6),
+        exporter=TorchScript(TorchScript.Options(lite=False)),
+        folder=tmp_path,
+        manifest=manifest,
+    )
+    picture = tmp_path / "green.png"
+    Image.new("RGB", (40, 30), (10, 200, 30)).save(picture)
+    name, share = predict(exported.files["torchscript"], picture).split()
+    # By hand: the logits are (value / 255 - 0.5) / 0.1 for 10, 200 and 30.
+    expected = torch.tensor([(value / 255 - 0.5) / 0.1 for value in (10, 200, 30)]).softmax(0)
+    assert (name, share) == ("vert", f"{float(expected[1]):.1%}")
