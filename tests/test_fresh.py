@@ -24,7 +24,7 @@ def test_packages_that_an_application_lacks_cannot_be_imported(package):
 
 
 def test_a_killed_process_is_one_line():
-    with pytest.raises(ExportError, match="x: .*ended with status -9"):
+    with pytest.raises(ExportError, match=r"x: .*ended with status -9"):
         run_fresh([Job(Path("x"), "import os\nos.kill(os.getpid(), 9)")], b"", (0,))
 
 

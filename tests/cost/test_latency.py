@@ -29,7 +29,7 @@ def test_wall_time_counts_waiting_and_thread_time_does_not():
 
 def test_nets_take_turns_in_an_order_that_changes():
     calls: list[str] = []
-    nets = {name: (lambda batch, name=name: calls.append(name)) for name in "abc"}
+    nets = {name: (lambda _, name=name: calls.append(name)) for name in "abc"}
     measure_latency(nets, EXAMPLE, runs=50, warmup=10)
     rounds = [calls[start : start + 3] for start in range(0, len(calls), 3)]
     assert len(rounds) == 60
@@ -40,7 +40,7 @@ def test_nets_take_turns_in_an_order_that_changes():
 def test_one_thread_while_measuring_and_the_old_number_after():
     before = torch.get_num_threads()
     seen: list[int] = []
-    measure_latency({"net": lambda batch: seen.append(torch.get_num_threads())}, EXAMPLE, runs=2, warmup=0)
+    measure_latency({"net": lambda _: seen.append(torch.get_num_threads())}, EXAMPLE, runs=2, warmup=0)
     assert seen == [1, 1]
     assert torch.get_num_threads() == before
 

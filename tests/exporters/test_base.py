@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002
 from __future__ import annotations
 
 import json
@@ -42,7 +43,7 @@ class Replay(Exporter):
 
     def load(self, path):
         values = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.float32).reshape(3, 2)
-        return lambda pixels: values[(IMAGES == pixels).flatten(1).all(1)]
+        return lambda pixels: values[(pixels == IMAGES).flatten(1).all(1)]
 
 
 def export(folder: Path, **options):
