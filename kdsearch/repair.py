@@ -1,0 +1,165 @@
+"""Candidates at the budget: random draws and repaired children, found rather than rejected; no torch here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from kdsearch.errors import InfeasibleError
+from kdsearch.space import Candidate, Measure, Rng, SearchSpace, Window, Windows
+
+
+def draw_for(space: SearchSpace, measure: Measure, windows: Windows, rng: Rng, origin: str = "random") -> Candidate:
+    """A random candidate inside the windows, however tight they are.
+
+    Each parameter gets a jitter of its own, and one offset common to all is bisected until the costs fit, so that
+    shapes from almost uniform to wild turn up at any budget; plain uniform draws would never find a budget of a tenth.
+    Where no window has a lower end the draw is uniform, as in the official MetaPruning code, and moved only if it is
+    too dear. Measures about 8 candidates for a window of 5%.
+
+    Raises:
+        InfeasibleError: none was found; the message names the nearest.
+    """
+    drawn = space.sample(rng, origin)
+    if any(window.low is not None for window in windows):
+        amplitude = rng.uniform()
+        jitter = amplitude * rng.uniform(-0.5, 0.5, len(space.last_ranks))
+        drawn = space.at_ranks(drawn, (0.5 + jitter) * space.last_ranks)
+    return repair(space, drawn, measure, windows, rng)
+
+
+def repair(space: SearchSpace, candidate: Candidate, measure: Measure, windows: Windows, rng: Rng) -> Candidate:
+    """The candidate if it lies inside the windows, else one of nearly its shape that does.
+
+    The ranks of all ordered choices are moved by one common offset, found by bisection; a dither below half a rank
+    makes them step one by one. What the offset jumps over is reached by raising single parameters, and if that fails
+    too (steps coarser than the windows, windows that contradict each other at this shape), by a random walk that leaves
+    the shape. Takes costs to grow with the ranks; gives up after some 2,000 measures.
+
+    Raises:
+        InfeasibleError: none was found; the message names the nearest.
+    """
+    if all(window.miss(measure(candidate)) == 0 for window in windows):
+        return candidate
+    fit = _Fit(space, measure, windows)
+    for attempt in range(_TRIES):
+        found = fit.shift(candidate, rng, attempt / _TRIES)
+        if found is not None:
+            return found
+    for attempt in range(_WALKS):
+        start = fit.nearest() if attempt == 0 else space.sample(rng)
+        found = fit.walk(start, rng)
+        if found is not None:
+            return replace(found, origin=candidate.origin)
+    return replace(fit.nearest_inside(), origin=candidate.origin)
+
+
+_TRIES = 4
+_HALVINGS = 14
+_PASSES = 3
+_WALKS = 6
+_STEPS = 300
+_AIM = 0.9  # of the limit, where a window without a lower end says only what is too dear
+
+
+class _Fit:
+    """Looks for a candidate inside the windows, and remembers the nearest that it met."""
+
+    def __init__(self, space: SearchSpace, measure: Measure, windows: Windows) -> None:
+        self._space, self._measure, self._windows = space, measure, windows
+        bounded = any(window.low is not None for window in windows)
+        first = windows[0]
+        self._aims = windows if bounded else (Window(first.cost, _AIM * first.high, first.high), *windows[1:])
+        self._misses: dict[Candidate, tuple[float, ...]] = {}
+
+    def shift(self, candidate: Candidate, rng: Rng, loose: float) -> Candidate | None:
+        """The candidate moved by a common offset into the windows, first jittered by ``loose`` of each list."""
+        last = self._space.last_ranks
+        start = self._space.ranks(candidate) + rng.uniform(-0.5, 0.5, len(last))
+        start += loose * last * rng.uniform(-1, 1, len(last))
+        below, above = -1.5 - loose, 1.5 + loose
+        under = self._space.at_ranks(candidate, 0 * last)
+        for _ in range(_HALVINGS):
+            middle = (below + above) / 2
+            moved = self._space.at_ranks(candidate, start + middle * last)
+            gap = self._gap(moved)
+            if gap == 0:
+                return moved
+            if gap > 0:
+                above = middle
+            else:
+                below, under = middle, moved
+        return self._fill(under, rng)
+
+    def _fill(self, candidate: Candidate, rng: Rng) -> Candidate | None:
+        """A candidate too cheap with single parameters raised, in random order, until it fits."""
+        ranks, last = self._space.ranks(candidate), self._space.last_ranks
+        for place in np.tile(rng.permutation(len(last)), _PASSES):
+            if ranks[place] == last[place]:
+                continue
+            ranks[place] += 1
+            raised = self._space.at_ranks(candidate, ranks)
+            gap = self._gap(raised)
+            if gap == 0:
+                return raised
+            if gap > 0:
+                ranks[place] -= 1
+        return None
+
+    def walk(self, candidate: Candidate, rng: Rng) -> Candidate | None:
+        """The candidate after random small and large changes, each kept unless it leads away from the windows."""
+        distance = self._distance(candidate)
+        for _ in range(_STEPS):
+            moved = self._step(candidate, rng)
+            away = self._distance(moved)
+            if away == 0:
+                return moved
+            if away <= distance:
+                candidate, distance = moved, away
+        return None
+
+    def _step(self, candidate: Candidate, rng: Rng) -> Candidate:
+        """Two parameters or so re-drawn, or one rank up or down."""
+        share = 2 / len(self._space.parameters)
+        if rng.random() < 0.5:
+            return self._space.mutate(candidate, rng, share)
+        count = len(self._space.last_ranks)
+        moves = rng.integers(-1, 2, count) * (rng.random(count) < share)
+        return self._space.at_ranks(candidate, self._space.ranks(candidate) + moves)
+
+    def nearest(self) -> Candidate:
+        """The candidate met that missed what was aimed at by least."""
+        return min(self._misses, key=self._distance)
+
+    def nearest_inside(self) -> Candidate:
+        """The nearest candidate met, if it keeps the limits though it lies below what was aimed at.
+
+        Raises:
+            InfeasibleError: it does not.
+        """
+        nearest = self.nearest()
+        costs = self._measure(nearest)
+        missed = [window for window in self._windows if window.miss(costs) != 0]
+        if not missed:
+            return nearest
+        wanted = ", ".join(f"{w.cost} {_range(w)} (the nearest has {costs[w.cost]:,.0f})" for w in missed)
+        raise InfeasibleError(f"found no candidate with {wanted}; raise the limit or widen limits.window")
+
+    def _gap(self, candidate: Candidate) -> float:
+        """0 inside the windows, above 0 if any cost is too high, else below 0."""
+        misses = self._miss(candidate)
+        return max(misses) if max(misses) > 0 else min(misses)
+
+    def _distance(self, candidate: Candidate) -> float:
+        return sum(abs(miss) for miss in self._miss(candidate))
+
+    def _miss(self, candidate: Candidate) -> tuple[float, ...]:
+        if candidate not in self._misses:
+            costs = self._measure(candidate)
+            self._misses[candidate] = tuple(window.miss(costs) for window in self._aims)
+        return self._misses[candidate]
+
+
+def _range(window: Window) -> str:
+    return f"up to {window.high:,.0f}" if window.low is None else f"from {window.low:,.0f} to {window.high:,.0f}"

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdsearch.space import Candidate, Choice, Real, SearchSpace, Window
+from tests.widths_like import chain, product_spaces
+
+MIXED = SearchSpace(
+    (
+        Choice("width", (8, 16, 24)),
+        Choice("loss", ("kl", "l2")),
+        Real("rate", 1e-4, 1e-1, log=True),
+        Real("weight", 0.5, 2.0),
+    )
+)
+CHOICES = SearchSpace((Choice("b", (1, 2, 4)), Choice("a", (10, 20))))
+
+
+def test_the_size_of_a_space_of_choices_is_the_product_of_their_counts():
+    assert CHOICES.size() == 6
+    assert MIXED.size() == math.inf
+    assert chain(400)[0].size() == math.inf  # 8 to the power of 400 is no float
+
+
+def test_equal_values_are_one_candidate_whatever_their_order_and_origin():
+    assert Candidate.of({"b": 1, "a": 2}, "mutation") == Candidate.of({"a": 2, "b": 1}, "random")
+
+
+def test_a_space_holds_its_own_candidates_and_no_others():
+    assert CHOICES.contains(Candidate.of({"a": 10, "b": 4}))
+    assert not CHOICES.contains(Candidate.of({"a": 10, "b": 3}))
+    assert not CHOICES.contains(Candidate.of({"a": 10}))
+    assert not CHOICES.contains(Candidate.of({"a": 10, "b": 4, "c": 1}))
+    assert not MIXED.contains(Candidate.of({"width": 8, "loss": "kl", "rate": 0.2, "weight": 1.0}))
+    assert not MIXED.contains(Candidate.of({"width": 8, "loss": "kl", "rate": "0.01", "weight": 1.0}))
+
+
+@given(seed=st.integers(0, 2**32), probability=st.floats(0, 1))
+def test_what_is_sampled_mutated_and_crossed_stays_in_the_space(seed, probability):
+    rng = np.random.default_rng(seed)
+    first, second = MIXED.sample(rng), MIXED.sample(rng)
+    for drawn in (first, MIXED.mutate(first, rng, probability), MIXED.crossover(first, second, rng)):
+        assert MIXED.contains(drawn)
+
+
+@given(seed=st.integers(0, 2**32), probability=st.floats(0, 1))
+def test_a_mutation_always_changes_something(seed, probability):
+    rng = np.random.default_rng(seed)
+    candidate = CHOICES.sample(rng)
+    assert CHOICES.mutate(candidate, rng, probability) != candidate
+
+
+def test_a_mutation_redraws_each_parameter_with_its_probability():
+    space, _ = chain(10)
+    rng = np.random.default_rng(0)
+    start = space.sample(rng)
+    changed = [
+        sum(a != b for a, b in zip(start.pairs, space.mutate(start, rng, 0.3).pairs, strict=True)) for _ in range(2000)
+    ]
+    # binomial(10, 0.3) with the 0.028 empty draws counted as one change: 3.03, standard error 1.4 / sqrt(2000) = 0.03
+    assert np.mean(changed) == pytest.approx(3.03, abs=0.12)
+
+
+@given(seed=st.integers(0, 2**32))
+def test_a_child_takes_every_value_from_one_of_its_parents(seed):
+    rng = np.random.default_rng(seed)
+    first, second = MIXED.sample(rng), MIXED.sample(rng)
+    child = MIXED.crossover(first, second, rng, "crossover of 1 and 2")
+    assert all(value in (first.values[name], second.values[name]) for name, value in child.pairs)
+    assert child.origin == "crossover of 1 and 2"
+
+
+def test_an_offset_moves_all_ranks_together_and_stops_at_the_ends():
+    candidate = Candidate.of({"a": 10, "b": 2}, "seed")
+    assert CHOICES.offset(candidate, 0.5) == Candidate.of({"a": 10, "b": 4})  # half a rank rounds to even: 0
+    assert CHOICES.offset(candidate, 1.0) == Candidate.of({"a": 20, "b": 4})
+    assert CHOICES.offset(candidate, -9.0) == Candidate.of({"a": 10, "b": 1})
+    assert CHOICES.offset(candidate, 1.0).origin == "seed"
+
+
+@given(drawn=product_spaces(), seed=st.integers(0, 2**32), shifts=st.tuples(st.floats(-1, 1), st.floats(-1, 1)))
+def test_costs_never_fall_when_the_offset_grows(drawn, seed, shifts):
+    space, measure = drawn
+    candidate = space.sample(np.random.default_rng(seed))
+    less, more = (measure(space.offset(candidate, shift))["macs"] for shift in sorted(shifts))
+    assert less <= more
+
+
+@given(drawn=product_spaces(), seed=st.integers(0, 2**32))
+def test_ranks_and_values_are_inverses(drawn, seed):
+    space, _ = drawn
+    candidate = space.sample(np.random.default_rng(seed))
+    assert space.at_ranks(candidate, space.ranks(candidate)) == candidate
+
+
+def test_a_parameter_without_values_or_with_one_twice_or_out_of_order_is_refused():
+    for values in ((), (1, 1), (2, 1)):
+        with pytest.raises(ValueError, match="width: "):
+            SearchSpace((Choice("width", values),))
+    with pytest.raises(ValueError, match="two parameters of one name"):
+        SearchSpace((Choice("width", (1,)), Choice("width", (2,))))
+
+
+def test_a_window_says_on_which_side_and_how_far_costs_miss_it():
+    window = Window("macs", 90, 100)
+    assert window.miss({"macs": 90}) == window.miss({"macs": 100}) == 0
+    assert window.miss({"macs": 110}) == pytest.approx(0.1)
+    assert window.miss({"macs": 70}) == pytest.approx(-0.2)
+    assert Window("macs", None, 100).miss({"macs": 1}) == 0
