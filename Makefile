@@ -3,11 +3,56 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-slow check bench results clean
+# where the arrays of CIFAR-10 lie: one .npz with x_train, y_train, x_test, y_test
+CIFAR10 ?= cifar10.npz
+SUITES ?= data step score coverage ranking
+
+.PHONY: install demo test test-slow check format bench results clean
 
 install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "kdsearch needs Python 3.11 or newer: make install PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,executorch,onnx,dashboard,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  -c constraints.txt -e ".[ray,executorch,onnx,dashboard,dev]"
 	touch $(STAMP)
+
+# the shipped study that runs in minutes on two cores, with data that are installed already
+demo: install
+	$(BIN)/kdsearch launch search_spaces/quickstart.yaml
+
+test: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
+
+test-slow: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow --timeout 900
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# one JSON file a suite under runs/bench
+bench: install
+	mkdir -p runs/bench
+	set -e; for suite in $(SUITES); do \
+	  echo "bench $$suite"; $(BIN)/kdsearch bench $$suite --json > runs/bench/$$suite.json; done
+
+# the table of results in the README: winner against uniform, full and random nets
+results: install
+	$(BIN)/kdsearch launch metapruning.yaml --run-dir runs/results/mnist5k \
+	  --set 'limits.macs=[25%, 10%]' --set finish.seeds=3 --set finish.controls.random=3
+	$(BIN)/kdsearch launch metapruning_cifar10.yaml --run-dir runs/results/vgg11-cifar10 --set task.npz=$(CIFAR10)
+	$(BIN)/kdsearch launch metapruning_cifar10.yaml --run-dir runs/results/mobilenetv2-cifar10 --set task.npz=$(CIFAR10) \
+	  --set name=mobilenetv2-cifar10 --set 'student={timm: mobilenetv2_100, stem_stride: 1}'
+
+# everything that was built; runs/ stays
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

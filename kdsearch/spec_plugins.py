@@ -128,10 +128,14 @@ class Controls(Section):
 class FinishPlugin(Plugin):
     """``finish``: the strategy that trains the winners; any strategy will do, whatever the search used.
 
-    ``seeds``: how many times each net is trained, for a mean and a spread.
+    ``seeds``: how many times each net is trained, for a mean and a spread. ``finalists``: so many of the best-scored
+    candidates, and the uniform one, are trained for ``finalist_epochs`` first, and the best of them on the validation
+    images is the winner; 1 takes the best score at its word.
     """
 
     package: ClassVar[str] = "kdsearch.strategies"
 
     seeds: int = Field(1, ge=1, le=100)
     controls: Controls = Controls()
+    finalists: int = Field(1, ge=1, le=100)
+    finalist_epochs: int = Field(3, ge=1)

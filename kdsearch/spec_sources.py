@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdsearch.errors import SpecError
+from kdsearch.spec_errors import shown
 from kdsearch.spec_yaml import MAX_CHARACTERS, Document, Key, read_yaml
 
 
@@ -26,15 +27,22 @@ def find_study(study: str | Path) -> Path:
         SpecError: neither; the message lists the shipped ones.
     """
     path = Path(study)
-    if _exists(path):
-        return path
+    return path if _exists(path) else find_shipped(str(study))
+
+
+def find_shipped(name: str) -> Path:
+    """The file of the shipped study ``name``, with or without ``.yaml``.
+
+    Raises:
+        SpecError: there is none; the message lists those that are.
+    """
     shipped = shipped_studies()
-    for name in (str(study), f"{study}.yaml"):
-        if name in shipped:
-            return shipped[name]
-    near = difflib.get_close_matches(path.name, shipped, n=1)
+    for known in (name, f"{name}.yaml"):
+        if known in shipped:
+            return shipped[known]
+    near = difflib.get_close_matches(Path(name).name, shipped, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else ""
-    raise SpecError(f"{study}: no such file, nor a shipped study ({', '.join(shipped)}){hint}")
+    raise SpecError(f"{shown(name)}: no such file, nor a shipped study ({', '.join(shipped)}){hint}")
 
 
 def _exists(path: Path) -> bool:

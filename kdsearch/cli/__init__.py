@@ -1,0 +1,1 @@
+"""What each command does, one file a subject; ``kdsearch.commands`` reads the command line."""

@@ -1,0 +1,136 @@
+"""launch, resume, validate, init: commands on studies."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kdsearch.cli.output import remark, say, say_json
+from kdsearch.errors import SpecError
+
+_CODES = {"done": 0, "stopped": 3}
+
+
+def launch(given: argparse.Namespace) -> int:
+    """Runs a study, or says what running it would take."""
+    from kdsearch.spec import load_document
+
+    spec, document = load_document(given.study, given.sets)
+    if given.dry_run:
+        return _dry_run(spec, given.json)
+    if missing := missing_files(spec, document):
+        raise SpecError("\n".join(missing))
+    from kdsearch.study import run_study
+
+    with _watching(given) as watch, naming_on_stop(given.run_dir, Path("runs")):
+        summary = run_study(spec, given.run_dir, watch)
+    return _finish(summary, given.json)
+
+
+@contextmanager
+def naming_on_stop(run_dir: Path | None, runs: Path) -> Iterator[None]:
+    """Puts the run directory, which ``launch`` may have chosen by itself, on a KeyboardInterrupt that passes."""
+    before = set(runs.glob("*"))
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        made = [run_dir] if run_dir else sorted(set(runs.glob("*")) - before)
+        stop.args = tuple(path for path in made if path.is_dir())[:1]
+        raise
+
+
+def resume(given: argparse.Namespace) -> int:
+    """Goes on with a run; one that is done says so and does nothing."""
+    from kdsearch.cli.runs import find_run
+    from kdsearch.study import resume_study
+
+    run_dir = find_run(given.run)
+    with _watching(given) as watch, naming_on_stop(run_dir, Path("runs")):
+        summary = resume_study(run_dir, watch)
+    return _finish(summary, given.json)
+
+
+def validate(given: argparse.Namespace) -> int:
+    """Checks a study file without reading its data; files that are not there yet are remarked on."""
+    from kdsearch.spec import load_document
+
+    try:
+        spec, document = load_document(given.study, given.sets)
+    except SpecError as error:
+        if given.json:
+            say_json({"study": str(given.study), "valid": False, "mistakes": str(error).splitlines()})
+        raise
+    missing = missing_files(spec, document)
+    if given.json:
+        dumped = spec.model_dump(mode="json")
+        say_json({"study": str(given.study), "valid": True, "missing_files": missing, "spec": dumped})
+        return 0
+    for line in missing:
+        remark(line)
+    say(f"{given.study}: a valid study" + ("; launch needs the files above" if missing else ""))
+    return 0
+
+
+def init(given: argparse.Namespace) -> int:
+    """Copies a shipped study with its comments; never over a file that is there."""
+    from kdsearch.spec_sources import find_shipped
+
+    source = find_shipped(given.name)
+    target: Path = given.to or Path(source.name)
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(source.read_text(encoding="utf-8"))
+    except FileExistsError:
+        raise SpecError(f"{target}: is there already; name another file with --to") from None
+    except OSError as error:
+        raise SpecError(f"{target}: cannot be written: {error.strerror}") from None
+    if given.json:
+        say_json({"study": str(target.absolute()), "from": source.name})
+    else:
+        say(f"{target}: edit it, then: kdsearch launch {target}")
+    return 0
+
+
+def missing_files(spec: Any, document: Any) -> list[str]:
+    """One line for each file or folder that the study names and that is not there."""
+    from kdsearch.spec import files_named
+    from kdsearch.spec_yaml import dotted
+
+    return [
+        f"{document.place(key)}: {dotted(key)}: {path} does not exist"
+        for key, path in files_named(spec)
+        if not path.exists()
+    ]
+
+
+def _dry_run(spec: Any, as_json: bool) -> int:
+    from kdsearch.study import dry_run
+
+    forecast = dry_run(spec)
+    if as_json:
+        say_json(forecast)
+    else:
+        from kdsearch.report.console import print_dry_run
+
+        print_dry_run(forecast)
+    return 0
+
+
+def _watching(given: argparse.Namespace) -> Any:
+    from kdsearch.report.console import live
+
+    return live(sys.stderr, quiet=given.quiet)
+
+
+def _finish(summary: Mapping[str, Any], as_json: bool) -> int:
+    if as_json:
+        say_json(summary)
+    else:
+        from kdsearch.report.console import print_summary
+
+        print_summary(summary)
+    return _CODES.get(str(summary["state"]), 1)

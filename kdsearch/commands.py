@@ -1,0 +1,153 @@
+"""The command line: ``kdsearch COMMAND``; what a command needs is imported when it is called.
+
+Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 stopped by a limit with a usable result; 130 and 143
+stopped by SIGINT and SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from kdsearch.errors import KdsearchError
+
+_SUITES = ("step", "coverage", "score", "ranking", "data")
+_STUDY = "a study file, or the name of a shipped study (see 'kdsearch list')"
+_RUN = "a run directory, or the name of one under runs/"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived; the stack unwinds as for Ctrl-C, so that files are closed and workers ended."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command and exits with its code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever read the output has gone; without this Python complains once more at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of the command; what a user did wrong is said in a line on standard error."""
+    given = make_parser().parse_args(arguments)
+    level = logging.INFO if given.verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    module, _, function = str(given.call).partition(":")
+    try:
+        return int(getattr(importlib.import_module(module), function)(given))
+    except KdsearchError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except KeyboardInterrupt as stop:
+        by, code = ("SIGTERM", 143) if isinstance(stop, Terminated) else ("Ctrl-C", 130)
+        hint = f"; go on with: kdsearch resume {stop.args[0]}" if stop.args else ""
+        sys.stderr.write(f"stopped by {by}{hint}\n")
+        return code
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    raise Terminated
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line; argparse would print the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; ``call`` names the function that does the work."""
+    parser = _Parser(prog="kdsearch", description="Finds the best compact student of a CNN under a budget.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
+    _add_study_commands(commands)
+    _add_run_commands(commands)
+    _add_other_commands(commands)
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        # only here: importlib.metadata takes a tenth of what --help may
+        from importlib import metadata
+
+        parser.exit(0, f"kdsearch {metadata.version('kdsearch')}\n")
+
+
+def _add(commands: argparse._SubParsersAction[_Parser], name: str, call: str, about: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=about, description=about[:1].upper() + about[1:] + ".")
+    parser.set_defaults(call=f"kdsearch.cli.{call}")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more on standard error")
+    return parser
+
+
+def _add_study_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
+    launch = _add(commands, "launch", "studies:launch", "run a study: search, train, export, report")
+    _add_study(launch)
+    launch.add_argument(
+        "--run-dir", type=Path, metavar="DIR", help="where results go (default: runs/NAME, or runs/NAME-2 ...)"
+    )
+    launch.add_argument(
+        "--dry-run", action="store_true", help="print the resolved study and a forecast; run and write nothing"
+    )
+    launch.add_argument("--quiet", action="store_true", help="show no progress")
+    resume = _add(commands, "resume", "studies:resume", "go on with a run that was stopped")
+    resume.add_argument("run", metavar="RUN", help=_RUN)
+    resume.add_argument("--quiet", action="store_true", help="show no progress")
+    _add_study(_add(commands, "validate", "studies:validate", "check a study file and name every mistake"))
+    init = _add(commands, "init", "studies:init", "copy a shipped study, to edit it")
+    init.add_argument("name", metavar="NAME", help="a shipped study (see 'kdsearch list')")
+    init.add_argument("--to", type=Path, metavar="FILE", help="the copy (default: NAME.yaml here)")
+
+
+def _add_study(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", metavar="STUDY", help=_STUDY)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="sets",
+        metavar="KEY=VALUE",
+        help="change a value, such as strategy.epochs=8 or 'limits.macs=[50%%, 25%%]'; may be repeated",
+    )
+
+
+def _add_run_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
+    for name, about in (
+        ("status", "how far a run is and what it has found"),
+        ("report", "write a run's report.html"),
+        ("export", "write a run's student for another runtime, or copy its files"),
+        ("dashboard", "show a run's trials in optuna-dashboard"),
+    ):
+        parser = _add(commands, name, f"runs:{name}", about)
+        parser.add_argument("run", metavar="RUN", help=_RUN)
+        if name == "export":
+            parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="where the files go")
+            parser.add_argument("--format", default="torchscript", metavar="NAME", help="default: torchscript")
+            parser.add_argument("--student", metavar="ID", help="which one (default: the winner)")
+        if name == "dashboard":
+            parser.add_argument("--port", type=int, default=8080, help="default: 8080")
+
+
+def _add_other_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
+    _add(commands, "list", "runs:list_all", "the runs under runs/ and the shipped studies")
+    _add(commands, "doctor", "doctor:doctor", "versions, threads, memory, disk and optional parts of this installation")
+    bench = _add(commands, "bench", "bench:bench", "measure a claim of the documentation on this machine")
+    bench.add_argument("suite", choices=_SUITES, metavar="SUITE", help=", ".join(_SUITES))
+    bench.add_argument("options", nargs=argparse.REMAINDER, help="the suite's own options")
