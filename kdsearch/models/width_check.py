@@ -1,0 +1,209 @@
+"""Proving a crop: the cropped net runs, and every channel arrives where the crop says.
+
+The net is traced again on cropped tensors, now with the known units, so that not only sizes but the identity of every
+channel is compared. Where the forward uses a size that a module remembers (``self.width``), that number is changed too
+if that makes the crop right; a group that still fails keeps its full width and is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kdsearch.models.crop import take
+from kdsearch.models.swap import Slots
+from kdsearch.models.tracing import FOREIGN_ERRORS, Tracer
+from kdsearch.models.units import Ids, Port, UnitMismatch
+from kdsearch.models.width_groups import Grouping
+from kdsearch.models.width_layers import Attribute
+from kdsearch.models.width_layout import Layout
+
+_TRIES = 24
+
+
+@dataclass(slots=True)
+class UnitCheck:
+    """A ledger that compares a cropped net's units with those of the full net."""
+
+    grouping: Grouping
+    ports: Mapping[Port, Tensor]
+    kept: Ids
+
+    def expected(self, port: Port) -> Tensor:
+        """The classes that should be at a port under this crop."""
+        roots = self.grouping.classes.of(self.ports[port])
+        return torch.from_numpy(roots[self.grouping.vector(self.ports[port]).mask(self.kept)])
+
+    def arrive(self, port: Port, units: Tensor) -> None:
+        if not torch.equal(self.expected(port), units.reshape(-1)):
+            raise UnitMismatch(f"other channels arrive at {port[0].removesuffix(':in')} than the crop keeps")
+
+    def leave(self, port: Port, count: int) -> Tensor | None:
+        if port not in self.ports or len(self.ports[port]) == 1:
+            return None
+        units = self.expected(port)
+        if len(units) != count:
+            raise UnitMismatch(f"{port[0].removesuffix(':out')} gives {count} channels, the crop keeps {len(units)}")
+        return units
+
+    def tie(self, first: Tensor, second: Tensor) -> None:
+        left, right = torch.broadcast_tensors(first, second)
+        differ = left != right
+        if not bool(differ.any()):
+            return
+        pairs = torch.stack((left[differ], right[differ]))
+        zero = (pairs == 0).any(0)
+        fixed = torch.from_numpy(self.grouping.group_of)[pairs].lt(0).all(0)
+        if not bool((zero & fixed).all()):
+            raise UnitMismatch("channels meet that the crop takes for different ones")
+
+    def freeze(self, units: Tensor, reason: str) -> None:
+        """Nothing: what is frozen is known."""
+
+    def single(self, units: Tensor, reason: str) -> Tensor | None:  # noqa: ARG002
+        return units
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Where a cropped net failed (modules from the outside in), after how many steps, and why."""
+
+    path: tuple[str, ...]
+    steps: int
+    reason: str
+    groups: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True)
+class CropProof:
+    """Finds the groups that can be cropped and the remembered sizes that must change with them."""
+
+    net: nn.Module
+    slots: Slots
+    grouping: Grouping
+    ports: Mapping[Port, Tensor]
+    seen: Mapping[str, Mapping[tuple[int, int], Tensor]]
+    tensors: Mapping[str, Tensor]
+    image: Tensor
+    attributes: list[Attribute]
+    smallest: Ids
+    frozen: dict[int, str] = field(default_factory=dict)
+    _tried: set[tuple[str, str, bytes]] = field(default_factory=set)
+
+    @property
+    def full(self) -> Ids:
+        """All classes of every group."""
+        return np.array([len(group.roots) for group in self.grouping.groups], dtype=np.int64)
+
+    def settle(self) -> None:
+        """Fixes or freezes until the smallest, a middle and a mixed crop all run right."""
+        middle = np.maximum(self.smallest, (self.full + self.smallest) // 2)
+        mixed = np.where(np.arange(len(self.full)) % 2 == 0, self.smallest, middle)
+        for kept in (self.smallest, middle, mixed):
+            while failure := self.attempt(self._allowed(kept)):
+                if not self._patch(failure, kept):
+                    self._freeze(failure, kept)
+
+    def attempt(self, kept: Ids, extra: Sequence[Attribute] = ()) -> Failure | None:
+        """Runs the crop; where it failed, or None."""
+        layout = Layout.of(self.net, self.slots, self.grouping, self.ports, [*self.attributes, *extra])
+        crop = layout.decode(kept)
+        cropped = {name: take(tensor, crop.index[name]) for name, tensor in self.tensors.items()}
+        tracer = Tracer(self.net, self.slots, UnitCheck(self.grouping, self.ports, kept))
+        try:
+            tracer.run(cropped, self.image, crop.settings)
+        except FOREIGN_ERRORS as error:
+            return Failure(tracer.failed_in, tracer.steps, _first_line(error), self._near(tracer))
+        return None
+
+    def _near(self, tracer: Tracer) -> frozenset[int]:
+        """The groups whose units the innermost failing module has handled; its parents' if none."""
+        for module in reversed(tracer.failed_in or ("",)):
+            vectors = list(self.seen.get(module, {}).values())
+            vectors += [units for port, units in self.ports.items() if port[0].rpartition(":")[0] == module]
+            roots = [self.grouping.group_of[self.grouping.classes.of(units)] for units in vectors]
+            groups = {int(group) for vector in roots for group in np.unique(vector) if group >= 0}
+            active = groups - self.frozen.keys()
+            if active:
+                return frozenset(active)
+        return frozenset()
+
+    def _allowed(self, kept: Ids) -> Ids:
+        kept = np.minimum(kept, self.full)
+        for group in self.frozen:
+            kept[group] = self.full[group]
+        return kept
+
+    def _patch(self, failure: Failure, kept: Ids) -> bool:
+        """Changes remembered sizes in the failing modules, from the inside out, if the net then gets further."""
+        for module in reversed(failure.path or ("",)):
+            candidates = self._candidates(module)
+            if not candidates:
+                continue
+            together = list({(a.module, a.name, a.position): a for a in reversed(candidates)}.values())
+            for extra in (together, *([candidate] for candidate in candidates[:_TRIES])):
+                after = self.attempt(self._allowed(kept), extra)
+                if after is None or after.steps > failure.steps:
+                    self._tried.update(_key(attribute) for attribute in extra)
+                    self.attributes.extend(extra)
+                    return True
+        return False
+
+    def _candidates(self, module: str) -> list[Attribute]:
+        """The numbers in a module that equal the size of something with croppable channels that it handles."""
+        held = self.net.get_submodule(module).__dict__
+        inner = [name for name in self.seen if name != module and name.startswith(f"{module}.")]
+        vectors = [units for name in (module, *inner) for units in self.seen.get(name, {}).values()]
+        by_size: dict[int, dict[bytes, Tensor]] = {}
+        for units in vectors:
+            roots = self.grouping.classes.of(units)
+            groups = set(np.unique(self.grouping.group_of[roots]).tolist()) - {-1} - self.frozen.keys()
+            if groups:
+                by_size.setdefault(len(roots), {}).setdefault(roots.tobytes(), units)
+        found = []
+        for name, value in held.items():
+            for position, number in _numbers(value):
+                found += [Attribute(module, name, units, 1, position) for units in by_size.get(number, {}).values()]
+        known = {(a.module, a.name, a.position) for a in self.attributes}
+        return [a for a in found if _key(a) not in self._tried and (a.module, a.name, a.position) not in known]
+
+    def _freeze(self, failure: Failure, kept: Ids) -> None:
+        """Freezes the groups near the failure that fail alone; all of them if none does."""
+        active = [group for group in range(len(self.full)) if group not in self.frozen]
+        suspects = sorted(failure.groups) or active
+        guilty = {group: reason for group in suspects if (reason := self._alone(group, kept))}
+        where = failure.path[-1] if failure.path and failure.path[-1] else "the net"
+        shared = dict.fromkeys(suspects, f"{where}: {failure.reason}")
+        self.frozen.update(guilty or shared)
+
+    def _alone(self, group: int, kept: Ids) -> str | None:
+        only = self.full
+        only[group] = kept[group]
+        failure = self.attempt(only)
+        if failure is None:
+            return None
+        return f"{failure.path[-1] if failure.path and failure.path[-1] else 'the net'}: {failure.reason}"
+
+
+def _key(attribute: Attribute) -> tuple[str, str, bytes]:
+    return attribute.module, f"{attribute.name}[{attribute.position}]", attribute.units.numpy().tobytes()
+
+
+def _numbers(value: object) -> list[tuple[int | None, int]]:
+    """The numbers above 1 in an attribute, each with its position in a tuple or list."""
+    if isinstance(value, bool):
+        return []
+    if isinstance(value, int):
+        return [(None, value)] if value > 1 else []
+    if isinstance(value, tuple | list) and all(isinstance(item, int) for item in value):
+        return [(at, item) for at, item in enumerate(value) if item > 1]
+    return []
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:160]

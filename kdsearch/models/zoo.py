@@ -1,0 +1,107 @@
+"""Any net by name: timm's, torchvision's and the few of ours that they lack, fitted to small images if asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from torch import nn
+
+from kdsearch.errors import SpecError
+from kdsearch.models.checkpoints import load_weights
+from kdsearch.models.lenet import lenet5
+from kdsearch.models.mobilenetv2_metapruning import mobilenetv2_metapruning
+from kdsearch.models.resnet_cifar import resnet20, resnet56
+from kdsearch.models.stems import set_stem_stride
+from kdsearch.models.vgg_cifar import vgg11_bn_cifar, vgg16_bn_cifar
+from kdsearch.sections import StudentOptions
+
+OWN: dict[str, Callable[[int, int, float], nn.Module]] = {
+    "lenet5": lenet5,
+    "mobilenetv2_metapruning": mobilenetv2_metapruning,
+    "resnet20": resnet20,
+    "resnet56": resnet56,
+    "vgg11_bn_cifar": vgg11_bn_cifar,
+    "vgg16_bn_cifar": vgg16_bn_cifar,
+}
+"""Our own nets: (num_classes, in_channels, width) -> module."""
+
+
+def make_net(
+    options: StudentOptions, *, num_classes: int, in_channels: int, image_size: int | None = None, seed: int = 0
+) -> nn.Module:
+    """The full net that ``options`` names, randomly initialised from ``seed`` or with the weights of a file.
+
+    ``image_size``: side in pixels, needed where ``stem_stride`` is given (it finds the stem in the order of a forward).
+
+    Raises:
+        SpecError: no such net, a net that cannot have such a stem, or weights that do not fit.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = _named(options, num_classes, in_channels)
+    if options.stem_stride is not None:
+        set_stem_stride(net, options.stem_stride, (in_channels, image_size or 64, image_size or 64), options.label)
+    if options.weights is not None:
+        load_weights(net, options.weights)
+    return net
+
+
+def _named(options: StudentOptions, num_classes: int, in_channels: int) -> nn.Module:
+    if options.timm is not None:
+        return _make_timm(options.timm, num_classes, in_channels)
+    if options.torchvision is not None:
+        return _make_torchvision(options.torchvision, num_classes, in_channels)
+    name = str(options.net)
+    if name not in OWN:
+        raise SpecError(_unknown("student.net", name, list(OWN)))
+    return OWN[name](num_classes, in_channels, options.width)
+
+
+def _make_timm(name: str, num_classes: int, in_channels: int) -> nn.Module:
+    import timm  # noqa: PLC0415 - slow to import, and not every student comes from there
+
+    if name not in timm.list_models():
+        raise SpecError(_unknown("student.timm", name, timm.list_models()))
+    try:
+        net: nn.Module = timm.create_model(name, num_classes=num_classes, in_chans=in_channels)
+    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+        raise SpecError(f"student.timm: {name} cannot be made for {in_channels} input channels: {error}") from error
+    return net
+
+
+def _make_torchvision(name: str, num_classes: int, in_channels: int) -> nn.Module:
+    import torchvision  # noqa: PLC0415 - slow to import
+
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        raise SpecError(_unknown("student.torchvision", name, known))
+    options: dict[str, Any] = {"weights": None, "num_classes": num_classes}
+    if name in ("googlenet", "inception_v3"):
+        options.update(aux_logits=False, init_weights=True)
+    net: nn.Module = torchvision.models.get_model(name, **options)
+    _read_channels(net, in_channels)
+    return net
+
+
+def _read_channels(net: nn.Module, in_channels: int) -> None:
+    """Makes the first convolution read this many channels; torchvision builds all its nets for three."""
+    path, first = next((n, m) for n, m in net.named_modules() if isinstance(m, nn.Conv2d))
+    if first.in_channels == in_channels:
+        return
+    options: dict[str, Any] = {
+        key: getattr(first, key) for key in ("out_channels", "kernel_size", "stride", "padding", "dilation")
+    }
+    conv = nn.Conv2d(in_channels, bias=first.bias is not None, **options)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    parent, _, key = path.rpartition(".")
+    net.get_submodule(parent)._modules[key] = conv
+
+
+def _unknown(key: str, name: str, known: Sequence[str]) -> str:
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"; did you mean {', '.join(near)}?" if near else f"; there are {len(known)}, such as {', '.join(known[:3])}"
+    return f"{key}: no net is called {name}{hint}"
+
