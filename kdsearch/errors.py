@@ -27,6 +27,12 @@ class InfeasibleError(KdsearchError):
     exit_code = 2
 
 
+class SpaceExhausted(KdsearchError):  # noqa: N818  (an ending, as StopIteration is, not a mistake)
+    """Every candidate inside the limits has been tried; the search ends with what it has."""
+
+    exit_code = 3
+
+
 class WidthError(KdsearchError):
     """A net cannot be cropped; the message names the module and the reason."""
 

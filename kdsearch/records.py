@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -78,3 +79,16 @@ class RunPaths:
     @property
     def logs(self) -> Path:
         return self.root / "logs"
+
+
+def pareto_front(outcomes: Iterable[Outcome], *, metric: str = "accuracy", cost: str = "macs") -> tuple[Outcome, ...]:
+    """The outcomes that no other beats in both ``metric`` and ``cost``, cheapest first; failures left out.
+
+    Of equals in both the one with the lowest number stays.
+    """
+    done = [outcome for outcome in outcomes if outcome.state == "done" and math.isfinite(outcome.metrics[metric])]
+    front: list[Outcome] = []
+    for outcome in sorted(done, key=lambda each: (each.costs[cost], -each.metrics[metric], each.number)):
+        if not front or outcome.metrics[metric] > front[-1].metrics[metric]:
+            front.append(outcome)
+    return tuple(front)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
+from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -94,8 +96,8 @@ class SearchSpace:
         if len(set(self.names)) < len(self.names):
             raise ValueError(f"two parameters of one name: {', '.join(self.names)}")
         self._rank_of = {p.name: _ranks(p) for p in self.parameters if isinstance(p, Choice)}
-        self._ordered = [place for place, parameter in enumerate(self.parameters) if _is_ordered(parameter)]
-        self._values = [p.values for p in self.parameters if isinstance(p, Choice) and _is_ordered(p)]
+        self._ordered = [place for place, parameter in enumerate(self.parameters) if is_ordered(parameter)]
+        self._values = [parameter.values for parameter in self.parameters if is_ordered(parameter)]
         self.last_ranks = np.array([len(values) - 1 for values in self._values], dtype=np.int64)
 
     def size(self) -> float:
@@ -112,6 +114,17 @@ class SearchSpace:
         return all(
             _allows(parameter, value) for parameter, (_, value) in zip(self.parameters, candidate.pairs, strict=True)
         )
+
+    def every(self, origin: str = "random") -> Iterator[Candidate]:
+        """All candidates in turn; for small spaces of choices only.
+
+        Raises:
+            ValueError: a parameter is real.
+        """
+        lists = [parameter.values for parameter in self.parameters if isinstance(parameter, Choice)]
+        if len(lists) < len(self.parameters):
+            raise ValueError("a space with a real parameter has no list of candidates")
+        return (Candidate(tuple(zip(self.names, values, strict=True)), origin) for values in product(*lists))
 
     def sample(self, rng: Rng, origin: str = "random") -> Candidate:
         """A candidate with every parameter drawn uniformly."""
@@ -159,12 +172,13 @@ def _ranks(choice: Choice) -> dict[Value, int]:
     ranks = {value: rank for rank, value in enumerate(choice.values)}
     if not ranks or len(ranks) < len(choice.values):
         raise ValueError(f"{choice.name}: needs values, each once (got {choice.values})")
-    if _is_ordered(choice) and list(choice.values) != sorted(choice.values, key=float):
+    if is_ordered(choice) and list(choice.values) != sorted(choice.values, key=float):
         raise ValueError(f"{choice.name}: numbers must ascend (got {choice.values})")
     return ranks
 
 
-def _is_ordered(parameter: Choice | Real) -> bool:
+def is_ordered(parameter: Choice | Real) -> TypeGuard[Choice]:
+    """Whether the parameter is a choice of numbers, which has ranks."""
     return isinstance(parameter, Choice) and not any(isinstance(value, str) for value in parameter.values)
 
 

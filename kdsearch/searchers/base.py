@@ -1,0 +1,161 @@
+"""What every searcher offers: candidates by number, each inside its budget's windows, none twice."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from abc import ABC, abstractmethod
+from bisect import insort
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+
+from kdsearch.errors import SpaceExhausted
+from kdsearch.records import Outcome
+from kdsearch.repair import draw_for, repair
+from kdsearch.sections import Section
+from kdsearch.space import Candidate, Measure, Rng, SearchSpace, Windows
+
+_DRAWS = 50
+_LISTABLE = 4096
+_SPREAD_99 = 2.58  # standard errors on either side of a two-sided 99% interval
+
+
+class Searcher(ABC):
+    """Says which candidate trial ``number`` tries.
+
+    ``ask`` depends on the study's seed, the number, what was told and which trials are open, and on nothing else: a
+    search that was cut off goes on by telling a new searcher the outcomes that were kept and asking for the numbers
+    that are missing. Candidates are compared by their values, for a net its widths, so nothing is tried twice.
+
+    ``budgets``: one tuple of windows a budget; trial n belongs to budget n modulo their number. ``measure``: a
+    candidate's costs in closed form. ``seeds``: candidates to try first, repaired into their budget's windows.
+    """
+
+    Options: ClassVar[type[Section]]
+
+    def __init__(
+        self,
+        options: Section,
+        space: SearchSpace,
+        seed: int,
+        *,
+        measure: Measure,
+        budgets: tuple[Windows, ...] = ((),),
+        seeds: tuple[Candidate, ...] = (),
+    ) -> None:
+        self.options = options
+        self.space = space
+        self.seed = seed
+        self.measure = measure
+        self.budgets = budgets
+        self._seeds = seeds
+        self._open: dict[int, Candidate] = {}
+        self._told: dict[int, Candidate] = {}
+        self._taken: set[Candidate] = set()
+        self._ranked: list[list[Outcome]] = [[] for _ in budgets]
+
+    def budget(self, number: int) -> int:
+        """The place in ``budgets`` that trial ``number`` serves."""
+        return number % len(self.budgets)
+
+    def total(self, trials: int) -> int:
+        """How many of the trials that the study allows this searcher makes use of."""
+        return trials
+
+    def ready(self, number: int) -> bool:  # noqa: ARG002
+        """Whether trial ``number`` can be asked for now, or has to wait for outcomes still missing."""
+        return True
+
+    def ask(self, number: int) -> Candidate:
+        """The candidate of trial ``number``; the same again while that trial is open.
+
+        Raises:
+            InfeasibleError: no candidate was found inside the windows.
+            SpaceExhausted: all that were found have been tried.
+        """
+        if number in self._told:
+            raise ValueError(f"trial {number} has been told already")
+        if number not in self._open:
+            candidate = self._fresh(number)
+            self._settle(number, candidate)
+            self._open[number] = candidate
+            self._taken.add(candidate)
+        return self._open[number]
+
+    def tell(self, outcome: Outcome) -> None:
+        """Takes in what came of a trial; a failed one is never a parent and never tried again."""
+        if outcome.number in self._told:
+            raise ValueError(f"trial {outcome.number} was told twice")
+        asked = self._open.pop(outcome.number, None)
+        if asked is not None and asked != outcome.candidate:
+            self._taken.discard(asked)
+        self._told[outcome.number] = outcome.candidate
+        self._taken.add(outcome.candidate)
+        if accuracy_of(outcome) > -math.inf:
+            insort(
+                self._ranked[self.budget(outcome.number)], outcome, key=lambda each: (-accuracy_of(each), each.number)
+            )
+        self._learn(outcome)
+
+    def bar(self, k: int, budget: int = 0) -> float | None:
+        """The accuracy that the k-th best of a budget has for sure (its 99% lower bound); None with fewer outcomes.
+
+        A candidate that cannot reach it is not among the best k, and need not be scored in full.
+        """
+        bounds = (
+            accuracy_of(outcome) - _SPREAD_99 * outcome.metrics.get("accuracy_stderr", 0.0)
+            for outcome in self._ranked[budget]
+        )
+        best = heapq.nlargest(k, bounds)
+        return best[-1] if len(best) == k else None
+
+    def best(self, budget: int, count: int, before: float = math.inf) -> list[Outcome]:
+        """The ``count`` most accurate outcomes of a budget, of those numbered below ``before``; failures left out."""
+        outcomes = (outcome for outcome in self._ranked[budget] if outcome.number < before)
+        return [outcome for outcome, _ in zip(outcomes, range(count), strict=False)]
+
+    @abstractmethod
+    def _propose(self, number: int, rng: Rng, attempt: int) -> Candidate:
+        """A candidate to try, in the windows or not; ``attempt`` counts the proposals that had been tried before."""
+
+    def _settle(self, number: int, candidate: Candidate) -> None:  # noqa: B027
+        """Hears which candidate trial ``number`` was given after repair."""
+
+    def _learn(self, outcome: Outcome) -> None:  # noqa: B027
+        """Hears every outcome told."""
+
+    def _fresh(self, number: int) -> Candidate:
+        rng = np.random.default_rng((self.seed, number))
+        windows = self.budgets[self.budget(number)]
+        if number < len(self._seeds):
+            seed = self._seeds[number]
+            candidate = repair(self.space, replace(seed, origin=seed.origin or "seed"), self.measure, windows, rng)
+            if candidate not in self._taken:
+                return candidate
+        for attempt in range(_DRAWS):
+            candidate = repair(self.space, self._propose(number, rng, attempt), self.measure, windows, rng)
+            if candidate not in self._taken:
+                return candidate
+        return self._last_resort(windows, rng)
+
+    def _last_resort(self, windows: Windows, rng: Rng) -> Candidate:
+        """A random candidate not tried yet; of a small space the list is searched, so that none is missed."""
+        if self.space.size() <= _LISTABLE:
+            left = [candidate for candidate in self.space.every() if candidate not in self._taken]
+            for place in rng.permutation(len(left)):
+                if all(window.miss(self.measure(left[place])) == 0 for window in windows):
+                    return left[place]
+        else:
+            for _ in range(_DRAWS):
+                candidate = draw_for(self.space, self.measure, windows, rng)
+                if candidate not in self._taken:
+                    return candidate
+        raise SpaceExhausted(f"{len(self._taken)} candidates tried, and no other found inside the limits")
+
+
+def accuracy_of(outcome: Outcome) -> float:
+    """The outcome's accuracy, 0..1; minus infinity if the trial failed or its accuracy is not a number."""
+    accuracy = outcome.metrics["accuracy"] if outcome.state == "done" else math.nan
+    return accuracy if math.isfinite(accuracy) else -math.inf

@@ -1,0 +1,109 @@
+"""Evolution of candidates (MetaPruning, Liu et al. 2019, section 3.2), by generations or steadily."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from kdsearch.records import Outcome
+from kdsearch.repair import draw_for
+from kdsearch.searchers.base import Searcher
+from kdsearch.sections import Section
+from kdsearch.space import Candidate, Rng
+
+
+class Evolution(Searcher):
+    """Mutations and crossovers of the best candidates so far, each repaired into its budget's windows.
+
+    With the defaults and ``mode: generational`` it is the paper's search: 50 random candidates, then 19 generations of
+    25 mutations and 25 crossovers of the 10 best of all generations before, 1,000 evaluations in all. ``steady`` has no
+    barrier between generations: every trial draws from the outcomes there are, so that no worker waits and good
+    candidates become parents at once.
+
+    Deviations from the official code: children that exceed the limit are repaired, not thrown away, and a mutation
+    changes at least one position.
+    """
+
+    class Options(Section):
+        """``population`` trials make a generation; ``steady`` draws the first ``population`` of them at random.
+
+        ``mutation`` and ``crossover``: how many of each generation (of every ``population`` trials on average where
+        steady); the rest is random. ``mutation_probability``: of each position. ``generations`` ends a generational
+        search. ``migration``: share of parents taken from the budgets next to a candidate's own, where there are
+        several.
+        """
+
+        mode: Literal["steady", "generational"] = "steady"
+        population: int = Field(50, ge=2)
+        parents: int = Field(10, ge=1)
+        mutation: int = Field(25, ge=0)
+        crossover: int = Field(25, ge=0)
+        mutation_probability: float = Field(0.1, gt=0, le=1)
+        generations: int = Field(20, ge=1)
+        migration: float = Field(0.2, ge=0, le=1)
+
+        @model_validator(mode="after")
+        def _parts_fit(self) -> Evolution.Options:
+            if self.parents > self.population:
+                raise ValueError(f"parents ({self.parents}) must not exceed population ({self.population})")
+            children = self.mutation + self.crossover
+            if children > self.population:
+                raise ValueError(f"mutation + crossover ({children}) must not exceed population ({self.population})")
+            return self
+
+    options: Options
+
+    def total(self, trials: int) -> int:
+        if self.options.mode == "steady":
+            return trials
+        return min(trials, self.options.population * self.options.generations)
+
+    def ready(self, number: int) -> bool:
+        if self.options.mode == "steady":
+            return True
+        start = number - number % self.options.population
+        return all(earlier in self._told for earlier in range(start - self.options.population, start) if earlier >= 0)
+
+    def _propose(self, number: int, rng: Rng, attempt: int) -> Candidate:  # noqa: ARG002
+        pool = self._parents(number) if number >= self.options.population else []
+        slot = self._slot(number, rng)
+        if not pool or slot >= self.options.mutation + self.options.crossover:
+            return draw_for(self.space, self.measure, self.budgets[self.budget(number)], rng)
+        first = self._pick(number, pool, rng)
+        if slot < self.options.mutation:
+            origin = f"mutation of {first.number}"
+            return self.space.mutate(first.candidate, rng, self.options.mutation_probability, origin)
+        second = self._pick(number, [parent for parent in pool if parent.number != first.number] or pool, rng)
+        origin = f"crossover of {first.number} and {second.number}"
+        return self.space.crossover(first.candidate, second.candidate, rng, origin)
+
+    def _slot(self, number: int, rng: Rng) -> int:
+        """The place in its generation: mutations first, then crossovers, then random ones; drawn where steady."""
+        if self.options.mode == "generational":
+            return number % self.options.population
+        return int(rng.integers(self.options.population))
+
+    def _parents(self, number: int) -> list[Outcome]:
+        """The best candidates of the trial's own budget, filled up with those of the nearest budgets."""
+        own = self.budget(number)
+        pool: list[Outcome] = []
+        for budget in sorted(range(len(self.budgets)), key=lambda other: (abs(other - own), other)):
+            pool += self._best_before(number, budget)
+            if len(pool) >= self.options.parents:
+                break
+        return pool[: self.options.parents]
+
+    def _pick(self, number: int, pool: list[Outcome], rng: Rng) -> Outcome:
+        """One parent, with equal chance; now and then from the budget above or below."""
+        own = self.budget(number)
+        nearby = [budget for budget in (own - 1, own + 1) if 0 <= budget < len(self.budgets)]
+        if nearby and rng.random() < self.options.migration:
+            pool = self._best_before(number, nearby[rng.integers(len(nearby))]) or pool
+        return pool[rng.integers(len(pool))]
+
+    def _best_before(self, number: int, budget: int) -> list[Outcome]:
+        generational = self.options.mode == "generational"
+        before = number - number % self.options.population if generational else math.inf
+        return self.best(budget, self.options.parents, before)

@@ -1,0 +1,179 @@
+"""Any of Optuna's samplers as a searcher."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from kdsearch.errors import SpecError
+from kdsearch.records import Outcome
+from kdsearch.searchers.base import Searcher, accuracy_of
+from kdsearch.sections import Section
+from kdsearch.space import Candidate, Choice, Costs, Measure, Real, Rng, SearchSpace, Value, Windows, is_ordered
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial, Trial
+
+# These look at finished trials only; the others keep notes with the trials that they proposed.
+_WITHOUT_NOTES = ("TPESampler", "RandomSampler", "GPSampler", "BruteForceSampler")
+
+
+class OptunaSearch(Searcher):
+    """Asks one of Optuna's samplers, by a study in memory for each budget.
+
+    What it suggests is repaired into the budget's windows, and it is told what was tried in place of what it suggested.
+    Its random numbers come from the study's seed and the trial's number, and a search that goes on asks it again for
+    the trials that were kept, so that it ends as if it had not stopped.
+    """
+
+    class Options(Section):
+        """``sampler``: as Optuna names it. ``costs``: minimised beside accuracy, such as macs, for a whole front."""
+
+        sampler: Literal[
+            "TPESampler",
+            "NSGAIISampler",
+            "NSGAIIISampler",
+            "CmaEsSampler",
+            "GPSampler",
+            "QMCSampler",
+            "RandomSampler",
+            "BruteForceSampler",
+        ] = "TPESampler"
+        costs: tuple[str, ...] = ()
+
+    options: Options
+
+    def __init__(
+        self,
+        options: Section,
+        space: SearchSpace,
+        seed: int,
+        *,
+        measure: Measure,
+        budgets: tuple[Windows, ...] = ((),),
+        seeds: tuple[Candidate, ...] = (),
+    ) -> None:
+        import optuna
+
+        super().__init__(options, space, seed, measure=measure, budgets=budgets, seeds=seeds)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._sampler(0)  # a sampler that lacks a package says so here, before anything runs
+        directions: list[Literal["maximize", "minimize"]] = ["maximize"]
+        directions += ["minimize"] * len(self.options.costs)
+        self._studies = [optuna.create_study(directions=directions) for _ in budgets]
+        self._distributions = {parameter.name: _distribution(parameter) for parameter in space.parameters}
+        self._asked: dict[int, Trial] = {}
+
+    def _propose(self, number: int, rng: Rng, attempt: int) -> Candidate:
+        if attempt > 0:
+            return self.space.mutate(self._suggest(number), rng, 1 / len(self.space.parameters), "optuna, mutated")
+        return self._suggest(number)
+
+    def _settle(self, number: int, candidate: Candidate) -> None:
+        """Writes what is tried in place of what was suggested."""
+        if number not in self._asked:
+            return
+        trial, study = self._asked[number], self._study(number)
+        for name, value in _encode(self.space, candidate).items():
+            distribution = self._distributions[name]
+            study._storage.set_trial_param(trial._trial_id, name, distribution.to_internal_repr(value), distribution)
+
+    def _learn(self, outcome: Outcome) -> None:
+        study = self._study(outcome.number)
+        values = self._values(outcome)
+        if outcome.number not in self._asked and self.options.sampler in _WITHOUT_NOTES:
+            study.add_trial(self._finished(outcome.candidate, values))
+            return
+        if outcome.number not in self._asked:
+            self._suggest(outcome.number)
+            self._settle(outcome.number, outcome.candidate)
+        self._tell(study, self._asked.pop(outcome.number), values)
+
+    def _tell(self, study: optuna.Study, trial: Trial, values: list[float] | None) -> None:
+        from optuna.trial import TrialState
+
+        study.tell(trial, values, state=TrialState.COMPLETE if values else TrialState.FAIL)
+
+    def _finished(self, candidate: Candidate, values: list[float] | None) -> FrozenTrial:
+        from optuna.trial import TrialState, create_trial
+
+        return create_trial(
+            state=TrialState.COMPLETE if values else TrialState.FAIL,
+            values=values,
+            params=_encode(self.space, candidate),
+            distributions=self._distributions,
+        )
+
+    def _suggest(self, number: int) -> Candidate:
+        """What the sampler suggests for a trial; asked once."""
+        if number not in self._asked:
+            study = self._study(number)
+            study.sampler = self._sampler(number)
+            self._asked[number] = study.ask(self._distributions)
+        return _decode(self.space, self._asked[number].params)
+
+    def _study(self, number: int) -> optuna.Study:
+        return self._studies[self.budget(number)]
+
+    def _values(self, outcome: Outcome) -> list[float] | None:
+        """What the study is told, accuracy first; None for a failure."""
+        accuracy = accuracy_of(outcome)
+        costs = self._costs(outcome.costs)
+        return None if accuracy == -math.inf else [accuracy, *costs]
+
+    def _costs(self, costs: Costs) -> list[float]:
+        missing = [name for name in self.options.costs if name not in costs]
+        if missing and costs:
+            raise SpecError(f"search.costs: unknown cost '{missing[0]}'; known: {', '.join(sorted(costs))}")
+        return [] if missing else [costs[name] for name in self.options.costs]
+
+    def _sampler(self, number: int) -> BaseSampler:
+        import numpy as np
+        import optuna
+
+        kind = getattr(optuna.samplers, self.options.sampler)
+        seed = int(np.random.SeedSequence((self.seed, number)).generate_state(1)[0])
+        with warnings.catch_warnings():
+            # NSGAIIISampler calls itself experimental each time it is made
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            try:
+                return kind(seed=seed)
+            except ImportError as error:
+                raise SpecError(f"search.sampler: {self.options.sampler} needs a package: {error}") from error
+
+
+def _distribution(parameter: Choice | Real) -> BaseDistribution:
+    """Ranks for numbers, so that a sampler sees their order; categories for words."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(parameter, Real):
+        return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+    if is_ordered(parameter):
+        return IntDistribution(0, len(parameter.values) - 1)
+    return CategoricalDistribution(parameter.values)
+
+
+def _encode(space: SearchSpace, candidate: Candidate) -> dict[str, Any]:
+    values = zip(space.parameters, candidate.pairs, strict=True)
+    return {name: _rank(parameter, value) for parameter, (name, value) in values}
+
+
+def _rank(parameter: Choice | Real, value: Value) -> Value:
+    if is_ordered(parameter):
+        return parameter.values.index(value)
+    return value
+
+
+def _decode(space: SearchSpace, params: Mapping[str, Any]) -> Candidate:
+    pairs = []
+    for parameter in space.parameters:
+        value = params[parameter.name]
+        if is_ordered(parameter):
+            value = parameter.values[value]
+        pairs.append((parameter.name, value))
+    return Candidate(tuple(pairs), "optuna")

@@ -1,0 +1,18 @@
+"""Random search: what any other searcher has to beat."""
+
+from __future__ import annotations
+
+from kdsearch.repair import draw_for
+from kdsearch.searchers.base import Searcher
+from kdsearch.sections import Section
+from kdsearch.space import Candidate, Rng
+
+
+class RandomSearch(Searcher):
+    """Draws every candidate at its budget, and learns nothing."""
+
+    class Options(Section):
+        """None."""
+
+    def _propose(self, number: int, rng: Rng, attempt: int) -> Candidate:  # noqa: ARG002
+        return draw_for(self.space, self.measure, self.budgets[self.budget(number)], rng)
