@@ -1,4 +1,3 @@
-# ruff: noqa: ARG002
 from __future__ import annotations
 
 import json

@@ -1,0 +1,231 @@
+"""The charts of a run's report: what is drawn, from which figures; no torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from kdsearch.records import Outcome
+from kdsearch.report import charts
+from kdsearch.report.charts import Axis, Frame, Point
+from kdsearch.report.reading import History, Net, Run
+from kdsearch.report.words import say_count, say_percent, say_tick, say_value
+
+MOST_TIPS = 1500  # dots beyond this many come without a text of their own, to keep the page small
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A titled chart with its legend (CSS kind to words), or the sentence that says why there is none."""
+
+    title: str
+    svg: str = ""
+    legend: tuple[tuple[str, str], ...] = ()
+    note: str = ""
+
+
+def draw_figures(run: Run) -> list[Figure]:
+    """All charts of the report, in reading order."""
+    return [
+        draw_trained(run),
+        draw_trials(run),
+        draw_progress(run),
+        *(draw_widths(run, budget) for budget in run.budget_numbers),
+        draw_trainings(run),
+        draw_preparation(run),
+    ]
+
+
+def draw_trained(run: Run) -> Figure:
+    """Test accuracy against MACs of every net that was trained to the end, with spreads and budgets."""
+    title = "Trained nets: accuracy against MACs"
+    nets = [net for net in run.nets if net.accuracy is not None and "macs" in net.costs]
+    if not nets:
+        return Figure(title, note="No net has been trained to the end yet.")
+    reach = [end for net in nets for end in (net.accuracy - (net.spread or 0), net.accuracy + (net.spread or 0))]  # type: ignore[operator]
+    limits = _macs_limits(run)
+    frame = Frame(
+        Axis.over([net.costs["macs"] for net in nets] + limits, "multiply-adds (MACs)", say_tick, floor=0),
+        Axis.over(reach, "test accuracy", _say_axis_percent, floor=0),
+    )
+    drawn = []
+    for net in sorted(nets, key=lambda net: _ORDER.get(net.role, 0), reverse=True):
+        point = (net.costs["macs"], float(net.accuracy or 0))
+        drawn.append(charts.whisker(frame, point, net.spread, net.role) if net.spread else "")
+        drawn.append(charts.dots(frame, [(point, _tell_net(net))], net.role, radius=5))
+    roles = dict.fromkeys(sorted((net.role for net in nets), key=lambda role: _ORDER.get(role, 0)))
+    legend = (*((role, role) for role in roles), *_budget_legend(limits))
+    return Figure(title, charts.draw(frame, _budget_lines(frame, limits), *drawn, about=title), legend)
+
+
+def draw_trials(run: Run) -> Figure:
+    """Score against MACs of every trial, with the Pareto front and the budgets."""
+    title = "Trials: score against MACs"
+    done = [outcome for outcome in run.done if "macs" in outcome.costs]
+    if not done:
+        return Figure(title, note="No trial has been scored yet.")
+    limits = _macs_limits(run)
+    scored = {outcome.number: (outcome.costs["macs"], outcome.metrics["accuracy"]) for outcome in done}
+    frame = Frame(
+        Axis.over([point[0] for point in scored.values()] + limits, "multiply-adds (MACs)", say_tick, floor=0),
+        Axis.over([point[1] for point in scored.values()], "score on validation images", _say_axis_percent, floor=0),
+    )
+    front = find_front(list(scored.values()))
+    tips = len(done) <= MOST_TIPS
+    points = [(scored[outcome.number], _tell_trial(outcome) if tips else "") for outcome in done]
+    layers = (
+        _budget_lines(frame, limits),
+        charts.dots(frame, points, "trial", radius=2.5),
+        charts.line(frame, charts.staircase(front), "front"),
+        charts.dots(frame, [(point, "") for point in front], "front", radius=3),
+        *(charts.dots(frame, _find_trials(run, role, scored), role, radius=5) for role in ("uniform", "winner")),
+    )
+    trained = tuple((role, role) for role in ("winner", "uniform") if _find_trials(run, role, scored))
+    legend = (("trial", f"{len(done):,} trials"), ("front", "Pareto front"), *trained, *_budget_legend(limits))
+    return Figure(title, charts.draw(frame, *layers, about=title), legend)
+
+
+def draw_progress(run: Run) -> Figure:
+    """The best score so far over the trials, one line a budget, beside each trial's own score."""
+    title = "Best score so far"
+    done = sorted(run.done, key=lambda outcome: outcome.number)
+    if not done:
+        return Figure(title, note="No trial has been scored yet.")
+    climbs: dict[int, list[Point]] = {}
+    for outcome in done:
+        climb = climbs.setdefault(find_budget(run, outcome), [])
+        score = outcome.metrics["accuracy"]
+        climb.append((float(outcome.number), max(score, climb[-1][1]) if climb else score))
+    points = [(float(outcome.number), outcome.metrics["accuracy"]) for outcome in done]
+    frame = Frame(
+        Axis.over([point[0] for point in points], "trial", say_tick, floor=0),
+        Axis.over([point[1] for point in points], "score on validation images", _say_axis_percent, floor=0),
+    )
+    layers, legend = [charts.dots(frame, [(point, "") for point in points], "trial", radius=2)], []
+    for budget, climb in sorted(climbs.items()):
+        kind = _LINES[budget % len(_LINES)]
+        name = "best so far" + (f", budget {budget + 1}" if len(climbs) > 1 else "")
+        layers.append(charts.line(frame, [*charts.staircase(climb), (points[-1][0], climb[-1][1])], kind, tip=name))
+        legend.append((kind, name))
+    return Figure(title, charts.draw(frame, *layers, about=title), (*legend, ("trial", "each trial")))
+
+
+def draw_widths(run: Run, budget: int) -> Figure:
+    """Kept share of each layer's channels in the winner, against the full net and the uniform-width net."""
+    winner, uniform = run.find("winner", budget), run.find("uniform", budget)
+    title = "Kept channels of each layer" + (f", budget {budget + 1}" if len(run.budget_numbers) > 1 else "")
+    if winner is None or not winner.layers:
+        return Figure(title, note="No winner has been built yet.")
+    count = len(winner.layers)
+    numbers = Axis(0.4, count + 0.6, _layer_ticks(count), "layer, from the input to the output", say_tick)
+    frame = Frame(numbers, Axis(0, 1.02, (0, 0.25, 0.5, 0.75, 1), "channels kept", lambda share: say_percent(share, 0)))
+    shares = [
+        (layer.kept / layer.full, f"{layer.name}: {layer.kept} of {layer.full} channels") for layer in winner.layers
+    ]
+    layers = [charts.bars(frame, [(1, tip) for _, tip in shares], "full"), charts.bars(frame, shares, "winner")]
+    legend = [("winner", "winner"), ("full", "full net")]
+    if uniform is not None and uniform.layers:
+        layers.append(charts.marks(frame, [layer.kept / layer.full for layer in uniform.layers], "uniform"))
+        legend.insert(1, ("uniform", "uniform widths"))
+    return Figure(title, charts.draw(frame, *layers, about=title), tuple(legend))
+
+
+def draw_trainings(run: Run) -> Figure:
+    """Training curves of the final nets: validation accuracy where it was measured, else the loss."""
+    title = "Training of the final nets"
+    curves = [(net.role, net.id, net.history) for net in run.nets if net.role != "random"]
+    return _draw_curves(title, curves, "No net has been trained to the end yet.")
+
+
+def draw_preparation(run: Run) -> Figure:
+    """How what the strategy prepared (the PruningNet) was trained."""
+    title = "Training of the PruningNet"
+    curves = [("winner", "PruningNet", run.prepared_history)]
+    return _draw_curves(title, curves, "This strategy prepared nothing, or the run stopped before it was trained.")
+
+
+def _draw_curves(title: str, curves: Sequence[tuple[str, str, History]], otherwise: str) -> Figure:
+    key = next((key for key in _CURVE_KEYS if any(key in epoch for _, _, history in curves for epoch in history)), None)
+    if key is None:
+        return Figure(title, note=otherwise)
+    lines = [(role, name, points) for role, name, history in curves if (points := _read_curve(history, key))]
+    values = [point[1] for _, _, points in lines for point in points]
+    say: Callable[[float], str] = _say_axis_percent if "accuracy" in key else lambda value: f"{value:.3g}"
+    frame = Frame(
+        Axis.over([point[0] for _, _, points in lines for point in points], "epoch", say_tick, floor=0),
+        Axis.over(values, key.replace("_", " "), say, floor=0),
+    )
+    layers = []
+    for role, name, points in lines:
+        tips = [(point, f"{name}, epoch {point[0]:g}: {say_value(key, point[1])}") for point in points]
+        layers.append(charts.line(frame, points, role) + charts.dots(frame, tips, role, radius=2.5))
+    return Figure(title, charts.draw(frame, *layers, about=title), tuple((role, name) for role, name, _ in lines))
+
+
+_CURVE_KEYS = ("validation_accuracy", "accuracy", "train_accuracy", "loss")
+_LINES = ("winner", "front", "random", "uniform")  # the colours of several budgets' lines
+_ORDER = {"winner": 0, "uniform": 1, "random": 2, "full": 3}
+
+
+def find_front(points: Sequence[Point]) -> list[Point]:
+    """The points that no other one beats at the same or lower MACs, by rising MACs."""
+    front: list[Point] = []
+    for point in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not front or point[1] > front[-1][1]:
+            front.append(point)
+    return front
+
+
+def find_budget(run: Run, outcome: Outcome) -> int:
+    """The tightest budget that the outcome fits; the last one if it fits none."""
+    fitting = [
+        (sum(high for _, high in budget.values()), number)
+        for number, budget in enumerate(run.budgets)
+        if all(outcome.costs.get(cost, 0) <= high for cost, (_, high) in budget.items())
+    ]
+    return min(fitting, default=(0.0, max(len(run.budgets) - 1, 0)))[1]
+
+
+def _read_curve(history: Sequence[Mapping[str, float]], key: str) -> list[Point]:
+    """(epoch, value) where the value was measured; epochs count from 1 where the record does not say."""
+    numbered = enumerate(history, start=1)
+    return [(float(epoch.get("epoch", at)), float(epoch[key])) for at, epoch in numbered if epoch.get(key) is not None]
+
+
+def _find_trials(run: Run, role: str, scored: Mapping[int, Point]) -> list[tuple[Point, str]]:
+    """The trials that scored the trained nets of a role."""
+    wanted = [dict(net.widths) for net in run.nets if net.role == role]
+    found = [outcome for outcome in run.done if outcome.number in scored and outcome.candidate.values in wanted]
+    return [(scored[outcome.number], f"{role}: {_tell_trial(outcome)}") for outcome in found]
+
+
+def _macs_limits(run: Run) -> list[float]:
+    return sorted({budget["macs"][1] for budget in run.budgets if "macs" in budget})
+
+
+def _budget_lines(frame: Frame, limits: Sequence[float]) -> str:
+    return "".join(charts.upright(frame, high, "budget", f"budget: {say_count(high)} MACs") for high in limits)
+
+
+def _budget_legend(limits: Sequence[float]) -> tuple[tuple[str, str], ...]:
+    return (("budget", "budgets" if len(limits) > 1 else "budget"),) if limits else ()
+
+
+def _layer_ticks(count: int) -> tuple[float, ...]:
+    step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 500) if count / step <= 10 or step == 500)
+    return tuple(float(number) for number in range(step, count + 1, step))
+
+
+def _say_axis_percent(share: float) -> str:
+    return f"{round(100 * share, 2):g} %"
+
+
+def _tell_net(net: Net) -> str:
+    spread = f" ± {100 * net.spread:.1f}" if net.spread else ""
+    return f"{net.id}: {100 * (net.accuracy or 0):.1f}{spread} %, {say_count(net.costs['macs'])} MACs"
+
+
+def _tell_trial(outcome: Outcome) -> str:
+    origin = f" ({outcome.candidate.origin})" if outcome.candidate.origin else ""
+    score = say_percent(outcome.metrics["accuracy"], 2)
+    return f"trial {outcome.number}{origin}: {score}, {say_count(outcome.costs['macs'])} MACs"

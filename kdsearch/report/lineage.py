@@ -1,0 +1,43 @@
+"""Where a winner came from: the chain of candidates that it was bred from; no torch here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kdsearch.records import Outcome
+from kdsearch.report.reading import Run
+
+LONGEST = 12
+_TRIAL_NUMBER = re.compile(r"(?<![\d.])\d+(?![\d.%])")
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestor:
+    """One step of the chain: the trial, how its candidate was drawn, and its score (0..1)."""
+
+    number: int
+    origin: str
+    score: float
+
+
+def trace_origin(run: Run, widths: Mapping[str, Any]) -> list[Ancestor]:
+    """The trial that scored these widths, then its better parent, and so on; at most ``LONGEST`` steps.
+
+    Parents are the trial numbers that a candidate's origin names.
+    """
+    by_number = {outcome.number: outcome for outcome in run.done}
+    at = next((outcome for outcome in run.done if outcome.candidate.values == dict(widths)), None)
+    chain: list[Ancestor] = []
+    while at is not None and len(chain) < LONGEST:
+        chain.append(Ancestor(at.number, at.candidate.origin or "not recorded", at.metrics["accuracy"]))
+        at = _choose_parent(at, by_number)
+    return chain
+
+
+def _choose_parent(child: Outcome, by_number: Mapping[int, Outcome]) -> Outcome | None:
+    numbers = (int(found) for found in _TRIAL_NUMBER.findall(child.candidate.origin))
+    parents = [by_number[number] for number in numbers if number in by_number and number < child.number]
+    return max(parents, key=lambda parent: parent.metrics["accuracy"], default=None)

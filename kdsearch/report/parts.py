@@ -1,0 +1,268 @@
+"""The sections of the report's page as HTML text; whatever a user named is escaped; no torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from kdsearch.report.figures import Figure
+from kdsearch.report.lineage import trace_origin
+from kdsearch.report.reading import Net, Run
+from kdsearch.report.verdict import Answer, judge_fit, judge_proxy, judge_search
+from kdsearch.report.words import (
+    say_bytes,
+    say_cost,
+    say_count,
+    say_duration,
+    say_ms,
+    say_percent,
+    say_points,
+)
+
+_STATES = {
+    "done": "finished",
+    "running": "still running, or killed: figures are those of the last save",
+    "stopped": "ended before its search was through",
+    "failed": "failed; what was finished is shown",
+}
+_SIGNS = {"yes": "✓", "no": "✗", "unclear": "≈", "unknown": "–"}
+
+
+def write_head(run: Run) -> str:
+    """Name, net, data and state of the run."""
+    seconds = sum(float(value) for value in run.section("seconds").values())
+    facts = [
+        str(run.summary.get("net", "")),
+        str(run.section("task").get("data", "")),
+        f"seed {run.summary['seed']}" if "seed" in run.summary else "",
+        f"{_count_trials(run)} trials",
+        say_duration(seconds) if seconds else "",
+    ]
+    listed = " · ".join(escape(fact) for fact in facts if fact)
+    state = ": ".join(
+        part for part in (_STATES.get(run.state, run.state), str(run.summary.get("stopped") or "")) if part
+    )
+    return (
+        f'<header><p class="kind">kdsearch report</p><h1>{escape(run.name)}</h1><p class="facts">{listed}</p>'
+        f'<p class="state {escape(run.state)}">{escape(state)}</p></header>'
+    )
+
+
+def write_answers(run: Run) -> str:
+    """The first screen: for each budget what came out, whether it fits and whether the search was worth it."""
+    numbers = run.budget_numbers
+    if len(numbers) > 1:
+        cards = "".join(_write_budget(run, budget, f"<h2>Budget {budget + 1}</h2>") for budget in numbers)
+        believed = f'<div class="card wide">{_write_answer(judge_proxy(run))}</div>'
+        return f'<section class="answers">{cards}{believed}</section>'
+    only = _write_budget(run, numbers[0] if numbers else 0, "", judge_proxy(run))
+    return f'<section class="answers">{only}</section>'
+
+
+def _write_budget(run: Run, budget: int, title: str, *more: Answer) -> str:
+    winner = run.find("winner", budget)
+    if winner is None or winner.accuracy is None:
+        reached = "the search has scored some candidates" if run.done else "no candidate has been scored"
+        body = f'<p class="headline">No student has been trained yet: {reached}.</p>'
+    else:
+        figures = f'<dl class="figures">{_write_figures(run, winner)}</dl>'
+        body = f'<p class="headline">{_say_headline(run, winner)}</p>{figures}'
+    answers = "".join(_write_answer(answer) for answer in (judge_search(run, budget), judge_fit(run, budget), *more))
+    return f'<div class="card{"" if title else " wide"}">{title}{body}<div class="verdicts">{answers}</div></div>'
+
+
+def _say_headline(run: Run, winner: Net) -> str:
+    """The result in one sentence."""
+    said = f"A student with <b>{say_percent(winner.accuracy or 0)}</b> test accuracy"
+    macs, full_macs = winner.cost("macs"), run.full_costs.get("macs")
+    if macs and full_macs:
+        said += f" at <b>{say_percent(macs / full_macs, 0)}</b> of the full net's multiply-adds"
+    full = run.full
+    if full is not None and full.accuracy is not None:
+        said += f"; the full net reaches {say_percent(full.accuracy)}"
+    return said + "."
+
+
+def _write_figures(run: Run, winner: Net) -> str:
+    spread = f" ± {100 * winner.spread:.1f}" if winner.spread is not None and winner.seeds > 1 else ""
+    figures = [("accuracy", f"{100 * (winner.accuracy or 0):.1f}{spread} %", _say_seeds(winner))]
+    for cost, label in _COSTS:
+        value, full = winner.cost(cost), run.full_costs.get(cost)
+        if value is not None:
+            figures.append((label, say_cost(cost, value), f"full net {say_cost(cost, full)}" if full else ""))
+    return "".join(
+        f"<div><dt>{escape(label)}</dt><dd>{escape(value)}</dd><dd class='small'>{escape(more)}</dd></div>"
+        for label, value, more in figures
+    )
+
+
+_COSTS = (("macs", "MACs"), ("parameters", "parameters"), ("size_bytes", "size"), ("latency_ms", "latency"))
+
+
+def _say_seeds(net: Net) -> str:
+    return f"mean of {net.seeds} seeds" if net.seeds > 1 else "one training"
+
+
+def _write_answer(answer: Answer) -> str:
+    return (
+        f'<div class="answer {answer.word}"><span class="sign" aria-hidden="true">{_SIGNS[answer.word]}</span>'
+        f"<p><b>{escape(answer.question)}</b> <em>{answer.word}</em><br>{escape(answer.text)}</p></div>"
+    )
+
+
+def write_table(run: Run) -> str:
+    """All trained nets side by side."""
+    if not run.nets:
+        return _section("Nets compared", "<p>No net has been trained to the end yet.</p>")
+    heads = ("net", "test accuracy", "against uniform", "MACs", "of full", "parameters", "size", "latency", "speed-up")
+    rows = [_table_row(run, net) for net in sorted(run.nets, key=_order)]
+    note = (
+        "<p class='small'>Accuracy: mean ± standard deviation over seeds, on test images that the search never saw. "
+        "MACs: multiply-adds of convolutions and linear layers, one image. Latency: frozen TorchScript, batch 1, one "
+        "thread; speed-up: against the full net. All nets were trained with one recipe.</p>"
+    )
+    return _section("Nets compared", _table(heads, rows, [net.role for net in sorted(run.nets, key=_order)]) + note)
+
+
+def _order(net: Net) -> tuple[int, int, str]:
+    """Nets of one budget together, the full net last."""
+    place = {"winner": 0, "uniform": 1, "random": 2}.get(net.role, 3)
+    return (net.budget if net.budget is not None else 10**6, place, net.id)
+
+
+def _table_row(run: Run, net: Net) -> list[str]:
+    spread = f" ± {100 * net.spread:.1f}" if net.spread is not None and net.seeds > 1 else ""
+    accuracy = "–" if net.accuracy is None else f"{100 * net.accuracy:.1f}{spread} %"
+    uniform = run.find("uniform", net.budget)
+    gain = "–"
+    if net.role != "uniform" and uniform and uniform.accuracy is not None and net.accuracy is not None:
+        gain = say_points(net.accuracy - uniform.accuracy)
+    macs, full = net.cost("macs"), run.full_costs.get("macs")
+    latency, slowest = net.cost("latency_ms"), (run.full.cost("latency_ms") if run.full else None)
+    return [
+        net.id,
+        accuracy,
+        gain,
+        _say(say_count, macs),
+        say_percent(macs / full) if macs and full else "–",
+        _say(say_count, net.cost("parameters")),
+        _say(say_bytes, net.cost("size_bytes")),
+        _say(say_ms, latency),
+        f"{slowest / latency:.2f} ×" if latency and slowest else "–",
+    ]
+
+
+def _say(say: object, value: float | None) -> str:
+    return "–" if value is None else str(say(value))  # type: ignore[operator]
+
+
+def write_figures(figures: Iterable[Figure]) -> str:
+    """The charts as a grid of cards."""
+    return f'<section class="grid">{"".join(_write_figure(figure) for figure in figures)}</section>'
+
+
+def _write_figure(figure: Figure) -> str:
+    keys = "".join(f'<span><i class="{kind}"></i>{escape(name)}</span>' for kind, name in figure.legend)
+    body = figure.svg or f'<p class="missing">{escape(figure.note)}</p>'
+    return f'<figure><figcaption>{escape(figure.title)}</figcaption>{body}<p class="legend">{keys}</p></figure>'
+
+
+def write_widths(run: Run) -> str:
+    """The widths as numbers, one table a budget, folded away."""
+    parts = []
+    for budget in run.budget_numbers:
+        winner, uniform = run.find("winner", budget), run.find("uniform", budget)
+        if winner is None or not winner.layers:
+            continue
+        others = {layer.name: layer.kept for layer in uniform.layers} if uniform else {}
+        rows = [
+            [layer.name, str(layer.full), str(layer.kept), str(others.get(layer.name, "–"))] for layer in winner.layers
+        ]
+        title = "Channels of each layer" + (f", budget {budget + 1}" if len(run.budget_numbers) > 1 else "")
+        parts.append(
+            f"<details><summary>{title}</summary>{_table(('layer', 'full', 'winner', 'uniform'), rows)}</details>"
+        )
+    return "".join(parts)
+
+
+def write_origin(run: Run) -> str:
+    """Lineage: how each winner was bred, from which data, teacher, seed and versions."""
+    parts = [_write_chain(run, budget) for budget in run.budget_numbers]
+    task, teacher = run.section("task"), run.summary.get("teacher")
+    facts = [
+        ("net", str(run.summary.get("net", "–"))),
+        ("teacher", str(teacher) if teacher else "none"),
+        ("data", str(task.get("data", "–"))),
+        ("data hash", str(task.get("digest", "–"))),
+        ("seed", str(run.summary.get("seed", "–"))),
+        ("versions", ", ".join(f"{name} {version}" for name, version in run.section("versions").items()) or "–"),
+        ("time", ", ".join(f"{key} {say_duration(value)}" for key, value in run.section("seconds").items()) or "–"),
+        ("trials", f"{_count_trials(run)} ({run.section('trials').get('failed', 0)} failed)"),
+    ]
+    rows = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in facts)
+    return _section("Lineage", "".join(parts) + f'<dl class="facts">{rows}</dl>')
+
+
+def _write_chain(run: Run, budget: int) -> str:
+    winner = run.find("winner", budget)
+    if winner is None:
+        return ""
+    chain = trace_origin(run, winner.widths)
+    if not chain:
+        return f"<p>{escape(winner.id)}: {escape(winner.origin or 'its trial is not in the ledger')}.</p>"
+    steps = "".join(
+        f"<li>trial {step.number}: {escape(step.origin)}, score {say_percent(step.score, 2)}</li>" for step in chain
+    )
+    return f"<p>{escape(winner.id)}, from the winner back to its first ancestor:</p><ol>{steps}</ol>"
+
+
+def write_files(run: Run) -> str:
+    """The exported files, with their largest difference from the eager net."""
+    rows = [
+        [net.id, name, f'<a href="{escape(path, quote=True)}">{escape(path)}</a>', _say_parity(net.parity.get(name))]
+        for net in sorted(run.nets, key=_order)
+        for name, path in net.files.items()
+    ]
+    if not rows:
+        return _section("Files", "<p>Nothing has been exported yet.</p>")
+    escaped = [[escape(row[0]), escape(row[1]), row[2], row[3]] for row in rows]
+    heads = ("net", "format", "file", "largest difference from the eager net")
+    return _section("Files", _raw_table(heads, escaped, ()))
+
+
+def _say_parity(gap: float | None) -> str:
+    return "–" if gap is None else f"{gap:.1e}"
+
+
+def write_commands(run: Run) -> str:
+    """What to type to go on or to reproduce the run."""
+    commands = run.section("commands")
+    if not commands:
+        return ""
+    lines = "".join(
+        f"<dt>{escape(str(key))}</dt><dd><code>{escape(str(line))}</code></dd>" for key, line in commands.items()
+    )
+    return _section("Commands", f'<dl class="commands">{lines}</dl>')
+
+
+def _count_trials(run: Run) -> str:
+    counts = run.section("trials")
+    return f"{int(counts['done']) + int(counts.get('failed', 0)):,}" if "done" in counts else f"{len(run.outcomes):,}"
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{body}</section>"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], kinds: Sequence[str] = ()) -> str:
+    return _raw_table(heads, [[escape(cell) for cell in row] for row in rows], kinds)
+
+
+def _raw_table(heads: Sequence[str], rows: Sequence[Sequence[str]], kinds: Sequence[str]) -> str:
+    """A table of cells that are HTML already; ``kinds`` marks each row with the colour of a role."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    body = []
+    for number, row in enumerate(rows):
+        key = f'<i class="{escape(kinds[number])}"></i>' if kinds else ""
+        body.append(f"<tr><th>{key}{row[0]}</th>{''.join(f'<td>{cell}</td>' for cell in row[1:])}</tr>")
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'

@@ -1,0 +1,118 @@
+"""The answers that a reader wants first, each with its grounds; no torch here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from kdsearch.report.reading import Net, Run
+from kdsearch.report.words import say_cost, say_percent, say_points
+
+Word = Literal["yes", "no", "unclear", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A question, one word, and the sentence that gives the grounds."""
+
+    question: str
+    word: Word
+    text: str
+
+
+def judge_fit(run: Run, budget: int) -> Answer:
+    """Does the winner fit its budget? Compares every limited cost with its upper end."""
+    question = "Does it fit the budget?"
+    winner = run.find("winner", budget)
+    if winner is None or budget >= len(run.budgets):
+        return Answer(question, "unknown", "The run has not got as far as a winner.")
+    if not run.budgets[budget]:
+        return Answer(question, "yes", "The study sets no limit.")
+    parts, fits = [], True
+    for cost, (_, high) in run.budgets[budget].items():
+        value = winner.cost(cost)
+        if value is None:
+            return Answer(question, "unknown", f"The winner's {cost} were not measured.")
+        fits = fits and value <= high
+        share = f" ({say_percent(value / full)} of the full net)" if (full := run.full_costs.get(cost)) else ""
+        parts.append(f"{say_cost(cost, value)} {_name(cost)} of at most {say_cost(cost, high)}{share}")
+    return Answer(question, "yes" if fits else "no", "; ".join(parts) + ".")
+
+
+def judge_search(run: Run, budget: int) -> Answer:
+    """Was the search worth it? The winner against the uniform-width net of the same costs and the same recipe."""
+    question = "Was the search worth it?"
+    winner, uniform = run.find("winner", budget), run.find("uniform", budget)
+    if winner is None or winner.accuracy is None:
+        return Answer(question, "unknown", "No winner has been trained yet.")
+    if uniform is None or uniform.accuracy is None:
+        return Answer(
+            question, "unknown", "No uniform-width net was trained to compare with (finish.controls.uniform)."
+        )
+    if winner.widths and winner.widths == uniform.widths:
+        return Answer(question, "no", "The best candidate found is the uniform-width net itself.")
+    word, grounds = _compare(winner, uniform, run.test_images)
+    gain = say_points(winner.accuracy - uniform.accuracy)
+    text = f"{gain} points against uniform widths of the same costs, {grounds}"
+    return Answer(question, word, text + _against_random(run, winner, budget))
+
+
+def judge_proxy(run: Run) -> Answer:
+    """Can the score that steered the search be believed? What the run found out about it."""
+    question = "Can the score be believed?"
+    verdict = run.proxy.get("verdict")
+    advice = " ".join(f"{str(line).rstrip('.')}." for line in run.proxy.get("advice") or ())
+    if verdict not in ("trusted", "weak"):
+        return Answer(question, "unknown", _start(advice) or "The run did not check the score that steers the search.")
+    parts = []
+    ratio, spread, stderr = (run.proxy.get(key) for key in ("ratio", "spread", "stderr"))
+    if ratio is not None:
+        parts.append(f"the uniform net scores {say_percent(ratio, 0)} of what it reaches trained alone")
+    if spread is not None and stderr is not None:
+        known = f"scores of random candidates spread by {say_percent(spread, 2)}"
+        parts.append(f"{known}, with a standard error of {say_percent(stderr, 2)}")
+    text = _start("; ".join(parts) or "by the run's own check") + "."
+    if verdict == "trusted":
+        return Answer(question, "yes", f"{text} {_start(advice)}".strip())
+    return Answer(question, "no", f"The search is weak: {advice or text}")
+
+
+def _compare(winner: Net, uniform: Net, test_images: int | None) -> tuple[Word, str]:
+    """Whether the difference exceeds what chance gives: the larger spread over seeds, or else the test's own error."""
+    assert winner.accuracy is not None
+    assert uniform.accuracy is not None
+    difference = winner.accuracy - uniform.accuracy
+    spreads = [net.spread for net in (winner, uniform) if net.spread is not None and net.seeds > 1]
+    if len(spreads) == 2:
+        return _weigh(difference, max(spreads), f"the spread over {min(winner.seeds, uniform.seeds)} seeds")
+    if not test_images:
+        return "unclear", "from one training each: give finish.seeds: 3 to see whether it is chance."
+    error = math.sqrt(sum(net * (1 - net) / test_images for net in (winner.accuracy, uniform.accuracy)))
+    word, grounds = _weigh(difference, 2 * error, f"two standard errors on {test_images:,} test images")
+    return ("unclear" if word == "yes" else word), grounds + " One training each: give finish.seeds: 3 to be sure."
+
+
+def _weigh(difference: float, noise: float, name: str) -> tuple[Word, str]:
+    size = f"{name} ({100 * noise:.1f} points)"
+    if difference > noise:
+        return "yes", f"more than {size}."
+    if difference < -noise:
+        return "no", f"worse by more than {size}."
+    return "unclear", f"not more than {size}."
+
+
+def _against_random(run: Run, winner: Net, budget: int) -> str:
+    drawn = [net.accuracy for net in run.find_all("random", budget) if net.accuracy is not None]
+    if not drawn or winner.accuracy is None:
+        return ""
+    gain = say_points(winner.accuracy - sum(drawn) / len(drawn))
+    return f" {gain} against the mean of {len(drawn)} random nets of the same costs."
+
+
+def _start(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _name(cost: str) -> str:
+    return {"macs": "MACs", "size_bytes": "", "latency_ms": ""}.get(cost, cost.replace("_", " "))

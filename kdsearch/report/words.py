@@ -1,0 +1,90 @@
+"""Figures as a person reads them; no torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def say_percent(share: float, digits: int = 1) -> str:
+    """A share 0..1 as a percentage: ``98.2 %``."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def say_points(difference: float, digits: int = 1) -> str:
+    """A difference of two shares in percentage points, with its sign: ``+1.3``."""
+    rounded = round(100 * difference, digits) + 0.0  # + 0.0 turns -0.0 into 0.0
+    return f"{rounded:+.{digits}f}".replace("-", "−")
+
+
+def say_count(value: float) -> str:
+    """A count with three significant digits and a metric unit: ``12.3 M``."""
+    for step, unit in _UNITS:
+        if abs(value) >= step * 0.9995:
+            return f"{_three_digits(value / step)} {unit}"
+    return _three_digits(value)
+
+
+def say_tick(value: float) -> str:
+    """A count beside an axis, as short as it can be: ``80 M``."""
+    number, _, unit = say_count(value).partition(" ")
+    return f"{float(number):g} {unit}".strip()
+
+
+def say_bytes(value: float) -> str:
+    """A size in decimal units: ``1.24 MB``."""
+    return f"{say_count(value)}{'B' if abs(value) >= 999.5 else ' B'}"
+
+
+def say_ms(value: float) -> str:
+    """A latency: ``1.24 ms``."""
+    return f"{_three_digits(value)} ms"
+
+
+def say_duration(seconds: float) -> str:
+    """A span of time in its two largest units: ``3 min 20 s``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def say_cost(name: str, value: float) -> str:
+    """A cost in its own unit; its name ends with the unit (``size_bytes``, ``latency_ms``) or is a count."""
+    if name.endswith("_bytes"):
+        return say_bytes(value)
+    return say_ms(value) if name.endswith("_ms") else say_count(value)
+
+
+def say_value(name: str, value: float) -> str:
+    """A figure of a progress message or a table, in the form that its name asks for."""
+    if "accuracy" in name or name in ("best", "bar", "ratio"):
+        return say_percent(value)
+    if name in ("macs", "parameters", "images") or name.endswith(("_bytes", "_ms")):
+        return say_cost(name, value)
+    if name.endswith("seconds"):
+        return say_duration(value)
+    if float(value).is_integer() and abs(value) < 1e6:
+        return f"{value:.0f}"
+    return f"{value:.3g}"
+
+
+def say_values(values: Mapping[str, float]) -> str:
+    """Several figures in one line: ``accuracy 91.2 %, macs 12.3 M``."""
+    return ", ".join(f"{name.replace('_', ' ')} {say_value(name, value)}" for name, value in values.items())
+
+
+def _three_digits(value: float) -> str:
+    size = abs(value)
+    if size >= 99.95:
+        return f"{value:.0f}"
+    if size >= 9.995:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if size and not float(value).is_integer() else f"{value:.0f}"
