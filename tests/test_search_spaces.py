@@ -22,15 +22,18 @@ def test_the_promised_studies_are_shipped():
 def test_it_validates_and_begins_with_what_it_is(name):
     assert load_spec(name).name
     first = shipped_studies()[name].read_text(encoding="utf-8").splitlines()[0]
-    assert first.startswith("# ") and len(first) > 20
+    assert first.startswith("# ")
+    assert len(first) > 20
 
 
 @pytest.mark.parametrize("name", ["quickstart.yaml", "metapruning.yaml"])
 def test_the_studies_of_the_first_hour_need_no_file(name):
     spec = load_spec(name)
     assert spec.task.dataset == "mnist5k"
-    assert spec.teacher is None and spec.student.weights is None
-    assert spec.finish.controls.uniform and spec.finish.controls.full
+    assert spec.teacher is None
+    assert spec.student.weights is None
+    assert spec.finish.controls.uniform
+    assert spec.finish.controls.full
 
 
 @pytest.mark.parametrize("name", ["metapruning_paper.yaml", "metapruning_imagenet.yaml"])
