@@ -1,0 +1,52 @@
+"""Labelled images as they lie in memory, and what a source of images offers before they are decoded.
+
+N: images, C: channels, H and W: pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """Images as uint8 and their labels as int64; the images may be a memory-mapped file."""
+
+    images_NCHW: Tensor
+    labels_N: Tensor
+
+    def __post_init__(self) -> None:
+        if self.images_NCHW.dtype != torch.uint8 or self.images_NCHW.ndim != 4:
+            raise ValueError(f"images must be uint8 NCHW, got {self.images_NCHW.dtype} {tuple(self.images_NCHW.shape)}")
+        if self.labels_N.dtype != torch.int64 or self.labels_N.shape != self.images_NCHW.shape[:1]:
+            raise ValueError(f"labels must be {len(self.images_NCHW)} of int64, got {tuple(self.labels_N.shape)}")
+
+    def __len__(self) -> int:
+        return len(self.labels_N)
+
+    def subset(self, indices: Tensor) -> ImageSet:
+        """The images of these indices, copied."""
+        return ImageSet(self.images_NCHW.index_select(0, indices), self.labels_N.index_select(0, indices))
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Images that are still where the source has them: their labels, and ``take``, which decodes those asked for."""
+
+    labels_N: Tensor
+    take: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a data set brings: a training part and, where it has them, validation and test parts."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: Pool
+    validation: Pool | None = None
+    test: Pool | None = None

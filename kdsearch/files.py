@@ -1,0 +1,44 @@
+"""Writing files so that a crash or a full disk leaves the old file, never half of a new one."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from kdsearch.errors import StoreError
+
+
+def save_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Calls ``write`` with a new name in the same folder, flushes that file to disk and renames it to ``path``.
+
+    Raises:
+        StoreError: the file cannot be written, such as on a full disk; what was at ``path`` is still there.
+    """
+    # the process number keeps two workers apart; open() gives the file the user's usual permissions
+    fresh = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(fresh)
+        _flush(fresh)
+        fresh.replace(path)
+        _flush(path.parent)
+    except OSError as error:
+        raise StoreError(f"{path}: {_reason(error)}") from None
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "no space left on device; free some and resume"
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,50 @@
+"""What a task offers: data in three parts, a loss, and the figure that says how well a net does."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+from kdsearch.sections import Recipe, Section
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from kdsearch.data.batches import Batches
+
+Part = Literal["train", "validation", "test"]
+
+
+class Task(ABC):
+    """What is learned, from which images, and how it is measured."""
+
+    Options: ClassVar[type[Section]]
+    num_classes: int
+    image_shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    digest: str
+
+    @abstractmethod
+    def train_batches(self, recipe: Recipe, seed: int, device: torch.device) -> Batches:
+        """The training part in batches of the recipe's size, augmented as it says."""
+
+    @abstractmethod
+    def calibration(self, count: int, seed: int, device: torch.device) -> Tensor:
+        """``count`` training images (all, if fewer), normalised, not augmented; the same for the same seed."""
+
+    @abstractmethod
+    def loss(self, logits_BC: Tensor, label_B: Tensor, smoothing: float) -> Tensor:
+        """The loss that training lowers, in nats, averaged over the batch."""
+
+    @abstractmethod
+    def evaluate(
+        self, model: nn.Module, part: Part, *, device: torch.device, batch_size: int = 250, limit: int | None = None
+    ) -> dict[str, float]:
+        """The net's figures on a part, ``accuracy`` (0..1) among them; ``limit`` images of it where given."""
+
+    @abstractmethod
+    def without_test(self) -> Self:
+        """The task with a test part that raises when read: what a search is given."""

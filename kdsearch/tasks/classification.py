@@ -1,0 +1,98 @@
+"""Classification of images.
+
+B: batch, C: classes for logits, channels for images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from kdsearch.sections import Recipe, Section, TaskOptions
+from kdsearch.tasks.base import Part, Task
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from kdsearch.data.batches import Batches
+    from kdsearch.data.datasets import Dataset
+    from kdsearch.data.images import ImageSet
+
+
+class Classification(Task):
+    """Images with one label each; a net is measured by its top-1 accuracy."""
+
+    Options: ClassVar[type[Section]] = TaskOptions
+
+    def __init__(self, options: TaskOptions, dataset: Dataset, *, test_readable: bool = True) -> None:
+        self.options = options
+        self._test_readable = test_readable
+        self._dataset = dataset
+        self.num_classes, self.image_shape = dataset.num_classes, dataset.image_shape
+        self.classes, self.digest = dataset.classes, dataset.digest
+        self.mean, self.std = dataset.mean, dataset.std
+
+    @property
+    def dataset(self) -> Dataset:
+        """The images; without the test part's where this task may not read them."""
+        if self._test_readable:
+            return self._dataset
+        import torch
+
+        return replace(self._dataset, test=self._dataset.test.subset(torch.arange(0)))
+
+    def images(self, part: Part) -> ImageSet:
+        """The part's images and labels.
+
+        Raises:
+            RuntimeError: the test part, in a task that must not read it: a bug, as it would spoil the run's figures.
+        """
+        if part == "test" and not self._test_readable:
+            raise RuntimeError("the test part is read once, after the search; score candidates on the validation part")
+        return {"train": self._dataset.train, "validation": self._dataset.validation, "test": self._dataset.test}[part]
+
+    def train_batches(self, recipe: Recipe, seed: int, device: torch.device) -> Batches:
+        from kdsearch.data.batches import Batches
+
+        return Batches(
+            self._dataset.train,
+            batch_size=recipe.batch_size,
+            seed=seed,
+            mean=self.mean,
+            std=self.std,
+            augmentation=recipe.augment,
+            device=device,
+        )
+
+    def calibration(self, count: int, seed: int, device: torch.device) -> Tensor:
+        import torch
+
+        from kdsearch.data.augment import normalise
+        from kdsearch.data.seeds import mix_seed
+
+        generator = torch.Generator().manual_seed(mix_seed(seed, 2))
+        rows = torch.randperm(len(self._dataset.train), generator=generator)[:count]
+        return normalise(self._dataset.train.images_NCHW.index_select(0, rows).to(device), self.mean, self.std)
+
+    def loss(self, logits_BC: Tensor, label_B: Tensor, smoothing: float) -> Tensor:
+        from kdsearch.training.losses import cross_entropy
+
+        return cross_entropy(logits_BC, label_B, smoothing)
+
+    def evaluate(
+        self, model: nn.Module, part: Part, *, device: torch.device, batch_size: int = 250, limit: int | None = None
+    ) -> dict[str, float]:
+        """``accuracy`` (0..1), ``accuracy_stderr`` (sqrt(p (1 - p) / n)), ``loss`` (nats), ``images``.
+
+        ``limit`` takes that many images, a random sample that is always the same.
+        """
+        from kdsearch.training.evaluation import classification_figures
+
+        images = self.images(part)
+        return classification_figures(
+            model, images, mean=self.mean, std=self.std, device=device, batch_size=batch_size, limit=limit
+        )
+
+    def without_test(self) -> Self:
+        return type(self)(self.options, self._dataset, test_readable=False)

@@ -1,0 +1,90 @@
+"""A net's figures on images, and the batch statistics it needs for them.
+
+B: batch, C: classes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from kdsearch.data.augment import normalise
+from kdsearch.data.images import ImageSet
+
+
+def classification_figures(  # noqa: PLR0913 - what the figures depend on, all of it
+    model: nn.Module,
+    images: ImageSet,
+    *,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    device: torch.device,
+    batch_size: int,
+    limit: int | None,
+) -> dict[str, float]:
+    """``accuracy`` (0..1), ``accuracy_stderr`` sqrt(p (1 - p) / n), ``loss`` (nats, mean) and ``images`` (n).
+
+    ``limit`` images: a random sample, always the same. A net that answers nan is wrong on those images.
+    """
+    chosen = images if limit is None or limit >= len(images) else images.subset(_sample(len(images), limit))
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+    loss = torch.zeros((), dtype=torch.float64, device=device)
+    with evaluating(model), torch.inference_mode():
+        for start in range(0, len(chosen), batch_size):
+            pixels = chosen.images_NCHW[start : start + batch_size].to(device)
+            label_B = chosen.labels_N[start : start + batch_size].to(device)
+            logits_BC = model(normalise(pixels, mean, std)).float()
+            known = logits_BC.isfinite().all(1)
+            correct += ((logits_BC.argmax(1) == label_B) & known).sum()
+            loss += F.cross_entropy(logits_BC, label_B, reduction="sum")
+    accuracy = correct.item() / len(chosen)
+    return {
+        "accuracy": accuracy,
+        "accuracy_stderr": math.sqrt(accuracy * (1 - accuracy) / len(chosen)),
+        "loss": loss.item() / len(chosen),
+        "images": len(chosen),
+    }
+
+
+def recalibrate_batch_norm(model: nn.Module, images: Sequence[Tensor]) -> None:
+    """Sets every batch norm's running mean and variance to the average over these batches, exactly.
+
+    Mean of the batches' means and of their unbiased variances, in training mode for batch norm alone: dropout is off.
+    Momentum and modes are as before afterwards.
+    """
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    momenta = [norm.momentum for norm in norms]
+    with evaluating(model):
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # torch's word for the exact average over all batches seen
+            norm.train()
+        try:
+            with torch.no_grad():
+                for batch in images:
+                    model(batch)
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The net in evaluation mode; every module's own mode comes back afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _sample(count: int, limit: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:limit].sort().values
