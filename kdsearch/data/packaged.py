@@ -37,10 +37,10 @@ def read(options: TaskOptions, cache_dir: Path) -> Source:
 def _torchvision(name: str, options: TaskOptions, cache_dir: Path) -> Source:
     from torchvision import datasets
 
-    kind: Any = getattr(datasets, name, None)
-    if not inspect.isclass(kind) or name not in datasets.__all__:
+    if name not in datasets.__all__:
         near = ", ".join(known for known in datasets.__all__ if known.lower() == name.lower()) or "CIFAR10, MNIST, ..."
         raise DataError(f"torchvision has no data set '{name}' (task.torchvision); meant: {near}")
+    kind: Any = getattr(datasets, name)
     root = _root(options)
     accepted = inspect.signature(kind).parameters
     if "train" in accepted:

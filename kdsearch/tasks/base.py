@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from kdsearch.data.batches import Batches
+    from kdsearch.data.images import ImageSet
 
 Part = Literal["train", "validation", "test"]
 
@@ -26,6 +27,14 @@ class Task(ABC):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     digest: str
+
+    @abstractmethod
+    def images(self, part: Part) -> ImageSet:
+        """The part's images and labels.
+
+        Raises:
+            RuntimeError: the test part, of a task that must not read it.
+        """
 
     @abstractmethod
     def train_batches(self, recipe: Recipe, seed: int, device: torch.device) -> Batches:

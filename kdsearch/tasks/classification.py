@@ -43,12 +43,8 @@ class Classification(Task):
         return replace(self._dataset, test=self._dataset.test.subset(torch.arange(0)))
 
     def images(self, part: Part) -> ImageSet:
-        """The part's images and labels.
-
-        Raises:
-            RuntimeError: the test part, in a task that must not read it: a bug, as it would spoil the run's figures.
-        """
         if part == "test" and not self._test_readable:
+            # a bug, not a user's mistake: it would spoil the run's figures
             raise RuntimeError("the test part is read once, after the search; score candidates on the validation part")
         return {"train": self._dataset.train, "validation": self._dataset.validation, "test": self._dataset.test}[part]
 

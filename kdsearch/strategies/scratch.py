@@ -1,0 +1,50 @@
+"""Training from scratch: what every other way to a student is compared with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kdsearch.progress import Watch, unwatched
+from kdsearch.sections import Recipe
+from kdsearch.strategies.base import Strategy, Trained
+
+if TYPE_CHECKING:
+    from kdsearch.context import Context
+    from kdsearch.space import Candidate
+
+_VALIDATIONS = 10  # points of the validation curve; each costs one pass over that part
+
+
+class Scratch(Strategy):
+    """Builds the compact net, gives it fresh weights and trains it with the recipe."""
+
+    class Options(Recipe):
+        """The recipe alone."""
+
+    options: Scratch.Options
+
+    def train(
+        self,
+        ctx: Context,
+        candidate: Candidate,
+        *,
+        seed: int,
+        checkpoint: Path | None = None,
+        watch: Watch = unwatched,
+    ) -> Trained:
+        """The compact net after the recipe's epochs; weights, order, augmentation and dropout follow from the seed."""
+        from kdsearch.training.initialise import initialise
+        from kdsearch.training.loop import Setting, fit
+
+        model = ctx.widths.build(candidate)
+        initialise(model, seed)
+        setting = Setting(
+            seed=seed,
+            device=ctx.device,
+            checkpoint=checkpoint,
+            watch=watch,
+            note="student",
+            evaluate_every_epochs=max(1, self.options.epochs // _VALIDATIONS),
+        )
+        return Trained(model, fit(model, ctx.task, self.options, setting))
