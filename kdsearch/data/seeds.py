@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 
 def mix_seed(*parts: int) -> int:
@@ -11,3 +12,15 @@ def mix_seed(*parts: int) -> int:
     Streams of neighbouring parts are independent (NumPy's SeedSequence), which plain sums would not be.
     """
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def seed_torch(seed: int, device: torch.device) -> None:
+    """Sets torch's global generators of the CPU and of the device, inside ``torch.random.fork_rng`` of the caller.
+
+    ``torch.manual_seed`` does that for every kind of device there might be, and where there is no GPU it notes a stack
+    trace for each: 1-2 ms, a tenth of a small net's training step.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        number = device.index if device.index is not None else torch.cuda.current_device()
+        torch.cuda.default_generators[number].manual_seed(seed)

@@ -16,7 +16,7 @@ def initialise(model: nn.Module, seed: int) -> None:
     layers keep their values.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         for module in model.modules():
             if isinstance(module, nn.modules.conv._ConvNd):
                 _initialise_convolution(module)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdsearch.data.seeds import mix_seed
+from kdsearch.data.seeds import mix_seed, seed_torch
 from kdsearch.errors import KdsearchError, StoreError
 from kdsearch.progress import Phase, Progress, Watch, unwatched
 from kdsearch.sections import Recipe
@@ -122,7 +122,7 @@ class _Training:
     def _step(self, images: Tensor, labels: Tensor) -> None:
         done = self.at.epoch * len(self.batches) + self.at.step
         steps = self.recipe.epochs * len(self.batches)
-        torch.manual_seed(mix_seed(self.setting.seed, done, 3))
+        seed_torch(mix_seed(self.setting.seed, done, 3), self.setting.device)
         set_learning_rate(self.optimizer, learning_rate(self.recipe, done, steps, len(self.batches)))
         self.optimizer.zero_grad()
         with _autocast(self.recipe, self.setting.device):
