@@ -156,7 +156,7 @@ def marks(frame: Frame, shares: Sequence[float], kind: str, *, width: float = 0.
     return f'<path class="{kind}" d="{"".join(parts)}"/>' if parts else ""
 
 
-def _round_ticks(low: float, high: float, count: int = 5) -> tuple[float, ...]:
+def _round_ticks(low: float, high: float, count: int = 6) -> tuple[float, ...]:
     """About ``count`` multiples of 1, 2 or 5 times a power of ten between low and high."""
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))

@@ -11,8 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from kdsearch.errors import StoreError
-from kdsearch.records import Outcome
+from kdsearch import store
+from kdsearch.records import Outcome, RunPaths
 from kdsearch.report import parts
 from kdsearch.report.figures import draw_figures
 from kdsearch.report.reading import read_run
@@ -23,17 +23,15 @@ FILE_NAME = "report.html"
 def write_html(run_dir: Path) -> Path:
     """The path of the report that was written into the run directory, from its summary and its ledger.
 
+    A run under way can be reported on too.
+
     Raises:
-        StoreError: the directory holds no readable summary of schema 1.
+        StoreError: no run directory, a damaged file in it, or a full disk.
     """
+    from kdsearch.ledger import read_outcomes
+
     target = run_dir / FILE_NAME
-    page = render(read_summary(run_dir), ())
-    fresh = target.with_suffix(".tmp")
-    try:
-        fresh.write_text(page, encoding="utf-8")
-        fresh.replace(target)
-    except OSError as error:
-        raise StoreError(f"{target}: the report was not written: {error.strerror}") from error
+    store.save_text(target, render(read_summary(run_dir), read_outcomes(RunPaths(run_dir))))
     return target
 
 
@@ -64,21 +62,38 @@ def render(summary: Mapping[str, Any], outcomes: Sequence[Outcome]) -> str:
 
 
 def read_summary(run_dir: Path) -> dict[str, Any]:
-    """summary.json of a run.
+    """What summary.json says; for a run that has none yet, what can be said before its end.
 
     Raises:
-        StoreError: it is missing, damaged or of another schema.
+        StoreError: it is damaged or of another schema, or this is no run directory.
     """
-    path = run_dir / "summary.json"
-    try:
-        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StoreError(f"{path}: missing; is {run_dir} the directory of a run that got past its plan?") from None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(summary, dict) or summary.get("schema") != 1:
-        raise StoreError(f"{path}: needs schema 1; another version of kdsearch wrote it")
-    return summary
+    paths = store.open_run(run_dir)
+    return store.read_summary(paths) if (run_dir / "summary.json").exists() else _summarise_so_far(paths)
+
+
+def _summarise_so_far(paths: RunPaths) -> dict[str, Any]:
+    """The summary of a run under way, or killed, from the files it has written so far."""
+    spec = _load(paths.root / "spec.json")
+    student, task = spec["student"], spec["task"]
+    sources = (task.get(key) for key in ("dataset", "npz", "folder", "torchvision", "timm"))
+    return {
+        "schema": store.SCHEMA,
+        "name": spec["name"],
+        "state": "running",
+        "run_dir": str(paths.root),
+        "seed": spec["seed"],
+        "net": student.get("timm") or student.get("torchvision") or student.get("net"),
+        "task": {"data": next((source for source in sources if source), "")},
+        "seconds": _load(paths.root / "seconds.json"),
+        "prepared": _load(paths.prepared / "prepared.json"),
+        "commands": {"resume": f"kdsearch resume {paths.root}"},
+    }
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """A JSON file that the run writes whole or not at all; empty where it has not come to that yet."""
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return loaded
 
 
 def _read(name: str) -> str:

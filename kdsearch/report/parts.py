@@ -115,22 +115,27 @@ def write_table(run: Run) -> str:
     if not run.nets:
         return _section("Nets compared", "<p>No net has been trained to the end yet.</p>")
     heads = ("net", "test accuracy", "against uniform", "MACs", "of full", "parameters", "size", "latency", "speed-up")
-    rows = [_table_row(run, net) for net in sorted(run.nets, key=_order)]
+    rows = [list_cells(run, net) for net in order_nets(run.nets)]
     note = (
         "<p class='small'>Accuracy: mean ± standard deviation over seeds, on test images that the search never saw. "
         "MACs: multiply-adds of convolutions and linear layers, one image. Latency: frozen TorchScript, batch 1, one "
         "thread; speed-up: against the full net. All nets were trained with one recipe.</p>"
     )
-    return _section("Nets compared", _table(heads, rows, [net.role for net in sorted(run.nets, key=_order)]) + note)
+    return _section("Nets compared", _table(heads, rows, [net.role for net in order_nets(run.nets)]) + note)
+
+
+def order_nets(nets: Iterable[Net]) -> list[Net]:
+    """Nets of one budget together, winner first; the full net last."""
+    return sorted(nets, key=_order)
 
 
 def _order(net: Net) -> tuple[int, int, str]:
-    """Nets of one budget together, the full net last."""
     place = {"winner": 0, "uniform": 1, "random": 2}.get(net.role, 3)
     return (net.budget if net.budget is not None else 10**6, place, net.id)
 
 
-def _table_row(run: Run, net: Net) -> list[str]:
+def list_cells(run: Run, net: Net) -> list[str]:
+    """A net's row of the table: name, accuracy, gain over uniform, MACs, share, parameters, size, latency, speed-up."""
     spread = f" ± {100 * net.spread:.1f}" if net.spread is not None and net.seeds > 1 else ""
     accuracy = "–" if net.accuracy is None else f"{100 * net.accuracy:.1f}{spread} %"
     uniform = run.find("uniform", net.budget)
@@ -220,7 +225,7 @@ def write_files(run: Run) -> str:
     """The exported files, with their largest difference from the eager net."""
     rows = [
         [net.id, name, f'<a href="{escape(path, quote=True)}">{escape(path)}</a>', _say_parity(net.parity.get(name))]
-        for net in sorted(run.nets, key=_order)
+        for net in order_nets(run.nets)
         for name, path in net.files.items()
     ]
     if not rows:

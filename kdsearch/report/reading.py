@@ -5,6 +5,7 @@ A run may have stopped anywhere: every part of the summary but its name may be m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,7 +96,12 @@ class Run:
 
     @property
     def done(self) -> tuple[Outcome, ...]:
-        return tuple(outcome for outcome in self.outcomes if outcome.state == "done")
+        """The trials that have a score."""
+        return tuple(
+            outcome
+            for outcome in self.outcomes
+            if outcome.state == "done" and math.isfinite(outcome.metrics.get("accuracy", math.nan))
+        )
 
 
 def read_run(summary: Mapping[str, Any], outcomes: Sequence[Outcome]) -> Run:

@@ -1,0 +1,146 @@
+"""What a run says in a terminal: progress on standard error, results on standard output; no torch here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any, TextIO
+
+from kdsearch.progress import Watch, unwatched
+from kdsearch.report.board import flatten
+from kdsearch.report.live import Lines, on_screen
+from kdsearch.report.parts import list_cells, order_nets
+from kdsearch.report.reading import Run, read_run
+from kdsearch.report.verdict import Answer, judge_fit, judge_proxy, judge_search
+from kdsearch.report.words import say_value
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PLAIN_WIDTH = 120  # of tables that go into a pipe or a file
+_STYLES = {"yes": "green", "no": "red", "unclear": "yellow", "unknown": "dim"}
+_ROLE_STYLES = {"winner": "bold green", "uniform": "yellow", "random": "magenta", "full": "dim"}
+
+
+@contextmanager
+def live(stream: TextIO | None = None, *, quiet: bool = False) -> Iterator[Watch]:
+    """A watch that shows progress on ``stream`` (standard error): redrawn on a terminal, line by line elsewhere."""
+    stream = _tolerate(stream or sys.stderr)
+    if quiet:
+        yield unwatched
+    elif stream.isatty():
+        with on_screen(_console(stream)) as screen:
+            yield screen
+    else:
+        yield Lines(stream)
+
+
+def print_summary(summary: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """What came out of a run: the nets compared, the answers, the files and where the report lies."""
+    from rich.table import Table
+    from rich.text import Text
+
+    run = read_run(summary, ())
+    console = _console(stream or sys.stdout)
+    console.print(Text(f"{run.name}: {run.state}", style="bold"))
+    if run.nets:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for at, head in enumerate(
+            ("net", "accuracy", "vs uniform", "MACs", "of full", "parameters", "size", "latency", "speed-up")
+        ):
+            table.add_column(head, justify="right" if at else "left", no_wrap=True)
+        for net in order_nets(run.nets):
+            table.add_row(*(Text(cell) for cell in list_cells(run, net)), style=_ROLE_STYLES.get(net.role, ""))
+        console.print(table)
+    else:
+        console.print("No student has been trained yet.")
+    for answer in _answer_all(run):
+        grounds = Text.assemble(f"{answer.question} ", (answer.word, f"bold {_STYLES[answer.word]}"), f" {answer.text}")
+        console.print(grounds, soft_wrap=True)
+    for line in _list_places(run):
+        console.print(Text(line), soft_wrap=True)
+
+
+def print_dry_run(forecast: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """What a study would do: the resolved study, costs of the nets, evaluations and hours."""
+    print_facts(forecast, stream)
+
+
+def print_status(status: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """Where a run stands."""
+    print_facts(status, stream)
+
+
+def print_list(runs: Sequence[Mapping[str, Any]], stream: TextIO | None = None) -> None:
+    """One line a run."""
+    print_rows(runs, stream)
+
+
+def print_facts(facts: Mapping[str, Any], stream: TextIO | None = None) -> None:
+    """Names and values in two columns; a nested mapping's keys are dotted, a text of several lines follows its name."""
+    from rich.table import Table
+    from rich.text import Text
+
+    console = _console(stream or sys.stdout)
+    table = Table.grid(padding=(0, 2))
+    for name, value in flatten(facts):
+        table.add_row(Text(name, style="cyan"), Text(_say_any(name, value)))
+    console.print(table)
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], stream: TextIO | None = None) -> None:
+    """A table with one line a row and one column a key, in the order in which keys first appear."""
+    from rich.table import Table
+    from rich.text import Text
+
+    console = _console(stream or sys.stdout)
+    flat = [dict(flatten(row)) for row in rows]
+    heads = list(dict.fromkeys(name for row in flat for name in row))
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for head in heads:
+        numeric = all(isinstance(row.get(head, 0), int | float) for row in flat)
+        table.add_column(head.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+    for row in flat:
+        table.add_row(*(Text(_say_any(head, row.get(head, ""))) for head in heads))
+    console.print(table)
+
+
+def _answer_all(run: Run) -> list[Answer]:
+    answers = [judge(run, budget) for budget in run.budget_numbers for judge in (judge_search, judge_fit)]
+    if len(run.budget_numbers) > 1:
+        named = zip(answers, (number for number in run.budget_numbers for _ in range(2)), strict=True)
+        answers = [Answer(f"Budget {number + 1}: {it.question}", it.word, it.text) for it, number in named]
+    return [*answers, judge_proxy(run)]
+
+
+def _list_places(run: Run) -> list[str]:
+    run_dir = run.summary.get("run_dir", "")
+    exported = [f"{net.id} ({name}): {run_dir}/{path}" for net in run.nets for name, path in net.files.items()]
+    return [*exported, f"report: {run_dir}/report.html"]
+
+
+def _say_any(name: str, value: object) -> str:
+    last = name.rsplit(".", 1)[-1]
+    if isinstance(value, bool) or value is None:
+        return "–" if value is None else str(value).lower()
+    if isinstance(value, int | float):
+        return say_value(last, value)
+    if isinstance(value, list | tuple):
+        return ", ".join(_say_any(name, item) for item in value)
+    return str(value)
+
+
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    width = None if stream.isatty() else PLAIN_WIDTH
+    return Console(file=_tolerate(stream), width=width, highlight=False, markup=False, emoji=False)
+
+
+def _tolerate(stream: TextIO) -> TextIO:
+    """The stream, made to write ? for a sign that its encoding lacks: a long run must not end over a minus sign."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="replace")
+    return stream

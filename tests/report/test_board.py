@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from kdsearch.progress import Progress
+from kdsearch.report.board import Board, draw_sparkline, flatten
+
+
+def search(step: int, accuracy: float, total: int = 100) -> Progress:
+    return Progress("search", step, total, "random", {"accuracy": accuracy})
+
+
+def test_time_left_follows_the_pace_since_the_first_message():
+    board = Board()
+    board.post(search(60, 0.5), 100.0)  # a resumed search: 60 trials were done before
+    assert board.left_s(100.0) is None
+    board.post(search(70, 0.5), 120.0)
+    assert board.left_s(120.0) == 60.0  # 10 trials in 20 s, 30 to go
+
+
+def test_the_best_only_rises_and_starts_anew_with_each_phase():
+    board = Board()
+    assert board.post(search(1, 0.5), 0) == (True, True)
+    assert board.post(search(2, 0.4), 1) == (False, False)
+    assert board.post(search(3, 0.6), 2) == (False, True)
+    assert board.best == 0.6
+    board.post(Progress("finish", 0, 10), 5)
+    assert board.best is None
+    assert board.finished == [("search", 5)]
+
+
+def test_a_line_says_phase_place_note_figures_and_time_left():
+    board = Board()
+    board.post(search(1, 0.5), 0)
+    board.post(search(2, 0.512), 2)
+    assert board.say(2) == "search  2/100  random  accuracy 51.2 %  3 min 16 s left"
+
+
+def test_a_sparkline_rises_from_the_lowest_block_to_the_highest():
+    assert draw_sparkline([1, 2, 3]) == "▁▅█"
+    assert len(draw_sparkline(list(range(1000)), width=24)) == 24
+    assert draw_sparkline([]) == ""
+    assert draw_sparkline([2, 2]) == "▁▁"
+
+
+def test_nested_facts_get_dotted_names():
+    assert flatten({"a": {"b": 1, "c": {"d": 2}}, "e": {}}) == [("a.b", 1), ("a.c.d", 2), ("e", {})]

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kdsearch.errors import StoreError
+from kdsearch.ledger import Ledger
+from kdsearch.records import RunPaths
+from kdsearch.report.html import read_summary, render, write_html
+from kdsearch.space import Choice
+from kdsearch.spec import load_spec
+from kdsearch.store import create_run, write_summary
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture
+def run_dir(tmp_path, summary, outcomes) -> Path:
+    """A run directory as the driver leaves it: study, ledger with every outcome, summary."""
+    paths = create_run(load_spec("quickstart"), tmp_path / "run")
+    parameters = [Choice(layer["name"], tuple(range(1, layer["full"] + 1))) for layer in summary["layers"]]
+    with Ledger(paths, "journal", load_spec("quickstart").name, parameters) as ledger:
+        for outcome in outcomes[:40]:
+            ledger.append(outcome)
+    write_summary(paths, summary)
+    return paths.root
+
+
+def open_in_browser(page: Path, scratch: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", *quiet]
+    profile = f"--user-data-dir={scratch / 'profile'}"
+    # No name resolves and there is no proxy: a request for anything but the file itself would be an error in the log.
+    offline = ["--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", "--v=0"]
+    return subprocess.run(
+        [*command, profile, *offline, *options, page.as_uri()], capture_output=True, text=True, timeout=100, check=False
+    )
+
+
+def test_the_report_of_a_finished_run_holds_every_section(run_dir):
+    page = write_html(run_dir).read_text(encoding="utf-8")
+    titles = re.findall(r"<(?:h2|figcaption|summary)>(.*?)</", page)
+    assert titles == [
+        "Nets compared",
+        "Trained nets: accuracy against MACs",
+        "Trials: score against MACs",
+        "Best score so far",
+        "Kept channels of each layer",
+        "Training of the final nets",
+        "Training of the PruningNet",
+        "Channels of each layer",
+        "Files",
+        "Lineage",
+        "Commands",
+    ]
+    assert "40 trials" in page  # those of the ledger
+    assert "kdsearch resume runs/vgg11-cifar10" in page
+
+
+def test_nothing_outside_the_file_is_named(summary, outcomes):
+    page = render(summary, outcomes)
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", page.replace("data:,", ""))
+    assert re.findall(r'(?:src|href)="([^"]*)"', page) == [
+        "data:,",
+        "students/winner/model.pt",
+        "students/winner/model.ptl",
+        "students/winner/weights.safetensors",
+    ]
+
+
+def test_names_that_a_user_chose_are_escaped_everywhere(summary, outcomes):
+    evil = "<img src=x onerror=alert(1)>\"'"
+    summary |= {"name": evil, "net": evil, "state": evil, "stopped": evil, "teacher": evil}
+    summary["task"] |= {"data": evil, "digest": evil}
+    summary["commands"] = {evil: evil}
+    summary["versions"] = {evil: evil}
+    summary["proxy"] = {"verdict": "weak", "advice": [evil]}
+    for row in summary["students"]:
+        row["id"] = evil
+        row["files"] = {evil: evil}
+        row["layer_widths"] = [[evil, 4, 2]]
+        row["lineage"]["origin"] = evil
+    page = render(summary, outcomes)
+    assert "<img" not in page
+    assert "&lt;img" in page
+
+
+def test_a_run_under_way_can_be_reported_on(run_dir):
+    (run_dir / "summary.json").unlink()
+    page = write_html(run_dir).read_text(encoding="utf-8")
+    assert "still running, or killed" in page
+    assert "No student has been trained yet: the search has scored some candidates." in page
+    assert "40 trials" in page
+
+
+def test_a_run_that_was_stopped_early_says_what_is_missing(summary):
+    bare = {"schema": 1, "name": "x", "state": "stopped", "stopped": "budget.minutes (1) were used up"}
+    page = render(bare, ())
+    for sentence in (
+        "budget.minutes (1) were used up",
+        "no candidate has been scored",
+        "No net has been trained to the end yet.",
+        "No trial has been scored yet.",
+        "Nothing has been exported yet.",
+    ):
+        assert sentence in page
+
+
+def test_several_budgets_have_an_answer_each(summary, outcomes):
+    second = [json.loads(json.dumps(row)) for row in summary["students"][:2]]
+    for row in second:
+        row["budget"] = row["lineage"]["budget"] = 1
+        row["id"] += "-1"
+    summary["students"] += second
+    summary["budgets"].append({"macs": [1, 80_000_000]})
+    page = render(summary, outcomes)
+    assert page.count("Was the search worth it?") == 2
+    assert page.count("Can the score be believed?") == 1
+    assert "Kept channels of each layer, budget 2" in page
+
+
+@pytest.mark.parametrize("content", ["not json", '{"schema": 2}', "[]"])
+def test_a_damaged_summary_is_one_line(run_dir, content):
+    (run_dir / "summary.json").write_text(content)
+    with pytest.raises(StoreError, match=r"summary\.json"):
+        write_html(run_dir)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(StoreError, match="not a run directory"):
+        write_html(tmp_path)
+
+
+def test_the_summary_so_far_names_net_data_and_how_to_go_on(run_dir):
+    (run_dir / "summary.json").unlink()
+    (RunPaths(run_dir).prepared / "prepared.json").write_text('{"history": [{"epoch": 1, "loss": 2.0}]}')
+    so_far = read_summary(run_dir)
+    spec = load_spec("quickstart")
+    assert (so_far["name"], so_far["net"], so_far["state"]) == (spec.name, spec.student.label, "running")
+    assert so_far["prepared"]["history"] == [{"epoch": 1, "loss": 2.0}]
+    assert so_far["commands"]["resume"].startswith("kdsearch resume ")
+
+
+@pytest.mark.medium
+@pytest.mark.timeout(120)
+def test_a_browser_shows_the_figures_without_an_error_or_a_request(run_dir, tmp_path):
+    page = write_html(run_dir)
+    shown = open_in_browser(page, tmp_path, "--dump-dom")
+    assert shown.returncode == 0, shown.stderr
+    for figure in ("91.3 ± 0.4 %", "74.6 M", "+1.5 points", "2.44 ms", "3 min 32 s"):
+        assert figure in shown.stdout
+    # The script ran: it moved the marks' titles into attributes, and the policy let it.
+    assert "conv1: 48 of 64 channels" in re.findall(r'data-tip="([^"]*)"', shown.stdout)
+    assert "<title>conv1" not in shown.stdout
+    assert not re.search(r"CONSOLE|Refused|ERR_|Uncaught", shown.stderr), shown.stderr
+
+
+@pytest.mark.medium
+@pytest.mark.timeout(120)
+def test_a_browser_would_tell_if_something_were_wrong_with_the_page(run_dir, tmp_path):
+    page = write_html(run_dir)
+    broken = page.read_text(encoding="utf-8").replace('"use strict";', '"use strict"; missing();')
+    page.write_text(broken.replace("<header>", '<img src="https://example.org/x.png"><header>'), encoding="utf-8")
+    shown = open_in_browser(page, tmp_path, "--dump-dom")
+    assert re.search(r"CONSOLE|Refused|ERR_|Uncaught", shown.stderr)
+    assert "data-tip" not in re.sub(r"<script>.*?</script>", "", shown.stdout, flags=re.DOTALL)
+
+
+@pytest.mark.medium
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("width", [360, 1200])
+def test_the_page_is_no_wider_than_a_phone_or_a_desk(run_dir, tmp_path, width):
+    page = write_html(run_dir)
+    text = page.read_text(encoding="utf-8")
+    probe = "<script>document.title = document.documentElement.scrollWidth + ' of ' + innerWidth</script></body>"
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text).replace("</body>", probe)
+    framed = tmp_path / "framed.html"
+    page.write_text(text, encoding="utf-8")
+    # A window cannot be as narrow as a phone: the page is put in a frame that is.
+    tell = 'onload="document.title = this.contentDocument.title"'
+    framed.write_text(f'<iframe src="{page.as_uri()}" width="{width}" height="700" {tell}></iframe>', encoding="utf-8")
+    shown = open_in_browser(framed, tmp_path, "--dump-dom", "--allow-file-access-from-files", "--window-size=1400,900")
+    found = re.search(r"<title>(\d+) of (\d+)</title>", shown.stdout)
+    assert found, shown.stdout[:500]
+    assert int(found[1]) <= int(found[2]) == width

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from kdsearch.records import Outcome
+from kdsearch.report.lineage import LONGEST, trace_origin
+from kdsearch.report.reading import read_run
+from kdsearch.space import Candidate
+
+
+def outcome(number: int, origin: str, score: float) -> Outcome:
+    return Outcome(number, Candidate.of({"conv": number}, origin), "done", {"accuracy": score})
+
+
+def test_the_chain_follows_the_better_parent_to_the_first_ancestor():
+    rows = [
+        outcome(0, "uniform widths", 0.5),
+        outcome(1, "random at 0.25", 0.6),
+        outcome(2, "crossover of 0 and 1", 0.7),
+        outcome(3, "mutation of 2", 0.8),
+    ]
+    chain = trace_origin(read_run({}, rows), {"conv": 3})
+    assert [step.number for step in chain] == [3, 2, 1]
+    assert chain[-1].origin == "random at 0.25"
+
+
+def test_a_chain_ends_even_if_origins_are_nonsense():
+    rows = [
+        outcome(number, f"mutation of {number}" if number == 5 else f"from {number - 1}", 0.5) for number in range(40)
+    ]
+    assert [step.number for step in trace_origin(read_run({}, rows), {"conv": 5})] == [5]
+    assert len(trace_origin(read_run({}, rows), {"conv": 39})) == LONGEST
+
+
+def test_widths_that_were_never_scored_have_no_chain():
+    assert trace_origin(read_run({}, [outcome(0, "random", 0.5)]), {"conv": 9}) == []
