@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kdsearch.errors import KdsearchError
     from kdsearch.exporters.base import export_student
-    from kdsearch.models.widths import find_widths
+    from kdsearch.models.width_finding import find_widths
     from kdsearch.planning import plan
     from kdsearch.report.html import write_html
     from kdsearch.spec import StudySpec, load_spec
@@ -24,7 +24,7 @@ _HOMES = {
     "StudySpec": "spec",
     "dry_run": "study",
     "export_student": "exporters.base",
-    "find_widths": "models.widths",
+    "find_widths": "models.width_finding",
     "load_spec": "spec",
     "plan": "planning",
     "resume_study": "study",

@@ -15,11 +15,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from kdsearch.errors import KdsearchError
 
 _SUITES = ("step", "coverage", "score", "ranking", "data")
+_ONE_OF = "COMMAND, one of"
 _STUDY = "a study file, or the name of a shipped study (see 'kdsearch list')"
 _RUN = "a run directory, or the name of one under runs/"
 
@@ -66,15 +67,28 @@ def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line; argparse would print the usage before it."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=_wide, **options)
+
     def error(self, message: str) -> NoReturn:
+        message = message.replace(_ONE_OF, "COMMAND")
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _wide(prog: str) -> argparse.HelpFormatter:
+    return argparse.HelpFormatter(prog, max_help_position=32, width=110)
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; ``call`` names the function that does the work."""
-    parser = _Parser(prog="kdsearch", description="Finds the best compact student of a CNN under a budget.")
+    parser = _Parser(
+        prog="kdsearch",
+        usage="kdsearch COMMAND [options]",
+        description="Finds the best compact student of a CNN under a budget.",
+    )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
+    # argparse forgets the indent of commands: a metavar longer than any of them keeps their help in one column
+    commands = parser.add_subparsers(title="commands", metavar=_ONE_OF, required=True, prog="kdsearch")
     _add_study_commands(commands)
     _add_run_commands(commands)
     _add_other_commands(commands)
@@ -86,7 +100,8 @@ class _Version(argparse.Action):
         # only here: importlib.metadata takes a tenth of what --help may
         from importlib import metadata
 
-        parser.exit(0, f"kdsearch {metadata.version('kdsearch')}\n")
+        sys.stdout.write(f"kdsearch {metadata.version('kdsearch')}\n")
+        parser.exit(0)
 
 
 def _add(commands: argparse._SubParsersAction[_Parser], name: str, call: str, about: str) -> argparse.ArgumentParser:
@@ -129,13 +144,13 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_run_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
-    for name, about in (
-        ("status", "how far a run is and what it has found"),
-        ("report", "write a run's report.html"),
-        ("export", "write a run's student for another runtime, or copy its files"),
-        ("dashboard", "show a run's trials in optuna-dashboard"),
+    for name, module, about in (
+        ("status", "runs", "how far a run is and what it has found"),
+        ("report", "runs", "write a run's report.html"),
+        ("export", "exporting", "write a run's student as files of a runtime"),
+        ("dashboard", "dashboard", "show a run's trials in optuna-dashboard"),
     ):
-        parser = _add(commands, name, f"runs:{name}", about)
+        parser = _add(commands, name, f"{module}:{name}", about)
         parser.add_argument("run", metavar="RUN", help=_RUN)
         if name == "export":
             parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="where the files go")
@@ -150,4 +165,4 @@ def _add_other_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add(commands, "doctor", "doctor:doctor", "versions, threads, memory, disk and optional parts of this installation")
     bench = _add(commands, "bench", "bench:bench", "measure a claim of the documentation on this machine")
     bench.add_argument("suite", choices=_SUITES, metavar="SUITE", help=", ".join(_SUITES))
-    bench.add_argument("options", nargs=argparse.REMAINDER, help="the suite's own options")
+    bench.add_argument("--set", action="append", default=[], dest="sets", metavar="NAME=VALUE", help="an option of it")

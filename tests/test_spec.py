@@ -236,7 +236,9 @@ SCALARS = (
 DATA = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=6))
 
 
-@settings(deadline=None, max_examples=80)
+@pytest.mark.medium
+@pytest.mark.timeout(60)
+@settings(deadline=None, max_examples=60)
 @given(st.dictionaries(KEYS, DATA, max_size=8), st.lists(st.tuples(KEYS, KEYS, SCALARS), max_size=2))
 def test_any_yaml_is_a_study_or_one_line_a_mistake(tmp_path_factory, data, sets):
     path = tmp_path_factory.getbasetemp() / "any.yaml"

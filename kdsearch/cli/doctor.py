@@ -101,23 +101,23 @@ def _load_problems() -> list[str]:
 
 
 def _lines(found: Mapping[str, Any]) -> list[str]:
-    machine, torch = found["machine"], found["torch"]
+    machine, torch, threads = found["machine"], found["torch"], found["threads"]["OMP_NUM_THREADS"]
     lines = [
-        f"machine    {machine['cpu']}, {machine['cores']} cores, {_gib(found['memory_bytes'])} memory, {machine['system']}",
-        f"python     {machine['python']}",
-        *(f"{name:<10} {version or 'MISSING'}" for name, version in found["packages"].items()),
-        f"threads    {torch.get('threads', '?')} in torch; OMP_NUM_THREADS {found['threads']['OMP_NUM_THREADS'] or 'not set'}",
-        f"devices    {', '.join(torch.get('devices', [])) or 'CPU only'}",
-        f"here       {found['here']['path']} ({_gib(found['here']['free_bytes'])} free)",
-        f"cache      {found['cache']['path']} ({_gib(found['cache']['free_bytes'])} free; KDSEARCH_CACHE moves it)",
+        f"machine      {machine['cpu']}, {machine['cores']} cores, {_gib(found['memory_bytes'])}, {machine['system']}",
+        f"python       {machine['python']}",
+        *(f"{name:<12} {version or 'MISSING'}" for name, version in found["packages"].items()),
+        f"threads      {torch.get('threads', '?')} in torch; OMP_NUM_THREADS {threads or 'not set'}",
+        f"devices      {', '.join(torch.get('devices', [])) or 'CPU only'}",
+        f"here         {found['here']['path']} ({_gib(found['here']['free_bytes'])} free)",
+        f"cache        {found['cache']['path']} ({_gib(found['cache']['free_bytes'])} free; KDSEARCH_CACHE moves it)",
     ]
     for extra, packages in found["extras"].items():
         has = all(packages.values())
         said = ", ".join(f"{name} {version}" for name, version in packages.items())
-        lines.append(f"{extra:<10} {said}" if has else f"{extra:<10} not installed: pip install 'kdsearch[{extra}]'")
+        lines.append(f"{extra:<12} {said}" if has else f"{extra:<12} not installed: pip install 'kdsearch[{extra}]'")
     return (
         lines
-        + [f"PROBLEM    {problem}" for problem in found["problems"]]
+        + [f"PROBLEM      {problem}" for problem in found["problems"]]
         + ([] if found["problems"] else ["all is well"])
     )
 

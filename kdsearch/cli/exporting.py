@@ -1,0 +1,76 @@
+"""export: a run's student as files of a runtime, in a folder of the user's choice."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdsearch import registry
+from kdsearch.cli.output import say, say_json
+from kdsearch.cli.runs import find_run
+from kdsearch.errors import SpecError
+from kdsearch.spec_errors import unknown
+
+if TYPE_CHECKING:
+    from kdsearch.records import Student
+
+
+def export(given: argparse.Namespace) -> int:
+    """Writes the files anew from the trained weights, each proved in a fresh process like those of the run."""
+    from kdsearch.report.html import read_summary
+
+    known = registry.available("kdsearch.exporters")
+    if given.format not in known:
+        raise SpecError(f"--format {given.format}: {unknown('format', given.format, known)}")
+    run_dir = find_run(given.run)
+    row = choose_student(read_summary(run_dir)["students"], given.student, run_dir)
+    student = write_files(run_dir, row, given.format, given.to)
+    if given.json:
+        say_json({"student": student.id, "files": student.files, "parity": student.parity})
+        return 0
+    for name, path in student.files.items():
+        gap = f" (differs from the net by {student.parity[name]:.1e})" if name in student.parity else ""
+        say(f"{name:<18} {path}{gap}")
+    return 0
+
+
+def choose_student(students: Sequence[Mapping[str, Any]], wanted: str | None, run_dir: Path) -> Mapping[str, Any]:
+    """The student with that id, or the first winner.
+
+    Raises:
+        SpecError: there is none yet, or no such one; the message lists them.
+    """
+    ids = [str(row["id"]) for row in students]
+    if not ids:
+        raise SpecError(f"{run_dir}: no student has been trained yet; kdsearch resume {run_dir}")
+    name = wanted or next((str(row["id"]) for row in students if row["role"] == "winner"), ids[0])
+    if name not in ids:
+        raise SpecError(f"--student {name}: {unknown('student', name, ids)}")
+    return students[ids.index(name)]
+
+
+def write_files(run_dir: Path, row: Mapping[str, Any], form: str, folder: Path) -> Student:
+    """The student with its files in ``folder``."""
+    from kdsearch.delivery import best_net, export_to
+    from kdsearch.planning import plan
+    from kdsearch.records import RunPaths, Student
+    from kdsearch.space import Candidate
+    from kdsearch.spec import loads
+    from kdsearch.spec_plugins import ExporterPlugin
+
+    spec = loads((run_dir / "spec.json").read_text(encoding="utf-8"))
+    as_in_study = [plugin for plugin in spec.export if plugin.name == form]
+    spec = spec.model_copy(update={"export": tuple(as_in_study or [ExporterPlugin.of(form)])})
+    student = Student(
+        id=str(row["id"]),
+        role=row["role"],
+        candidate=Candidate.of(row["candidate"]),
+        metrics=row["metrics"],
+        spread=row["spread"],
+        costs=row["costs"],
+        lineage=row["lineage"],
+    )
+    study = plan(spec, RunPaths(run_dir))
+    return export_to(study, student, best_net(study, student), folder.absolute())

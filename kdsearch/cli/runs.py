@@ -1,0 +1,145 @@
+"""status, list, report, export, dashboard: commands on runs."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import fcntl
+import json
+from pathlib import Path
+from typing import Any
+
+from kdsearch.cli.output import say, say_json
+from kdsearch.errors import SpecError, StoreError
+from kdsearch.spec_sources import shipped_studies
+
+RUNS = Path("runs")
+_SPEC = "spec.json"
+
+
+def find_run(text: str) -> Path:
+    """The run directory that ``text`` means: a path, or a name under runs/.
+
+    Raises:
+        SpecError: neither; the message lists the known runs.
+    """
+    for path in (Path(text), RUNS / text):
+        if (path / _SPEC).is_file():
+            return path.absolute()
+    known = [path.name for path in known_runs()]
+    near = difflib.get_close_matches(Path(text).name, known, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    raise SpecError(f"{text}: not a run directory, nor the name of a run ({', '.join(known) or 'there is none'}){hint}")
+
+
+def known_runs() -> list[Path]:
+    """The run directories under runs/, the newest first."""
+    found = [path for path in RUNS.glob("*") if (path / _SPEC).is_file()]
+    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def list_all(given: argparse.Namespace) -> int:
+    """The runs under runs/ and the studies that are shipped."""
+    from kdsearch.report.console import print_list
+
+    runs = [describe_run(path) for path in known_runs()]
+    studies = [{"study": name, "about": _first_comment(path)} for name, path in shipped_studies().items()]
+    if given.json:
+        say_json({"runs": runs, "studies": studies})
+        return 0
+    if runs:
+        print_list(runs)
+        say("")
+    print_list(studies)
+    return 0
+
+
+def describe_run(path: Path) -> dict[str, Any]:
+    """One line about a run: its directory, what it searches, how far it is, and its winner's accuracy (0..1)."""
+    spec, summary = _read_json(path / _SPEC), _read_json(path / "summary.json")
+    winner: dict[str, Any] = next((row for row in summary.get("students", ()) if row["role"] == "winner"), {})
+    student = spec["student"]
+    return {
+        "run": str(path),
+        "state": "running" if find_driver(path) else summary.get("state", "unfinished"),
+        "net": student["timm"] or student["torchvision"] or student["net"],
+        "strategy": spec["strategy"]["name"],
+        "accuracy": winner.get("metrics", {}).get("accuracy"),
+    }
+
+
+def _first_comment(path: Path) -> str:
+    return path.read_text(encoding="utf-8").split("\n", 1)[0].removeprefix("#").strip()
+
+
+def report(given: argparse.Namespace) -> int:
+    """Writes report.html anew and says where it is."""
+    from kdsearch.report.html import write_html
+
+    page = write_html(find_run(given.run))
+    if given.json:
+        say_json({"report": str(page)})
+    else:
+        say(str(page))
+    return 0
+
+
+def status(given: argparse.Namespace) -> int:
+    """Says how far a run is; it may be under way."""
+    from kdsearch.report.console import print_status
+
+    found = describe_progress(find_run(given.run))
+    if given.json:
+        say_json(found)
+    else:
+        print_status(found)
+    return 0
+
+
+def describe_progress(path: Path) -> dict[str, Any]:
+    """State, trials so far, the best one, seconds by phase, and the students if there are any."""
+    from kdsearch.ledger import read_outcomes
+    from kdsearch.records import RunPaths
+
+    spec = _read_json(path / _SPEC)
+    summary = _read_json(path / "summary.json")
+    outcomes = read_outcomes(RunPaths(path))
+    done = [outcome for outcome in outcomes if outcome.state == "done"]
+    best = max(done, key=lambda outcome: outcome.metrics["accuracy"], default=None)
+    driver = find_driver(path)
+    state = "running" if driver else str(summary.get("state", "unfinished"))
+    found: dict[str, Any] = {"run": str(path), "state": state}
+    if driver:
+        found["driver"] = driver
+    found["trials"] = {"done": len(done), "failed": len(outcomes) - len(done), "of": spec["budget"]["trials"]}
+    if best:
+        found["best"] = {"trial": best.number, "accuracy": best.metrics["accuracy"], **best.costs}
+    found["seconds"] = _read_json(path / "seconds.json")
+    found["students"] = {row["id"]: row["metrics"]["accuracy"] for row in summary.get("students", ())}
+    if state == "unfinished":
+        found["go on with"] = f"kdsearch resume {path}"
+    return found
+
+
+def find_driver(path: Path) -> str:
+    """Which process drives the run, as it wrote itself into the lock; empty if none does."""
+    lock = path / "lock"
+    if not lock.is_file():
+        return ""
+    with lock.open(encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read(200).strip() or "another process"
+    return ""
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """What a file of the run says; empty if the run has not come so far as to write it."""
+    try:
+        read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from None
+    return read
