@@ -56,6 +56,11 @@ class Searcher(ABC):
         self._taken: set[Candidate] = set()
         self._ranked: list[list[Outcome]] = [[] for _ in budgets]
 
+    @property
+    def keeps(self) -> int:
+        """How many of the best of a budget matter: as parents, or as those from which the winner is chosen."""
+        return 10
+
     def budget(self, number: int) -> int:
         """The place in ``budgets`` that trial ``number`` serves."""
         return number % len(self.budgets)
@@ -99,17 +104,18 @@ class Searcher(ABC):
             )
         self._learn(outcome)
 
-    def bar(self, k: int, budget: int = 0) -> float | None:
-        """The accuracy that the k-th best of a budget has for sure (its 99% lower bound); None with fewer outcomes.
+    def bar(self, number: int) -> float | None:
+        """The accuracy that trial ``number`` must be able to reach to matter; None while nothing is too bad yet.
 
-        A candidate that cannot reach it is not among the best k, and need not be scored in full.
+        It is the 99% lower bound of the ``keeps``-th best of the trial's budget: a candidate that cannot reach it is
+        not among the best that the search works with, and need not be scored in full.
         """
         bounds = (
             accuracy_of(outcome) - _SPREAD_99 * outcome.metrics.get("accuracy_stderr", 0.0)
-            for outcome in self._ranked[budget]
+            for outcome in self._ranked[self.budget(number)]
         )
-        best = heapq.nlargest(k, bounds)
-        return best[-1] if len(best) == k else None
+        best = heapq.nlargest(self.keeps, bounds)
+        return best[-1] if len(best) == self.keeps else None
 
     def best(self, budget: int, count: int, before: float = math.inf) -> list[Outcome]:
         """The ``count`` most accurate outcomes of a budget, of those numbered below ``before``; failures left out."""

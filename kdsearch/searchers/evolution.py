@@ -66,6 +66,10 @@ class Evolution(Searcher):
         start = number - number % self.options.population
         return all(earlier in self._told for earlier in range(start - self.options.population, start) if earlier >= 0)
 
+    @property
+    def keeps(self) -> int:
+        return self.options.parents
+
     def _propose(self, number: int, rng: Rng, attempt: int) -> Candidate:  # noqa: ARG002
         pool = self._parents(number) if number >= self.options.population else []
         slot = self._slot(number, rng)

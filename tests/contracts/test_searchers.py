@@ -147,7 +147,7 @@ def test_all_trials_may_fail(name):
     searcher = _searcher(name)
     for number in range(30):
         searcher.tell(Outcome(number, searcher.ask(number), "failed"))
-    assert searcher.bar(1) is None
+    assert searcher.bar(30) is None
     assert SPACE.contains(searcher.ask(30))
 
 
@@ -159,16 +159,17 @@ def test_an_accuracy_that_is_not_a_number_counts_as_a_failure(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_bar_is_the_kth_best_lower_bound_of_the_budget(name):
+def test_the_bar_is_the_last_lower_bound_that_the_search_keeps_of_a_budget(name):
     searcher = _searcher(name, budgets=((), ()))
-    for number, accuracy in enumerate([0.9, 0.1, 0.7, 0.1, 0.8]):  # even numbers are of budget 0
-        metrics = {"accuracy": accuracy, "accuracy_stderr": 0.1 if number == 0 else 0.0}
+    keeps = searcher.keeps
+    for number in range(2 * keeps):  # even numbers are of budget 0
+        assert searcher.bar(number) is None
+        metrics = {"accuracy": 0.5 + number / 1000, "accuracy_stderr": 0.1 if number == 2 else 0.0}
         searcher.tell(Outcome(number, searcher.ask(number), "done", metrics))
-    assert searcher.bar(1, 0) == 0.8  # 0.9 - 2.58 * 0.1 = 0.642 is the third
-    assert searcher.bar(2, 0) == 0.7
-    assert searcher.bar(3, 0) == pytest.approx(0.642)
-    assert searcher.bar(4, 0) is None
-    assert searcher.bar(1, 1) == 0.1
+    assert searcher.bar(2 * keeps) == pytest.approx(0.502 - 2.58 * 0.1)
+    assert searcher.bar(2 * keeps + 1) == pytest.approx(0.501)
+    searcher.tell(Outcome(2 * keeps, searcher.ask(2 * keeps), "done", {"accuracy": 0.9}))
+    assert searcher.bar(2 * keeps) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,285 @@
+"""The ledger of a run: one Optuna study, one append a finished trial; dashboard, resume and report read it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import math
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import reduce
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from kdsearch.errors import StoreError
+from kdsearch.records import Outcome, RunPaths
+from kdsearch.space import Candidate, Choice, Real
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+JOURNAL = "journal"
+_FILE = "study.journal"
+_METRIC, _COST = "metric ", "cost "
+_log = logging.getLogger(__name__)
+
+
+class Ledger:
+    """The outcomes of a run, in the order they were appended; written by the driver only, under its ``RunLock``.
+
+    ``storage``: journal (a file in the run directory) or an Optuna storage URL. ``parameters``: what a candidate is
+    made of. ``costs``: costs to show as objectives beside accuracy. What a crash left of a last line is cut off.
+
+    Raises:
+        StoreError: the storage is damaged or cannot be reached.
+    """
+
+    def __init__(
+        self,
+        paths: RunPaths,
+        storage: str,
+        name: str,
+        parameters: Sequence[Choice | Real],
+        *,
+        costs: tuple[str, ...] = (),
+    ) -> None:
+        self._journal = paths.root / _FILE if storage == JOURNAL else None
+        self._costs = costs
+        self._distributions = {parameter.name: _distribution(parameter) for parameter in parameters}
+        if self._journal is not None:
+            _mend(self._journal)
+        self._study = _open_study(paths, storage, name, ("accuracy", *costs))
+        self._numbers = {trial.user_attrs["number"] for trial in self._study.get_trials(deepcopy=False)}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Nothing is left to write: every append is on the disk before it returns."""
+
+    def append(self, outcome: Outcome, *, constraints: Sequence[float] = ()) -> None:
+        """Writes one outcome to the disk; ``constraints``: amounts by which limits are exceeded, kept if <= 0.
+
+        Raises:
+            StoreError: it cannot be written, such as on a full disk; all earlier outcomes are still there.
+        """
+        if outcome.number in self._numbers:
+            raise ValueError(f"trial {outcome.number} is in the ledger already")
+        with self._whole_lines():
+            self._study.add_trial(self._trial(outcome, constraints))
+        self._numbers.add(outcome.number)
+
+    def outcomes(self) -> list[Outcome]:
+        """All outcomes, in the order they were appended."""
+        return [_outcome(trial) for trial in self._study.get_trials(deepcopy=False)]
+
+    def note(self, markdown: str) -> None:
+        """Shows a text on the dashboard's page of the study, where the dashboard is installed."""
+        try:
+            from optuna_dashboard import save_note
+        except ImportError:
+            return
+        with self._whole_lines():
+            save_note(self._study, markdown)
+
+    def _trial(self, outcome: Outcome, constraints: Sequence[float]) -> FrozenTrial:
+        from optuna.trial import TrialState, create_trial
+
+        values = [
+            outcome.metrics.get("accuracy", math.nan),
+            *(outcome.costs.get(cost, math.nan) for cost in self._costs),
+        ]
+        done = outcome.state == "done" and all(math.isfinite(value) for value in values)
+        trial = create_trial(
+            state=TrialState.COMPLETE if done else TrialState.FAIL,
+            values=[float(value) for value in values] if done else None,
+            params=outcome.candidate.values,
+            distributions={name: self._distributions[name] for name, _ in outcome.candidate.pairs},
+            user_attrs=_attributes(outcome),
+            # optuna-dashboard 0.21 reads this key only, not what Optuna 5 writes for `constraints=`
+            system_attrs={"constraints": list(constraints)} if constraints else {},
+        )
+        if trial.datetime_complete is not None:
+            trial.datetime_start = trial.datetime_complete - timedelta(seconds=outcome.seconds)
+        return trial
+
+    @contextmanager
+    def _whole_lines(self) -> Iterator[None]:
+        """Takes back what a failed write left of a line, so that the journal stays readable."""
+        from optuna.exceptions import StorageInternalError
+        from sqlalchemy.exc import SQLAlchemyError
+
+        size = self._journal.stat().st_size if self._journal else 0
+        try:
+            yield
+        except OSError as error:
+            if self._journal is None:
+                raise StoreError(f"the ledger cannot be written: {error}") from None
+            with self._journal.open("r+b") as file:
+                file.truncate(size)
+            full = error.errno == errno.ENOSPC
+            reason = "no space left on device; free some and resume" if full else error.strerror
+            raise StoreError(f"{self._journal}: {reason}") from None
+        except (StorageInternalError, SQLAlchemyError) as error:
+            raise StoreError(f"the ledger cannot be written: {_first_line(error)}") from None
+
+
+def read_outcomes(paths: RunPaths) -> list[Outcome]:
+    """The outcomes of a run, in the order they were appended; changes nothing, so a run under way may be read.
+
+    Raises:
+        StoreError: the run directory or its ledger is missing or damaged.
+    """
+    import optuna
+
+    try:
+        spec = json.loads((paths.root / "spec.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{paths.root / 'spec.json'}: cannot be read: {error}") from None
+    if spec["storage"] == JOURNAL and not (paths.root / _FILE).exists():
+        return []
+    with _damage_told(paths, spec["storage"]):
+        try:
+            study = optuna.load_study(
+                study_name=_study_name(paths, spec["storage"], spec["name"]), storage=_storage(paths, spec["storage"])
+            )
+        except KeyError:
+            return []
+        return [_outcome(trial) for trial in study.get_trials(deepcopy=False)]
+
+
+def journal_path(paths: RunPaths) -> Path:
+    """The journal file of a run whose storage is journal."""
+    return paths.root / _FILE
+
+
+def _open_study(paths: RunPaths, storage: str, name: str, objectives: tuple[str, ...]) -> optuna.Study:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study_name = _study_name(paths, storage, name)
+    with _damage_told(paths, storage):
+        opened = _storage(paths, storage)
+        try:
+            return optuna.load_study(study_name=study_name, storage=opened)
+        except KeyError:
+            directions: list[Any] = ["maximize", *["minimize"] * (len(objectives) - 1)]
+            study = optuna.create_study(study_name=study_name, storage=opened, directions=directions)
+            study.set_metric_names(list(objectives))
+            return study
+
+
+def _storage(paths: RunPaths, storage: str) -> optuna.storages.BaseStorage:
+    from optuna.storages import JournalStorage, get_storage
+    from optuna.storages.journal import JournalFileBackend
+
+    if storage == JOURNAL:
+        return JournalStorage(JournalFileBackend(str(paths.root / _FILE)))
+    return get_storage(storage)
+
+
+def _study_name(paths: RunPaths, storage: str, name: str) -> str:
+    """The run's name in its own journal; in a storage shared with other runs, one that no other run has."""
+    if storage == JOURNAL:
+        return name
+    path = paths.root / "study_name.txt"
+    if not path.exists():
+        path.write_text(f"{name}-{secrets.token_hex(4)}", encoding="utf-8")
+    return path.read_text(encoding="utf-8")
+
+
+@contextmanager
+def _damage_told(paths: RunPaths, storage: str) -> Iterator[None]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    where = f"{paths.root / _FILE}" if storage == JOURNAL else f"storage {storage.rsplit('@', 1)[-1]}"
+    try:
+        yield
+    except (ValueError, LookupError, OSError, ImportError, SQLAlchemyError) as error:
+        raise StoreError(f"{where}: the ledger cannot be read: {_first_line(error)}") from None
+
+
+def _mend(journal: Path) -> None:
+    """Cuts off a last line that a crash left unfinished, and frees the lock of a driver that was killed."""
+    journal.with_name(journal.name + ".lock").unlink(missing_ok=True)
+    if not journal.exists():
+        return
+    content = journal.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    last = content.rfind(b"\n", 0, max(whole - 1, 0)) + 1
+    if whole and not _is_json(content[last:whole]):
+        whole = last
+    if whole < len(content):
+        _log.warning("%s: cut off %d bytes of a line that was not written to its end", journal, len(content) - whole)
+        with journal.open("r+b") as file:
+            file.truncate(whole)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _distribution(parameter: Choice | Real) -> BaseDistribution:
+    """An integer range whose step reaches every value, which the dashboard draws on an axis; else categories."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(parameter, Real):
+        return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+    numbers = [value for value in parameter.values if isinstance(value, int)]
+    if len(numbers) < len(parameter.values):
+        return CategoricalDistribution(parameter.values)
+    step = reduce(math.gcd, (number - numbers[0] for number in numbers)) or 1
+    return IntDistribution(numbers[0], numbers[-1], step=step)
+
+
+def _attributes(outcome: Outcome) -> dict[str, Any]:
+    """What a trial carries beside its values; one attribute a figure, so that the dashboard can draw them."""
+    metrics = {_METRIC + name: _plain(value) for name, value in outcome.metrics.items()}
+    costs = {_COST + name: _plain(value) for name, value in outcome.costs.items()}
+    fixed = {
+        "number": outcome.number,
+        "origin": outcome.candidate.origin,
+        "state": outcome.state,
+        "seconds": outcome.seconds,
+    }
+    failure = {"traceback": outcome.traceback} if outcome.traceback else {}
+    return {**fixed, **metrics, **costs, **failure}
+
+
+def _plain(value: float) -> int | float | str:
+    """A figure that every JSON reader takes: nan and infinity as words."""
+    if isinstance(value, int):
+        return value
+    return float(value) if math.isfinite(value) else repr(float(value))
+
+
+def _outcome(trial: FrozenTrial) -> Outcome:
+    attributes = trial.user_attrs
+    return Outcome(
+        number=attributes["number"],
+        candidate=Candidate.of(trial.params, attributes["origin"]),
+        state=attributes["state"],
+        metrics=_figures(attributes, _METRIC),
+        costs=_figures(attributes, _COST),
+        seconds=attributes["seconds"],
+        traceback=attributes.get("traceback", ""),
+    )
+
+
+def _figures(attributes: Mapping[str, Any], prefix: str) -> dict[str, float]:
+    found = {name.removeprefix(prefix): value for name, value in attributes.items() if name.startswith(prefix)}
+    return {name: float(value) if isinstance(value, str) else value for name, value in found.items()}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
