@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import secrets
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -171,7 +172,9 @@ def _open_study(paths: RunPaths, storage: str, name: str, objectives: tuple[str,
         except KeyError:
             directions: list[Any] = ["maximize", *["minimize"] * (len(objectives) - 1)]
             study = optuna.create_study(study_name=study_name, storage=opened, directions=directions)
-            study.set_metric_names(list(objectives))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # naming them is that new
+                study.set_metric_names(list(objectives))
             return study
 
 
