@@ -7,18 +7,19 @@ own operators (tracing_ops.py), so that no net has to be written in a particular
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils.flop_counter import flop_registry
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from kdsearch.models.swap import Slots, swapped
 from kdsearch.models.tracing_calls import Call, tensors_in
+from kdsearch.models.tracing_bare import bare_result
 from kdsearch.models.tracing_labels import Label, lay, varying
 from kdsearch.models.tracing_layers import is_layer, label_through_layer
 from kdsearch.models.tracing_ops import apply_rule
@@ -60,6 +61,7 @@ class Tracer:
     inside: int = 0
     layer_macs: int = 0
     steps: int = 0
+    is_bare: bool = False
     failed_in: tuple[str, ...] = ()
     _labels: Any = field(default_factory=WeakTensorKeyDictionary)
     _names: dict[int, str] = field(default_factory=dict)
@@ -106,7 +108,9 @@ class Tracer:
     def run(self, tensors: Mapping[str, Tensor | None], image: Tensor, settings: Sequence[Any] = ()) -> Any:
         """The net's output for ``image``, with these tensors in place of its own."""
         self._names = {id(tensor): name for name, tensor in tensors.items() if tensor is not None}
-        with swapped(self.slots, tensors, settings), self._watching(), torch.no_grad(), _OperatorWatch(self):
+        self.is_bare = image.device.type == "meta"
+        place = torch.device("meta") if self.is_bare else nullcontext()
+        with swapped(self.slots, tensors, settings), self._watching(), torch.no_grad(), place, _OperatorWatch(self):
             return self.net(image)
 
     @contextmanager
@@ -142,12 +146,13 @@ class Tracer:
 
     def _leave(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def leave(module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001
-            if self.inside == 1:
-                self._close_layer(name, module, output)
-            self.inside = max(0, self.inside - 1)
-            self.path.pop()
-            if isinstance(output, Tensor):
-                self.note(self.label(output))
+            with _disable_current_modes():
+                if self.inside == 1:
+                    self._close_layer(name, module, output)
+                self.inside = max(0, self.inside - 1)
+                self.path.pop()
+                if isinstance(output, Tensor):
+                    self.note(self.label(output))
 
         return leave
 
@@ -169,10 +174,11 @@ class _OperatorWatch(TorchDispatchMode):
         super().__init__()
         self.tracer = tracer
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         self.tracer.steps += 1
-        result = func(*args, **kwargs)
+        result = bare_result(func, args) if self.tracer.is_bare else NotImplemented
+        result = func(*args, **kwargs) if result is NotImplemented else result
         counter = flop_registry.get(func._overloadpacket)
         macs = int(counter(*args, **kwargs, out_val=result)) // 2 if counter else 0
         if self.tracer.inside:

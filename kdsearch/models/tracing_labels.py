@@ -14,6 +14,11 @@ from torch import Tensor
 Label = Tensor | None
 
 
+def no_units(*shape: int) -> Tensor:
+    """The label of places that belong to no unit; on the CPU, wherever the net is being run."""
+    return torch.zeros(shape, dtype=torch.int64, device="cpu")
+
+
 def varying(label: Tensor) -> list[int]:
     """The dimensions along which the label tells units apart."""
     return [dim for dim, size in enumerate(label.shape) if size > 1]
@@ -51,7 +56,7 @@ def lay(units: Label, dim: int, ndim: int) -> Label:
 def spread(label: Label, shape: Sequence[int], dims: Sequence[int] | None = None) -> Tensor:
     """The label at full size along ``dims`` (all by default), zeros for a tensor without units."""
     if label is None:
-        label = torch.zeros([1] * len(shape), dtype=torch.int64)
+        label = no_units(*[1] * len(shape))
     if dims is None:
         return label.expand(list(shape))
     wanted = [size if dim in dims else label.shape[dim] for dim, size in enumerate(shape)]
@@ -61,5 +66,5 @@ def spread(label: Label, shape: Sequence[int], dims: Sequence[int] | None = None
 def aligned(label: Label, ndim: int) -> Tensor:
     """The label with leading dimensions added up to ``ndim``, zeros for a tensor without units."""
     if label is None:
-        return torch.zeros([1] * ndim, dtype=torch.int64)
+        return no_units(*[1] * ndim)
     return label.reshape([1] * (ndim - label.ndim) + list(label.shape))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from kdsearch.models.tracing_labels import Label, along, lay, varying
+from kdsearch.models.tracing_labels import Label, along, lay, no_units, varying
 from kdsearch.models.units import Ledger
 
 MAPPING = (_ConvNd, nn.Linear)
@@ -44,7 +43,7 @@ def label_through_layer(
         return _beside_channels(ledger, name, module, source, shape)
     units = along(label, dim)
     count = source_shape[dim]
-    arriving = torch.zeros(count, dtype=torch.int64) if units is None else units.expand(count)
+    arriving = no_units(count) if units is None else units.expand(count)
     ledger.arrive((f"{name}:in", 0), arriving)
     if not isinstance(module, MAPPING):
         return Through(label)
@@ -65,7 +64,7 @@ def _beside_channels(
     assert label is not None
     reason = f"{name} works on its channels as positions"
     dim = channel_dim(module, None, source_shape)
-    ledger.arrive((f"{name}:in", 0), torch.zeros(source_shape[dim], dtype=torch.int64))
+    ledger.arrive((f"{name}:in", 0), no_units(source_shape[dim]))
     if isinstance(module, MAPPING):
         leaving = ledger.leave((f"{name}:out", 0), shape[dim])
         if leaving is not None:

@@ -49,6 +49,8 @@ def _moved(call: Call) -> Any:
     kwargs = {key: value for key, value in call.kwargs.items() if key not in ("value", "layout", "device", "dtype")}
     if call.name == "constant_pad_nd":
         return call.func(labels, rest[0])
+    if call.name in ("view", "_unsafe_view", "_reshape_alias"):
+        return labels.reshape(rest[0])
     if call.name == "select":
         _freeze_selected(call, labels)
     return call.func(labels, *rest, **kwargs)

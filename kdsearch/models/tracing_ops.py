@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from kdsearch.models.tracing_calls import Call, tensors_in
-from kdsearch.models.tracing_labels import Label, aligned, along, compress, lay, varying
+from kdsearch.models.tracing_labels import Label, aligned, along, compress, lay, no_units, varying
 from kdsearch.models.tracing_moves import MOVES, move
 from kdsearch.models.units import UnitMismatch
 
@@ -136,7 +136,7 @@ def product(call: Call) -> None:
         return
     count = first.shape[-1]
     if inner_left is not None or inner_right is not None:
-        zeros = torch.zeros(count, dtype=torch.int64)
+        zeros = no_units(count)
         call.scene.ledger.tie(zeros if inner_left is None else inner_left, zeros if inner_right is None else inner_right)
     label = lay(rows, -2, first.ndim) if rows is not None else lay(columns, -1, first.ndim)
     outer = rows if rows is not None else columns

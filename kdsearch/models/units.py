@@ -59,7 +59,7 @@ class UnitRecorder:
 
     def leave(self, port: Port, count: int) -> Tensor | None:
         if port not in self.ports:
-            self.ports[port] = torch.arange(self.count + 1, self.count + 1 + count)
+            self.ports[port] = torch.arange(self.count + 1, self.count + 1 + count, device="cpu")
             self.count += count
         return self.ports[port]
 

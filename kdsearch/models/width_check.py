@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kdsearch.errors import WidthError
 from kdsearch.models.crop import take
 from kdsearch.models.swap import Slots
 from kdsearch.models.tracing import FOREIGN_ERRORS, Tracer
@@ -34,9 +35,10 @@ class UnitCheck:
     kept: Ids
 
     def expected(self, port: Port) -> Tensor:
-        """The classes that should be at a port under this crop."""
+        """The classes that should be at a port under this crop; 0 stands for all fixed ones."""
         roots = self.grouping.classes.of(self.ports[port])
-        return torch.from_numpy(roots[self.grouping.vector(self.ports[port]).mask(self.kept)])
+        named = np.where(self.grouping.group_of[roots] < 0, 0, roots)
+        return torch.from_numpy(named[self.grouping.vector(self.ports[port]).mask(self.kept)])
 
     def arrive(self, port: Port, units: Tensor) -> None:
         if not torch.equal(self.expected(port), units.reshape(-1)):
@@ -51,14 +53,7 @@ class UnitCheck:
         return units
 
     def tie(self, first: Tensor, second: Tensor) -> None:
-        left, right = torch.broadcast_tensors(first, second)
-        differ = left != right
-        if not bool(differ.any()):
-            return
-        pairs = torch.stack((left[differ], right[differ]))
-        zero = (pairs == 0).any(0)
-        fixed = torch.from_numpy(self.grouping.group_of)[pairs].lt(0).all(0)
-        if not bool((zero & fixed).all()):
+        if not bool((first == second).all()):
             raise UnitMismatch("channels meet that the crop takes for different ones")
 
     def freeze(self, units: Tensor, reason: str) -> None:
@@ -76,6 +71,11 @@ class Failure:
     steps: int
     reason: str
     groups: frozenset[int] = frozenset()
+
+    @property
+    def where(self) -> str:
+        """The innermost module that failed."""
+        return next((module for module in reversed(self.path) if module), "the net")
 
 
 @dataclass(slots=True)
@@ -100,7 +100,13 @@ class CropProof:
         return np.array([len(group.roots) for group in self.grouping.groups], dtype=np.int64)
 
     def settle(self) -> None:
-        """Fixes or freezes until the smallest, a middle and a mixed crop all run right."""
+        """Fixes or freezes until the smallest, a middle and a mixed crop all run right.
+
+        Raises:
+            WidthError: even the full net does not pass the proof.
+        """
+        if failure := self.attempt(self.full):
+            raise WidthError(f"{failure.where} cannot be followed: {failure.reason}")
         middle = np.maximum(self.smallest, (self.full + self.smallest) // 2)
         mixed = np.where(np.arange(len(self.full)) % 2 == 0, self.smallest, middle)
         for kept in (self.smallest, middle, mixed):
@@ -176,17 +182,14 @@ class CropProof:
         active = [group for group in range(len(self.full)) if group not in self.frozen]
         suspects = sorted(failure.groups) or active
         guilty = {group: reason for group in suspects if (reason := self._alone(group, kept))}
-        where = failure.path[-1] if failure.path and failure.path[-1] else "the net"
-        shared = dict.fromkeys(suspects, f"{where}: {failure.reason}")
-        self.frozen.update(guilty or shared)
+        shared = dict.fromkeys(suspects, f"{failure.where}: {failure.reason}")
+        self.frozen.update(guilty or shared or dict.fromkeys(active, f"{failure.where}: {failure.reason}"))
 
     def _alone(self, group: int, kept: Ids) -> str | None:
         only = self.full
         only[group] = kept[group]
         failure = self.attempt(only)
-        if failure is None:
-            return None
-        return f"{failure.path[-1] if failure.path and failure.path[-1] else 'the net'}: {failure.reason}"
+        return f"{failure.where}: {failure.reason}" if failure else None
 
 
 def _key(attribute: Attribute) -> tuple[str, str, bytes]:

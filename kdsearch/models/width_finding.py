@@ -76,8 +76,7 @@ def trace(net: nn.Module, image_shape: Sequence[int]) -> Traced:
     own = slots.tensors()
     bare = {name: torch.empty_like(tensor, device="meta") for name, tensor in own.items()}
     try:
-        with torch.device("meta"):
-            return _trace(net, slots, bare, torch.zeros(1, *image_shape))
+        return _trace(net, slots, bare, torch.zeros(1, *image_shape, device="meta"))
     except (NeedsRealTensors, *FOREIGN_ERRORS):
         device = next((tensor.device for tensor in own.values()), torch.device("cpu"))
     try:
@@ -94,11 +93,10 @@ def _trace(net: nn.Module, slots: Slots, tensors: Mapping[str, Tensor], image: T
     output = tuple(units_of_output(tracer, tracer.run(tensors, image)))
     own = slots.tensors()
     wiring = LayerWiring(recorder, {id(tensor): name for name, tensor in own.items()}, [])
-    with torch.device("cpu"):
-        for name, module in tracer.layers.items():
-            wiring.add(name, module)
-        for units in output:
-            recorder.freeze(units, _OUTPUT)
+    for name, module in tracer.layers.items():
+        wiring.add(name, module)
+    for units in output:
+        recorder.freeze(units, _OUTPUT)
     return Traced(net, slots, tracer, recorder, tensors, image, tuple(wiring.attributes), output)
 
 

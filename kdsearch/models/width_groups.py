@@ -63,11 +63,14 @@ def group_units(recorder: UnitRecorder, classes: UnitClasses, counted: Sequence[
 
 def _signatures(ports: Mapping[Port, Tensor], classes: UnitClasses) -> dict[int, tuple[object, ...]]:
     """For each class, the ports that it occurs in and how often."""
-    signatures: dict[int, list[object]] = {}
+    together: dict[bytes, list[Port]] = {}
     for port, units in ports.items():
-        roots, counts = np.unique(classes.of(units), return_counts=True)
+        together.setdefault(classes.of(units).tobytes(), []).append(port)
+    signatures: dict[int, list[object]] = {}
+    for key, same in together.items():
+        roots, counts = np.unique(np.frombuffer(key, dtype=np.int64), return_counts=True)
         for root, count in zip(roots.tolist(), counts.tolist(), strict=True):
-            signatures.setdefault(root, []).append((port, count))
+            signatures.setdefault(root, []).append((same[0], count))
     return {root: tuple(places) for root, places in signatures.items()}
 
 

@@ -53,6 +53,7 @@ class Layout:
     table: VectorTable
     places: Mapping[str, tuple[int, ...]]
     attributes: tuple[tuple[Attribute, int], ...]
+    _modules: Mapping[str, nn.Module]
 
     @classmethod
     def of(
@@ -65,22 +66,27 @@ class Layout:
             numbers = (table.number(ports.get((name, dim))) for dim in range(tensor.ndim))
             places[name] = tuple(number if table.moves(number) else 0 for number in numbers)
         numbered = tuple((attribute, table.number(attribute.units)) for attribute in attributes)
-        return cls(net, slots, grouping, table, places, tuple(pair for pair in numbered if table.moves(pair[1])))
+        moving = tuple(pair for pair in numbered if table.moves(pair[1]))
+        modules = {attribute.module: net.get_submodule(attribute.module) for attribute, _ in moving}
+        return cls(net, slots, grouping, table, places, moving, modules)
 
     def decode(self, kept: Ids) -> Crop:
         """The crop that keeps the first ``kept`` classes of each group."""
         indices = [None, *(vector.index(kept) for vector in self.table.vectors)]
         index: dict[str, Index] = {name: tuple(indices[at] for at in dims) for name, dims in self.places.items()}
-        return Crop(tuple(kept.tolist()), index, tuple(self.settings(self.net, kept)))
+        return Crop(tuple(kept.tolist()), index, tuple(self._settings(self._modules, kept)))
 
     def settings(self, net: nn.Module, kept: Ids) -> list[Setting]:
         """The sizes that the modules of ``net`` (this net or a copy) have to remember under this crop."""
+        return self._settings({attribute.module: net.get_submodule(attribute.module) for attribute, _ in self.attributes}, kept)
+
+    def _settings(self, modules: Mapping[str, nn.Module], kept: Ids) -> list[Setting]:
+        counts = [int(vector.mask(kept).sum()) for vector in self.table.vectors]
         values: dict[tuple[str, str], Any] = {}
-        modules = dict(net.named_modules())
         for attribute, number in self.attributes:
-            held = modules[attribute.module].__dict__
             key = (attribute.module, attribute.name)
-            size = int(self.table.vectors[number - 1].mask(kept).sum()) // attribute.divisor
+            size = counts[number - 1] // attribute.divisor
+            held = modules[attribute.module].__dict__
             values[key] = _placed(values.get(key, held[attribute.name]), attribute.position, size)
         return [(modules[module].__dict__, name, value) for (module, name), value in values.items()]
 
