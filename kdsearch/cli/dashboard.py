@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from kdsearch.cli.output import remark
 from kdsearch.cli.runs import find_run
@@ -21,12 +24,26 @@ def dashboard(given: argparse.Namespace) -> int:
         import optuna_dashboard
     except ImportError:
         raise KdsearchError("optuna-dashboard is not installed: pip install 'kdsearch[dashboard]'") from None
-    remark(f"http://{_HOST}:{given.port}/dashboard shows {run_dir}; Ctrl-C ends it")
+    # optuna-dashboard's own server takes Ctrl-C for a normal end, and logs every request
+    app = optuna_dashboard.wsgi(_open(storage, run_dir))
     try:
-        optuna_dashboard.run_server(_open(storage, run_dir), host=_HOST, port=given.port)
-    except OSError as error:
-        raise KdsearchError(f"port {given.port}: {error.strerror}; choose another with --port") from None
+        server = make_server(_HOST, given.port, app, server_class=_Server, handler_class=_Handler)
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no such port"
+        raise KdsearchError(f"port {given.port}: {reason}; choose another with --port") from None
+    with server:
+        remark(f"http://{_HOST}:{given.port}/dashboard shows {run_dir}; Ctrl-C ends it")
+        server.serve_forever()
     return 0
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Handler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing: a page polls many times a minute."""
 
 
 def _open(storage: str, run_dir: Path) -> object:

@@ -24,7 +24,7 @@ def launch(given: argparse.Namespace) -> int:
         return _dry_run(spec, given.json)
     if missing := missing_files(spec, document):
         raise SpecError("\n".join(missing))
-    from kdsearch.study import run_study
+    from kdsearch.study import run_study  # seconds of imports, not for a study with a mistake
 
     with _watching(given) as watch, naming_on_stop(given.run_dir, Path("runs")):
         summary = run_study(spec, given.run_dir, watch)
@@ -46,9 +46,10 @@ def naming_on_stop(run_dir: Path | None, runs: Path) -> Iterator[None]:
 def resume(given: argparse.Namespace) -> int:
     """Goes on with a run; one that is done says so and does nothing."""
     from kdsearch.cli.runs import find_run
-    from kdsearch.study import resume_study
 
     run_dir = find_run(given.run)
+    from kdsearch.study import resume_study  # seconds of imports, not for a name mistyped
+
     with _watching(given) as watch, naming_on_stop(run_dir, Path("runs")):
         summary = resume_study(run_dir, watch)
     return _finish(summary, given.json)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from kdsearch.ledger import Ledger
+from kdsearch.records import Outcome, RunPaths
+from kdsearch.space import Candidate, Choice
+from kdsearch.spec import load_spec
+from kdsearch.store import create_run
+
+pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed")
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def paths(tmp_path, monkeypatch) -> RunPaths:
+    monkeypatch.chdir(tmp_path)
+    spec = load_spec("quickstart")
+    paths = create_run(spec)
+    with Ledger(paths, spec.storage, spec.name, (Choice("conv", (8, 16)),)) as ledger:
+        ledger.append(Outcome(0, Candidate.of({"conv": 8}), "done", {"accuracy": 0.5}, {"macs": 9.0}))
+    return paths
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start(port: int) -> subprocess.Popen[str]:
+    words = [sys.executable, str(ROOT / "cli.py"), "dashboard", "quickstart", "--port", str(port)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def fetch(url: str, seconds: float = 40) -> bytes:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return answer.read()
+        except urllib.error.URLError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
+@pytest.mark.medium
+@pytest.mark.timeout(90)
+def test_the_dashboard_shows_the_runs_trials_to_this_machine_only_until_it_is_stopped(paths):
+    port = free_port()
+    server = start(port)
+    try:
+        studies = json.loads(fetch(f"http://127.0.0.1:{port}/api/studies"))
+        assert [study["study_name"] for study in studies["study_summaries"]] == ["quickstart"]
+        listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines() if " 0A " in line]
+        assert f"0100007F:{port:04X}" in listening
+        assert f"00000000:{port:04X}" not in listening
+    finally:
+        server.send_signal(signal.SIGTERM)
+        _, said = server.communicate(timeout=20)
+    assert server.returncode == 143
+    assert "Traceback" not in said
+    assert said.splitlines()[-1] == "stopped by SIGTERM"
+
+
+@pytest.mark.medium
+@pytest.mark.timeout(60)
+def test_a_taken_port_is_one_line(paths):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        server = start(taken.getsockname()[1])
+        _, said = server.communicate(timeout=40)
+    assert server.returncode == 1
+    assert said.splitlines()[-1].endswith("Address already in use; choose another with --port")
+    assert "Traceback" not in said

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kdsearch.cli.exporting import choose_student
+from kdsearch.cli.runs import describe_progress, find_driver, find_run, known_runs
+from kdsearch.commands import run
+from kdsearch.errors import SpecError, StoreError
+from kdsearch.ledger import Ledger
+from kdsearch.records import Outcome, RunPaths
+from kdsearch.space import Candidate, Choice
+from kdsearch.spec import load_spec
+from kdsearch.store import RunLock, create_run, write_summary
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def begun() -> RunPaths:
+    """A run that was stopped in its search, after two trials and a failure."""
+    spec = load_spec("quickstart")
+    paths = create_run(spec)
+    with Ledger(paths, spec.storage, spec.name, (Choice("conv", (8, 16, 32)),)) as ledger:
+        for number, (width, accuracy) in enumerate([(8, 0.5), (32, 0.75)]):
+            candidate = Candidate.of({"conv": width})
+            ledger.append(Outcome(number, candidate, "done", {"accuracy": accuracy}, {"macs": 100 * width}, 1.0))
+        ledger.append(Outcome(2, Candidate.of({"conv": 16}), "failed", traceback="ValueError: bad"))
+    return paths
+
+
+def finish(paths: RunPaths, state: str = "done") -> None:
+    row = {"id": "winner", "role": "winner", "metrics": {"accuracy": 0.875}}
+    write_summary(paths, {"name": "quickstart", "state": state, "students": [row]})
+
+
+def test_a_run_is_found_by_path_and_by_name(begun):
+    assert find_run("runs/quickstart") == find_run("quickstart") == find_run(str(begun.root)) == begun.root
+    with pytest.raises(SpecError, match=r"not a run directory, .* \(quickstart\); did you mean 'quickstart'\?"):
+        find_run("quickstrt")
+
+
+@pytest.mark.parametrize("command", ["status", "resume", "report", "dashboard"])
+def test_a_run_that_is_nowhere_is_one_line(command, capsys):
+    assert run([command, "nosuch"]) == 2
+    assert capsys.readouterr().err == "nosuch: not a run directory, nor the name of a run (there is none)\n"
+
+
+def test_runs_are_listed_with_their_state_and_winner(begun, capsys):
+    assert run(["list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["runs"] == [
+        {
+            "run": "runs/quickstart",
+            "state": "unfinished",
+            "net": "resnet20",
+            "strategy": "metapruning",
+            "accuracy": None,
+        }
+    ]
+    finish(begun)
+    assert run(["list", "--json"]) == 0
+    [row] = json.loads(capsys.readouterr().out)["runs"]
+    assert (row["state"], row["accuracy"]) == ("done", 0.875)
+    assert run(["list"]) == 0
+    text = capsys.readouterr().out
+    assert "runs/quickstart" in text
+    assert "metapruning_imagenet.yaml" in text
+
+
+def test_what_is_no_run_is_not_listed():
+    Path("runs/bench").mkdir(parents=True)
+    assert known_runs() == []
+
+
+def test_status_of_an_unfinished_run_says_how_far_it_is_and_how_to_go_on(begun, capsys):
+    found = describe_progress(begun.root)
+    assert found["state"] == "unfinished"
+    assert found["trials"] == {"done": 2, "failed": 1, "of": load_spec("quickstart").budget.trials}
+    assert found["best"] == {"trial": 1, "accuracy": 0.75, "macs": 3200}
+    assert run(["status", "quickstart"]) == 0
+    assert f"kdsearch resume {begun.root}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_status_reads_a_run_under_way_and_names_its_driver(begun):
+    with RunLock(begun):
+        found = describe_progress(begun.root)
+        assert found["state"] == "running"
+        assert found["driver"].startswith("process ")
+    assert find_driver(begun.root) == ""
+
+
+def test_asking_for_the_driver_does_not_keep_one_out(begun):
+    assert find_driver(begun.root) == ""
+    with RunLock(begun):
+        pass
+    assert find_driver(begun.root) == ""
+    with RunLock(begun):
+        assert find_driver(begun.root)
+
+
+def test_status_of_a_run_that_just_began_needs_no_ledger(capsys):
+    create_run(load_spec("quickstart"))
+    assert run(["status", "quickstart", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["trials"]["done"] == 0
+
+
+def test_a_damaged_file_of_a_run_is_one_line(begun, capsys):
+    (begun.root / "summary.json").write_text("{")
+    assert run(["status", "quickstart"]) == StoreError.exit_code
+    assert "summary.json: cannot be read:" in capsys.readouterr().err
+
+
+def test_report_writes_the_page_and_says_where(begun, capsys):
+    finish(begun)
+    assert run(["report", "quickstart"]) == 0
+    assert capsys.readouterr().out == f"{begun.root / 'report.html'}\n"
+    assert (begun.root / "report.html").stat().st_size > 1000
+
+
+def test_the_student_to_export_is_the_winner_unless_named():
+    rows = [{"id": "uniform", "role": "uniform"}, {"id": "winner-1", "role": "winner"}]
+    assert choose_student(rows, None, Path("r"))["id"] == "winner-1"
+    assert choose_student(rows, "uniform", Path("r"))["id"] == "uniform"
+    with pytest.raises(SpecError, match=r"--student wxyz: unknown student 'wxyz'; known: uniform, winner-1"):
+        choose_student(rows, "wxyz", Path("r"))
+    with pytest.raises(SpecError, match="r: no student has been trained yet; kdsearch resume r"):
+        choose_student([], None, Path("r"))
+
+
+def test_export_refuses_an_unknown_format_and_a_run_without_students(begun, capsys):
+    assert run(["export", "quickstart", "--to", "x", "--format", "torchscrip"]) == 2
+    assert capsys.readouterr().err == (
+        "--format torchscrip: unknown format 'torchscrip'; did you mean 'torchscript'?\n"
+    )
+    write_summary(begun, {"name": "quickstart", "state": "running", "students": []})
+    assert run(["export", "quickstart", "--to", "x"]) == 2
+    assert "no student has been trained yet" in capsys.readouterr().err
