@@ -122,14 +122,16 @@ def _list_places(run: Run) -> list[str]:
 
 
 def _say_any(name: str, value: object) -> str:
-    last = name.rsplit(".", 1)[-1]
-    if isinstance(value, bool) or value is None:
-        return "–" if value is None else str(value).lower()
+    """A value in the form that its name asks for; under ``seconds`` are durations, under ``students`` accuracies."""
+    above, _, last = name.rpartition(".")
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, int | float):
-        return say_value(last, value)
+        group = above.rpartition(".")[2]
+        return say_value({"seconds": "seconds", "students": "accuracy"}.get(group, last), value)
     if isinstance(value, list | tuple):
-        return ", ".join(_say_any(name, item) for item in value)
-    return str(value)
+        return ", ".join(_say_any(name, item) for item in value) or "–"
+    return "–" if value is None or value == {} else str(value)
 
 
 def _console(stream: TextIO) -> Console:

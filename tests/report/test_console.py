@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from kdsearch.progress import Progress, unwatched
-from kdsearch.report.console import live, print_dry_run, print_list, print_summary
+from kdsearch.report.console import live, print_dry_run, print_list, print_status, print_summary
 from kdsearch.report.live import Lines
 
 
@@ -121,6 +121,20 @@ def test_facts_are_said_in_their_units():
     print_dry_run({"full": {"macs": 1.5e8}, "evaluations": 200, "forecast": {"hours": 0.25}}, stream)
     rows = [line.split() for line in stream.getvalue().splitlines()]
     assert rows == [["full.macs", "150", "M"], ["evaluations", "200"], ["forecast.hours", "0.25"]]
+
+
+def test_a_status_says_times_and_accuracies_as_such():
+    status = {"state": "running", "seconds": {"prepare": 200}, "students": {"winner": 0.91}, "trials": {"done": 3}}
+    stream = io.StringIO()
+    print_status(status | {"best": {}}, stream)
+    rows = [line.split(maxsplit=1) for line in stream.getvalue().splitlines()]
+    assert [[name, said.strip()] for name, said in rows] == [
+        ["state", "running"],
+        ["seconds.prepare", "3 min 20 s"],
+        ["students.winner", "91.0 %"],
+        ["trials.done", "3"],
+        ["best", "–"],
+    ]
 
 
 def test_runs_are_listed_one_a_line():
