@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdsearch.records import Outcome, pareto_front
@@ -27,6 +27,7 @@ def test_of_equals_the_first_stays():
     assert [each.number for each in pareto_front([_outcome(4, 0.5, 10), _outcome(3, 0.5, 10)])] == [3]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=30))
 def test_the_front_is_what_comparing_every_pair_gives(points):
     outcomes = [_outcome(number, accuracy / 10, macs) for number, (accuracy, macs) in enumerate(points)]

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdsearch.space import Candidate, Choice, Real, SearchSpace, Window
@@ -40,6 +40,7 @@ def test_a_space_holds_its_own_candidates_and_no_others():
     assert not MIXED.contains(Candidate.of({"width": 8, "loss": "kl", "rate": "0.01", "weight": 1.0}))
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32), probability=st.floats(0, 1))
 def test_what_is_sampled_mutated_and_crossed_stays_in_the_space(seed, probability):
     rng = np.random.default_rng(seed)
@@ -48,6 +49,7 @@ def test_what_is_sampled_mutated_and_crossed_stays_in_the_space(seed, probabilit
         assert MIXED.contains(drawn)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32), probability=st.floats(0, 1))
 def test_a_mutation_always_changes_something(seed, probability):
     rng = np.random.default_rng(seed)
@@ -66,6 +68,7 @@ def test_a_mutation_redraws_each_parameter_with_its_probability():
     assert np.mean(changed) == pytest.approx(3.03, abs=0.12)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_a_child_takes_every_value_from_one_of_its_parents(seed):
     rng = np.random.default_rng(seed)
@@ -83,6 +86,7 @@ def test_an_offset_moves_all_ranks_together_and_stops_at_the_ends():
     assert CHOICES.offset(candidate, 1.0).origin == "seed"
 
 
+@settings(deadline=None)
 @given(drawn=product_spaces(), seed=st.integers(0, 2**32), shifts=st.tuples(st.floats(-1, 1), st.floats(-1, 1)))
 def test_costs_never_fall_when_the_offset_grows(drawn, seed, shifts):
     space, measure = drawn
@@ -91,6 +95,7 @@ def test_costs_never_fall_when_the_offset_grows(drawn, seed, shifts):
     assert less <= more
 
 
+@settings(deadline=None)
 @given(drawn=product_spaces(), seed=st.integers(0, 2**32))
 def test_ranks_and_values_are_inverses(drawn, seed):
     space, _ = drawn

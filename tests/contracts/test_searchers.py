@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 
 from kdsearch import registry
 from kdsearch.errors import InfeasibleError, SpaceExhausted
-from kdsearch.records import Outcome
+from kdsearch.ledger import Ledger
+from kdsearch.records import Outcome, RunPaths
 from kdsearch.space import Candidate, Choice, Real, SearchSpace, Window
 from tests.widths_like import chain, ends
 
@@ -80,6 +83,35 @@ def test_told_what_a_killed_search_left_it_goes_on_as_if_never_killed(name, cut)
     for outcome in whole[:cut]:
         resumed.tell(outcome)
     assert _run(resumed, range(cut, 50)) == whole[cut:]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_search_goes_on_from_its_ledger_as_if_never_killed(name, tmp_path):
+    whole = _run(_searcher(name), range(40))
+    with Ledger(RunPaths(tmp_path), "journal", "toy", SPACE.parameters) as ledger:
+        for outcome in whole[:30]:
+            ledger.append(outcome)
+    with Ledger(RunPaths(tmp_path), "journal", "toy", SPACE.parameters) as ledger:
+        resumed = _searcher(name)
+        for outcome in ledger.outcomes():
+            resumed.tell(outcome)
+    rest = _run(resumed, range(30, 40))
+    assert rest == whole[30:]
+    assert [each.candidate.origin for each in rest] == [each.candidate.origin for each in whole[30:]]
+
+
+def test_options_of_searchers_and_executors_are_read_without_torch_and_optuna():
+    code = """
+import sys
+from kdsearch import registry
+for package in ("kdsearch.searchers", "kdsearch.executors"):
+    for name in registry.available(package):
+        registry.find(package, name).Options()
+import kdsearch.store, kdsearch.ledger, kdsearch.limits
+print(sorted({"torch", "optuna", "sqlalchemy"} & set(sys.modules)))
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("name", NAMES)
