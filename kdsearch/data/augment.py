@@ -6,6 +6,7 @@ B: batch, C: channels, H and W: pixels. Everything random comes from the generat
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -35,10 +36,17 @@ def augment(images_BCHW: Tensor, options: Augmentation, generator: torch.Generat
 
 def normalise(images_BCHW: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """The images as float32, (pixel / 255 - mean) / std for each channel, computed in place once converted."""
-    shape = (1, len(mean), 1, 1)
-    shift = torch.tensor([255 * m for m in mean], dtype=torch.float32, device=images_BCHW.device).view(shape)
-    scale = torch.tensor([1 / (255 * s) for s in std], dtype=torch.float32, device=images_BCHW.device).view(shape)
+    shift, scale = _shift_and_scale(mean, std, images_BCHW.device)
     return torch.sub(images_BCHW, shift).mul_(scale)
+
+
+@lru_cache(maxsize=16)
+def _shift_and_scale(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    shape = (1, len(mean), 1, 1)
+    with torch.inference_mode(False):  # kept for training too, whoever asks first
+        shift = torch.tensor([255 * m for m in mean], dtype=torch.float32, device=device).view(shape)
+        scale = torch.tensor([1 / (255 * s) for s in std], dtype=torch.float32, device=device).view(shape)
+    return shift, scale
 
 
 def _shift(images_BCHW: Tensor, crop: float, generator: torch.Generator) -> Tensor:

@@ -1,0 +1,143 @@
+"""What loading, augmenting and the training loop cost against the bare training step of a small net."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdsearch.data.datasets import Dataset
+from kdsearch.data.images import ImageSet
+from kdsearch.models.zoo import make_net
+from kdsearch.sections import Recipe, StudentOptions, TaskOptions
+from kdsearch.tasks.classification import Classification
+from kdsearch.training.loop import Setting, fit, training_layout
+from kdsearch.training.losses import cross_entropy
+from kdsearch.training.optim import make_optimizer
+
+_STEPS = 20  # of one turn
+_TARGET = 0.05  # share of a step that loading may take
+_LOOP_TARGET = 0.03  # likewise the loop around it
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A small net, its image shape, and the batch that the shipped studies use."""
+
+    student: StudentOptions
+    image_shape: tuple[int, int, int]
+    batch: int = 64
+
+
+def cases() -> tuple[Case, ...]:
+    """The smallest nets that the shipped studies train: the harder it is for loading to stay unnoticed."""
+    return (
+        Case(StudentOptions(net="lenet5"), (1, 28, 28)),
+        Case(StudentOptions(net="resnet20"), (3, 32, 32)),
+        Case(StudentOptions(net="resnet20"), (3, 64, 64), 32),
+    )
+
+
+def run(*, repeats: int = 7, on_row: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
+    """``cases``: milliseconds a batch of loading with augmentation, of a bare step, and of a step of ``fit``.
+
+    ``share`` is loading over step, ``loop_share`` what fit adds to both over the step. One thread; the three take
+    turns, and figures are medians over the turns. Processor time of the thread on a CPU, wall time on a GPU.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    rows = []
+    try:
+        for case in cases():
+            row = _measure(case, repeats, device)
+            rows.append(row)
+            if on_row is not None:
+                on_row(row)
+    finally:
+        torch.set_num_threads(threads)
+    return {"suite": "data", "device": str(device), "threads": 1, "cases": rows}
+
+
+def _measure(case: Case, repeats: int, device: torch.device) -> dict[str, Any]:
+    task = _random_task(case)
+    recipe = Recipe(epochs=1, batch_size=case.batch)
+    batches = task.train_batches(recipe, seed=0, device=device)
+    fitted, bare = (_net(case, device) for _ in range(2))
+    turns = []
+    with training_layout(bare):
+        step = _bare_step(bare, recipe, *next(batches.epoch(0)))
+        for turn in range(repeats + 1):
+            stepping = _time(lambda: [step() for _ in range(_STEPS)], device)
+            loading = _time(lambda number=turn: _exhaust(batches.epoch(number)), device)
+            fitting = _time(lambda: fit(fitted, task, recipe, Setting(0, device)), device)
+            turns.append((stepping / _STEPS, loading / _STEPS, fitting / _STEPS))
+    measured = turns[1:]  # the first turn warms up
+    step_ms, load_ms, fit_ms = (1e3 * statistics.median(column) for column in zip(*measured, strict=True))
+    return {
+        "net": case.student.label,
+        "image": list(case.image_shape),
+        "batch": case.batch,
+        "step_ms": round(step_ms, 3),
+        "load_ms": round(load_ms, 3),
+        "fit_ms": round(fit_ms, 3),
+        "share": round(statistics.median(loading / stepping for stepping, loading, _ in measured), 4),
+        "loop_share": round(
+            statistics.median((fitting - loading) / stepping - 1 for stepping, loading, fitting in measured), 4
+        ),
+        "target": _TARGET,
+        "loop_target": _LOOP_TARGET,
+    }
+
+
+def _random_task(case: Case) -> Classification:
+    generator = torch.Generator().manual_seed(0)
+    count = case.batch * _STEPS
+    pixels = torch.randint(256, (count, *case.image_shape), dtype=torch.uint8, generator=generator)
+    images = ImageSet(pixels, torch.randint(10, (count,), generator=generator))
+    channels = case.image_shape[0]
+    dataset = Dataset(
+        "random", images, images, images, tuple("0123456789"), (0.5,) * channels, (0.3,) * channels, "none"
+    )
+    return Classification(TaskOptions(dataset="mnist5k"), dataset)
+
+
+def _net(case: Case, device: torch.device) -> nn.Module:
+    return make_net(case.student, num_classes=10, in_channels=case.image_shape[0]).to(device)
+
+
+def _bare_step(net: nn.Module, recipe: Recipe, image_BCHW: Tensor, label_B: Tensor) -> Callable[[], None]:
+    """A step as one would write it by hand, with the layout, optimiser and precision that ``fit`` has."""
+    optimizer = make_optimizer(recipe, net.train())
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with torch.autocast(image_BCHW.device.type, torch.bfloat16, enabled=image_BCHW.is_cuda):
+            logits_BC = net(image_BCHW)
+        cross_entropy(logits_BC, label_B).backward()
+        optimizer.step()
+
+    return step
+
+
+def _exhaust(batches: Iterator[tuple[Tensor, Tensor]]) -> None:
+    for _ in batches:
+        pass
+
+
+def _time(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds."""
+    if device.type != "cuda":
+        began = time.thread_time()
+        work()
+        return time.thread_time() - began
+    torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    work()
+    torch.cuda.synchronize(device)
+    return time.perf_counter() - start
