@@ -12,22 +12,25 @@ if TYPE_CHECKING:
     from torch import nn
 
     from kdsearch.models.widths import WidthSpace
-    from kdsearch.space import Candidate
+    from kdsearch.space import Candidate, SearchSpace, Window
     from kdsearch.tasks.base import Task
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The task, the full net with its starting weights, its width space, and where and how to compute.
+    """The task, the full net, its width space, the budgets, and where and how to compute.
 
-    ``uniform`` holds, for each budget, the uniform-width gene that fits it; ``windows`` the (low, high) MACs that a
-    candidate of that budget may have. During the search the task's test part cannot be read.
+    ``space`` is the search space over ``widths``. ``budgets`` holds the windows of costs of each budget of the study
+    and ``uniform`` the uniform-width gene that fits it. ``trained``: the net's weights came from a checkpoint. During the search the task's test part cannot be read.
     """
 
     task: Task
     net: nn.Module
     widths: WidthSpace
+    space: SearchSpace
+    budgets: tuple[tuple[Window, ...], ...]
+    uniform: tuple[Candidate, ...]
     device: torch.device
     seed: int
+    trained: bool
     paths: RunPaths
-    uniform: tuple[Candidate, ...]

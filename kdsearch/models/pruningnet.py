@@ -18,31 +18,13 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
+from kdsearch.models.crop import Index, put, take
+
 if TYPE_CHECKING:
     from kdsearch.models.widths import WidthSpace
     from kdsearch.space import Candidate
 
-Index = tuple[int | Tensor | None, ...]
 Name = Literal["slim", "condscale", "lowrank", "paper"]
-
-
-def take(full: Tensor, index: Index) -> Tensor:
-    """The crop of ``full``: a view where every dimension keeps a leading slice, else a copy."""
-    for dim, kept in enumerate(index):
-        if isinstance(kept, int):
-            full = full.narrow(dim, 0, kept)
-        elif kept is not None:
-            full = full.index_select(dim, kept)
-    return full
-
-
-def put(full: Tensor, index: Index, crop: Tensor) -> None:
-    """Writes a crop that ``take`` copied back into ``full``; a view needs no writing."""
-    if not any(isinstance(kept, Tensor) for kept in index):
-        return
-    grids = [torch.arange(size) if kept is None else kept for size, kept in zip(full.shape, index, strict=True)]
-    rows = [torch.arange(kept) if isinstance(kept, int) else kept for kept in grids]
-    full[torch.meshgrid(*(row.to(full.device) for row in rows), indexing="ij")] = crop
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +56,7 @@ class Generator(ABC):
 
     def __init__(self, net: nn.Module, widths: WidthSpace) -> None:
         self.widths = widths
-        self.full = {name: value.detach().clone() for name, value in net.named_parameters()}
+        self.full = {name: dense_copy(value.detach()) for name, value in net.named_parameters()}
         self.momentum = {name: torch.zeros_like(value) for name, value in self.full.items()}
         self.decayed = frozenset(name for name, value in self.full.items() if value.ndim >= 2)
 
@@ -118,9 +100,7 @@ class Generator(ABC):
 
     def _leaves(self, index: Mapping[str, Index]) -> dict[str, Tensor]:
         crops = {name: take(full, index[name]) for name, full in self.full.items()}
-        return {
-            name: crop.clone(memory_format=torch.contiguous_format).requires_grad_() for name, crop in crops.items()
-        }
+        return {name: dense_copy(crop).requires_grad_() for name, crop in crops.items()}
 
     def _update_crops(self, draft: Draft, descent: Descent) -> None:
         names = [name for name, leaf in draft.leaves.items() if leaf.grad is not None]
@@ -139,6 +119,11 @@ class Generator(ABC):
         for name, value, momentum in zip(names, values, momenta, strict=True):
             put(self.full[name], index[name], value)
             put(self.momentum[name], index[name], momentum)
+
+
+def dense_copy(tensor: Tensor) -> Tensor:
+    """A copy without gaps, channels-last where that is defined: wide convolutions run faster so on a CPU."""
+    return tensor.clone(memory_format=torch.channels_last if tensor.ndim == 4 else torch.contiguous_format)
 
 
 def _gradient(leaf: Tensor) -> Tensor:
@@ -226,7 +211,7 @@ class CondScale(_Conditioned):
     A scale of output channels would be cancelled by the batch norm behind the convolution, hence the inputs.
     """
 
-    def __init__(self, net: nn.Module, widths: WidthSpace, hidden: int = 64) -> None:
+    def __init__(self, net: nn.Module, widths: WidthSpace, hidden: int = 16) -> None:
         mixing = _mixing_layers(dict(net.named_parameters()))
         super().__init__(net, widths, {name: value.shape[1] for name, value in mixing.items()}, hidden)
 
@@ -240,10 +225,34 @@ class CondScale(_Conditioned):
         return Draft(gene, tensors, leaves)
 
 
+class CondNorm(_Conditioned):
+    """Shared weights whose normalisations are steered by the gene: gamma (1 + c(gene)), beta + d(gene).
+
+    Behind a normalisation and a rectifier this equals a scale of the next layer's input channels, at the price of
+    vectors instead of weights.
+    """
+
+    def __init__(self, net: nn.Module, widths: WidthSpace, hidden: int = 16) -> None:
+        norms = {name: value for name, value in net.named_parameters() if value.ndim == 1}
+        self.scales = frozenset(name for name in norms if name.endswith("weight"))
+        super().__init__(net, widths, {name: value.numel() for name, value in norms.items()}, hidden)
+
+    def draft(self, gene: Candidate) -> Draft:
+        index = self.index(gene)
+        leaves = self._leaves(index)
+        tensors: dict[str, Tensor] = dict(leaves)
+        for name, code_C in self.codes(gene).items():
+            kept_C = take(code_C, index[name])
+            tensors[name] = (
+                torch.addcmul(leaves[name], leaves[name], kept_C) if name in self.scales else leaves[name] + kept_C
+            )
+        return Draft(gene, tensors, leaves)
+
+
 class LowRank(_Conditioned):
     """Shared weights plus a low-rank term steered by the gene: W[:o, :i] + (A[:o] * c(gene)) E[:, :i]."""
 
-    def __init__(self, net: nn.Module, widths: WidthSpace, hidden: int = 64, rank: int = 2) -> None:
+    def __init__(self, net: nn.Module, widths: WidthSpace, hidden: int = 16, rank: int = 2) -> None:
         mixing = _mixing_layers(dict(net.named_parameters()))
         super().__init__(net, widths, dict.fromkeys(mixing, rank), hidden)
         random = torch.Generator().manual_seed(1)

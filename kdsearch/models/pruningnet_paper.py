@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from kdsearch.models.pruningnet import Descent, Draft, Generator, Index, put, take
+from kdsearch.models.crop import Index, put, take
+from kdsearch.models.pruningnet import Descent, Draft, Generator, dense_copy
 
 if TYPE_CHECKING:
     from kdsearch.models.widths import WidthSpace
@@ -55,14 +56,14 @@ class Paper(Generator):
 
     def draft(self, gene: Candidate) -> Draft:
         index = self.index(gene)
-        leaves = {n: take(full, index[n]).clone(memory_format=torch.contiguous_format) for n, full in self.full.items()}
+        leaves = {name: dense_copy(take(full, index[name])) for name, full in self.full.items()}
         hidden_LH = self._hidden(gene)
         with torch.no_grad():
             for layer, name in enumerate(self.basis):
                 basis_OJH = _flat(take(self.basis[name], _basis_index(index[name])))
                 code_O1H = hidden_LH[layer].view(1, 1, -1).expand(basis_OJH.shape[0], 1, -1)
                 # code times basis, not basis times code: a batch of row vectors runs three times faster on CPU
-                leaves[name] += torch.bmm(code_O1H, basis_OJH.transpose(1, 2)).view_as(leaves[name])
+                leaves[name] += torch.bmm(code_O1H, basis_OJH.transpose(1, 2)).reshape(leaves[name].shape)
         for leaf in leaves.values():
             leaf.requires_grad_()
         return Draft(gene, leaves, leaves, hidden_LH)

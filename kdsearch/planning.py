@@ -1,0 +1,151 @@
+"""From a study file to a study: every part is built and checked before anything long runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kdsearch import registry
+from kdsearch.context import Context
+from kdsearch.errors import SpecError
+from kdsearch.limits import resolve
+from kdsearch.records import RunPaths
+from kdsearch.searchers.base import Searcher
+from kdsearch.space import Candidate, SearchSpace, Window
+from kdsearch.strategies.base import Strategy
+
+if TYPE_CHECKING:
+    import torch
+
+    from kdsearch.models.widths import WidthSpace
+    from kdsearch.spec import StudySpec
+    from kdsearch.tasks.base import Task
+
+log = logging.getLogger(__name__)
+
+_UNIFORM_STEPS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Every part of a study. ``ctx`` is what the search may see; ``task`` has the test part, for the end."""
+
+    spec: StudySpec
+    task: Task
+    ctx: Context
+    strategy: Strategy
+    finish: Strategy
+
+    def make_searcher(self) -> Searcher:
+        """A searcher that has been told nothing; the uniform gene of each budget is its first candidate."""
+        kind = registry.find("kdsearch.searchers", self.spec.search.name)
+        searcher: Searcher = kind(
+            self.spec.search.options,
+            self.ctx.space,
+            self.spec.seed,
+            budgets=self.ctx.budgets,
+            measure=self.ctx.widths.costs,
+            seeds=self.ctx.uniform,
+        )
+        return searcher
+
+
+def cache_dir() -> Path:
+    """Where decoded data sets may be kept: ``KDSEARCH_CACHE``, else the user's cache folder."""
+    home = (
+        os.environ.get("KDSEARCH_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kdsearch"
+    )
+    return Path(home)
+
+
+def plan(spec: StudySpec, paths: RunPaths) -> Study:
+    """The study with its data loaded, its net traced and its limits resolved.
+
+    Raises:
+        KdsearchError: data, net or options do not fit one another; the message names the section.
+    """
+    import torch
+
+    from kdsearch.data.datasets import load_dataset
+    from kdsearch.tasks.classification import Classification
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dataset = load_dataset(spec.task, cache_dir=cache_dir(), seed=spec.seed)
+    task = Classification(spec.task, dataset)
+    strategy = _strategy(spec.strategy)
+    finish = _strategy(spec.finish)
+    ctx = make_context(spec, task.without_test(), device=device, paths=paths)
+    return Study(spec, task, ctx, strategy, finish)
+
+
+def make_context(spec: StudySpec, task: Task, *, device: torch.device, paths: RunPaths) -> Context:
+    """The net, its widths and budgets for a task."""
+    from kdsearch.models.width_finding import find_widths
+    from kdsearch.models.zoo import make_net
+
+    channels = task.image_shape[0]
+    net = make_net(spec.student, num_classes=task.num_classes, in_channels=channels, seed=spec.seed).to(device)
+    widths = find_widths(net, task.image_shape, spec.student)
+    if not widths.groups:
+        raise SpecError(f"student: no channel of {spec.student.label} can be cropped: {_first_reason(widths)}")
+    _verify(widths, task, spec, device)
+    full, smallest = widths.costs(widths.full), widths.costs(widths.smallest)
+    budgets = resolve(spec.limits, full, smallest)
+    space = SearchSpace(widths.parameters())
+    uniform = tuple(uniform_gene(widths, windows) for windows in budgets)
+    return Context(
+        task, net, widths, space, budgets, uniform, device, spec.seed, spec.student.weights is not None, paths
+    )
+
+
+def uniform_gene(widths: WidthSpace, windows: tuple[Window, ...]) -> Candidate:
+    """The largest uniform-width gene inside the windows' upper ends: what a search has to beat.
+
+    Widths come in steps, so no uniform gene need hit the budget exactly: the widths of single groups are then raised
+    one step at a time, in the net's order, while the budget allows.
+    """
+    best = widths.smallest
+    for step in range(1, _UNIFORM_STEPS + 1):
+        gene = widths.uniform(step / _UNIFORM_STEPS)
+        if _fits(widths, gene, windows):
+            best = gene
+    return replace(_top_up(widths, best, windows), origin="uniform widths")
+
+
+def _top_up(widths: WidthSpace, gene: Candidate, windows: tuple[Window, ...]) -> Candidate:
+    for group in widths.groups:
+        values = gene.values
+        above = [choice for choice in group.choices if choice > int(values[group.name])]
+        if above:
+            raised = Candidate.of(values | {group.name: above[0]})
+            gene = raised if _fits(widths, raised, windows) else gene
+    return gene
+
+
+def _fits(widths: WidthSpace, gene: Candidate, windows: tuple[Window, ...]) -> bool:
+    costs = widths.costs(gene)
+    return all(costs[window.cost] <= window.high for window in windows)
+
+
+def _verify(widths: WidthSpace, task: Task, spec: StudySpec, device: torch.device) -> None:
+    images = task.calibration(4, seed=spec.seed, device=device)
+    for gene in (widths.smallest, widths.uniform(0.5)):
+        gap = widths.verify(gene, images)
+        if not gap <= 1e-5:
+            raise SpecError(
+                f"student: {spec.student.label} cropped and built compact differ by {gap:.1e} (at most 1e-5 allowed); "
+                "this net cannot be searched"
+            )
+
+
+def _first_reason(widths: WidthSpace) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in widths.frozen[:3]) or "it has no convolution"
+
+
+def _strategy(plugin: object) -> Strategy:
+    kind = registry.find("kdsearch.strategies", plugin.name)  # type: ignore[attr-defined]
+    made: Strategy = kind(plugin.options)  # type: ignore[attr-defined]
+    return made

@@ -1,0 +1,213 @@
+"""MetaPruning: one PruningNet writes the weights of every pruned net, so that a gene is scored without training it.
+
+Liu et al. 2019 with what came after it: cropped updates, budget-bound draws, in-place distillation, a pretrained
+start with sorted channels, exact batch-norm recalibration, and a check of whether the scores can be believed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from kdsearch.errors import StoreError
+from kdsearch.progress import Progress, Watch, unwatched
+from kdsearch.sections import Recipe
+from kdsearch.strategies.base import Strategy, Trained
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from kdsearch.context import Context
+    from kdsearch.models.pruningnet import Generator
+    from kdsearch.records import Trial
+    from kdsearch.space import Candidate
+
+
+_IMPORTANCE_BATCHES = 8
+
+
+class MetaPruning(Strategy):
+    """Trains a PruningNet, scores genes under the weights that it generates, trains winners from those weights."""
+
+    class Options(Recipe):
+        """The recipe trains the PruningNet (``finish: {name: metapruning}``: the inherited student).
+
+        ``generator``: how much the gene shapes the weights; ``hidden`` and ``rank`` are its
+        sizes. ``sampling``: one
+        gene a step, or the sandwich rule (largest, smallest, ``random_genes`` random) with in-place distillation.
+        ``draws``: genes at the budgets of the study, or uniform over all scales as in the paper. ``init``: from
+        scratch, or from the full net, trained ``pretrain_epochs`` first unless ``student.weights`` is given, with its
+        channels sorted by importance. ``calibration_images``: for batch norm. ``racing``: stop scoring a candidate
+        that cannot reach the best any more. ``check_genes``: random genes scored to tell whether scores differ.
+        """
+
+        generator: Literal["slim", "condnorm", "condscale", "lowrank", "paper"] = "condnorm"
+        hidden: int | None = Field(None, ge=1, le=1024)
+        rank: int = Field(2, ge=1, le=64)
+        sampling: Literal["single", "sandwich"] = "single"
+        random_genes: int = Field(2, ge=0, le=16)
+        draws: Literal["budget", "uniform"] = "budget"
+        init: Literal["scratch", "pretrained"] = "pretrained"
+        pretrain_epochs: int = Field(8, ge=1)
+        calibration_images: int = Field(512, ge=2)
+        racing: bool = False
+        check_genes: int = Field(12, ge=0)
+
+        @model_validator(mode="after")
+        def _calibrates_in_batches(self) -> MetaPruning.Options:
+            if self.calibration_images < self.batch_size:
+                raise ValueError(
+                    f"calibration_images ({self.calibration_images}) must be at least batch_size ({self.batch_size})"
+                )
+            return self
+
+    options: MetaPruning.Options
+
+    def __init__(self, options: MetaPruning.Options) -> None:
+        super().__init__(options)
+        self._generator: Generator | None = None
+        self._calibration: list[Tensor] = []
+
+    def prepare(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
+        from kdsearch.training.loop import Setting
+        from kdsearch.training.supernet import Supernet, train_supernet
+
+        figures: dict[str, Any] = {}
+        if self.options.init == "pretrained":
+            figures["pretrained"] = self._pretrain(ctx, watch)
+        generator = _make_generator(self.options, ctx)
+        supernet = Supernet(ctx.net, ctx.widths, generator, distill=self.options.sampling == "sandwich")
+        figures["history"] = train_supernet(
+            supernet,
+            ctx.task,
+            self.options,
+            lambda rng: self._draw(ctx, rng),
+            Setting(ctx.seed, ctx.device, ctx.paths.checkpoints / "pruningnet.pt", watch),
+        )
+        self._save(ctx, generator)
+        self.load(ctx)
+        return figures | {"check": self._check(ctx, watch)}
+
+    def load(self, ctx: Context) -> None:
+        from kdsearch.weights import load_weights
+
+        path = ctx.paths.prepared / "pruningnet.safetensors"
+        if not path.exists():
+            raise StoreError(f"{path} is missing: the PruningNet has not been trained in this run")
+        form = json.loads((ctx.paths.prepared / "pruningnet.json").read_text())
+        options = self.options.model_copy(update=form)
+        self._generator = _make_generator(options, ctx)
+        self._generator.load(load_weights(path))
+        self._calibration = self._calibration_batches(ctx)
+
+    def score(self, ctx: Context, trial: Trial) -> dict[str, float]:
+        from kdsearch.training.scoring import accuracy_of
+
+        bar = trial.bar if self.options.racing else None
+        tensors = self._tensors(ctx, trial.candidate)
+        with ctx.widths.applied(trial.candidate, tensors):
+            statistics = ctx.task.mean, ctx.task.std
+            return accuracy_of(ctx.net, ctx.task.images("validation"), statistics, bar=bar)
+
+    def train(
+        self,
+        ctx: Context,
+        candidate: Candidate,
+        *,
+        seed: int,
+        checkpoint: Path | None = None,
+        watch: Watch = unwatched,
+    ) -> Trained:
+        from kdsearch.training.loop import Setting, fit
+
+        if self._generator is None:
+            self.load(ctx)
+        model = ctx.widths.build(candidate)
+        model.load_state_dict(self._tensors(ctx, candidate))
+        setting = Setting(seed, ctx.device, checkpoint, watch)
+        return Trained(model, fit(model, ctx.task, self.options, setting))
+
+    def _pretrain(self, ctx: Context, watch: Watch) -> dict[str, float]:
+        """Trains the full net in place, if no checkpoint was named, and sorts its channels."""
+        from kdsearch.training.loop import Setting
+        from kdsearch.training.pretraining import pretrain, sort_channels
+
+        figures = {}
+        if not ctx.trained:
+            recipe = self.options.model_copy(update={"epochs": self.options.pretrain_epochs})
+            checkpoint = ctx.paths.checkpoints / "pretrained.pt"
+            setting = Setting(ctx.seed, ctx.device, checkpoint, watch, "prepare", "full net")
+            figures = pretrain(ctx.net, ctx.task, recipe, setting)
+        batches = ctx.task.train_batches(self.options, seed=ctx.seed, device=ctx.device)
+        sort_channels(ctx.net, ctx.widths, itertools.islice(batches.epoch(0), _IMPORTANCE_BATCHES))
+        return figures
+
+    def _draw(self, ctx: Context, rng: Any) -> Sequence[Candidate]:
+        from kdsearch.repair import draw_for
+
+        def one() -> Candidate:
+            if self.options.draws == "uniform":
+                return ctx.space.sample(rng)
+            windows = ctx.budgets[int(rng.integers(len(ctx.budgets)))]
+            return draw_for(ctx.space, ctx.widths.costs, windows, rng)
+
+        if self.options.sampling == "single":
+            return [one()]
+        smallest = ctx.widths.smallest if self.options.draws == "uniform" else ctx.uniform[-1]
+        return [ctx.widths.full, smallest, *(one() for _ in range(self.options.random_genes))]
+
+    def _tensors(self, ctx: Context, gene: Candidate) -> dict[str, Tensor]:
+        from kdsearch.training.scoring import calibrated_tensors
+
+        if self._generator is None:
+            raise StoreError("the PruningNet has not been loaded")
+        weights = self._generator.weights(gene)
+        return calibrated_tensors(ctx.net, ctx.widths, gene, weights, self._calibration)
+
+    def _calibration_batches(self, ctx: Context) -> list[Tensor]:
+        images = ctx.task.calibration(self.options.calibration_images, seed=ctx.seed, device=ctx.device)
+        return [batch for batch in images.split(self.options.batch_size) if len(batch) > 1]
+
+    def _check(self, ctx: Context, watch: Watch) -> dict[str, Any]:
+        """Scores of the uniform gene and of random genes at each budget: do they differ by more than their error?"""
+        import numpy as np
+
+        from kdsearch.records import Trial
+        from kdsearch.repair import draw_for
+
+        rng = np.random.default_rng((ctx.seed, 11))
+        checked = []
+        for uniform, windows in zip(ctx.uniform, ctx.budgets, strict=True):
+            scores = []
+            for number in range(self.options.check_genes):
+                gene = draw_for(ctx.space, ctx.widths.costs, windows, rng)
+                scores.append(self.score(ctx, Trial(-1, gene)))
+                watch(Progress("prepare", number + 1, self.options.check_genes, "spread of scores"))
+            own = self.score(ctx, Trial(-1, uniform))
+            checked.append(
+                {
+                    "uniform_score": own["accuracy"],
+                    "random_scores": [score["accuracy"] for score in scores],
+                    "stderr": own["accuracy_stderr"],
+                }
+            )
+        return {"budgets": checked}
+
+    def _save(self, ctx: Context, generator: Generator) -> None:
+        from kdsearch.files import save_atomically
+        from kdsearch.weights import save_weights
+
+        form = {"generator": self.options.generator, "hidden": self.options.hidden, "rank": self.options.rank}
+        save_atomically(ctx.paths.prepared / "pruningnet.json", lambda path: path.write_text(json.dumps(form)))
+        save_weights(ctx.paths.prepared / "pruningnet.safetensors", generator.state())
+
+
+def _make_generator(options: MetaPruning.Options, ctx: Context) -> Generator:
+    from kdsearch.models.pruningnet_making import make_generator
+
+    return make_generator(options.generator, ctx.net, ctx.widths, hidden=options.hidden, rank=options.rank)

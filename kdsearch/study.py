@@ -1,0 +1,254 @@
+"""A study from its file to its students: plan, prepare, search, finish, export, report; every step can be resumed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdsearch import registry
+from kdsearch.delivery import deliver
+from kdsearch.errors import KdsearchError
+from kdsearch.files import save_atomically
+from kdsearch.progress import Phase, Progress, Watch, unwatched
+from kdsearch.records import Outcome, RunPaths, Student, Trial
+from kdsearch.report.html import write_html
+from kdsearch.searchers.base import SpaceExhausted
+from kdsearch.spec import StudySpec, dumps, loads
+from kdsearch.store import Ledger, RunLock, create_run, open_run, write_summary
+from kdsearch.summary import summarise
+from kdsearch.trial import Training, run_training, run_trial, start_worker, use
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kdsearch.executors.base import Executor
+    from kdsearch.planning import Study
+    from kdsearch.searchers.base import Searcher
+
+log = logging.getLogger(__name__)
+
+
+def run_study(spec: StudySpec, run_dir: Path | None = None, watch: Watch = unwatched) -> dict[str, Any]:
+    """The summary of a new run, in ``run_dir`` or in runs/NAME below the current directory.
+
+    Raises:
+        KdsearchError: the study cannot be planned, or its run failed; what was computed stays in the run directory.
+    """
+    from kdsearch.planning import plan
+
+    scratch = plan(spec, RunPaths(Path("unused")))  # a study that cannot be planned leaves no run directory behind
+    paths = create_run(spec, run_dir)
+    return _drive(_moved(scratch, paths), watch)
+
+
+def resume_study(run_dir: Path, watch: Watch = unwatched) -> dict[str, Any]:
+    """The summary of a run that goes on where it was stopped; a finished run is only summarised again."""
+    from kdsearch.planning import plan
+
+    paths = open_run(run_dir)
+    spec = loads((paths.root / "spec.json").read_text())
+    return _drive(plan(spec, paths), watch)
+
+
+def _moved(study: Study, paths: RunPaths) -> Study:
+    from dataclasses import replace
+
+    return replace(study, ctx=replace(study.ctx, paths=paths))
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run under way: its parts, and how long each phase took, earlier starts included."""
+
+    study: Study
+    watch: Watch
+    ledger: Ledger
+    seconds: dict[str, float] = field(default_factory=dict)
+    stopped: str = ""
+
+    @contextmanager
+    def phase(self, name: Phase) -> Iterator[None]:
+        started = time.monotonic()
+        before = self.seconds.get(name, 0.0)
+        self.watch(Progress(name, 0, 0))
+        try:
+            yield
+        finally:
+            self.seconds[name] = before + time.monotonic() - started
+            path = self.study.ctx.paths.root / "seconds.json"
+            save_atomically(path, lambda tmp: tmp.write_text(json.dumps(self.seconds)))
+
+
+def _drive(study: Study, watch: Watch) -> dict[str, Any]:
+    paths, spec = study.ctx.paths, study.spec
+    with RunLock(paths), Ledger(paths, spec.storage, spec.name) as ledger:
+        timed = paths.root / "seconds.json"
+        run = _Run(study, watch, ledger, json.loads(timed.read_text()) if timed.exists() else {})
+        use(study)
+        with run.phase("prepare"):
+            prepared = prepare(study, watch)
+        with _executor(study) as executor:
+            with run.phase("search"):
+                run.stopped = search(run, executor)
+            with run.phase("finish"):
+                students = _finish(run, executor)
+        with run.phase("export"):
+            students = deliver(study, students, watch)
+        state = "stopped" if run.stopped else "done"
+        outcomes = ledger.outcomes()
+        summary = summarise(study, outcomes, students, prepared=prepared, seconds=run.seconds, state=state)
+        summary["stopped"] = run.stopped
+        write_summary(paths, summary)
+        write_html(paths.root)
+        return summary
+
+
+def prepare(study: Study, watch: Watch) -> Mapping[str, Any]:
+    """What the strategy's preparation found, done once a run and read from the run directory afterwards."""
+    done = study.ctx.paths.prepared / "prepared.json"
+    if done.exists():
+        study.strategy.load(study.ctx)
+        read: Mapping[str, Any] = json.loads(done.read_text())
+        return read
+    figures = study.strategy.prepare(study.ctx, watch)
+    save_atomically(done, lambda path: path.write_text(json.dumps(figures)))
+    return figures
+
+
+@contextmanager
+def _executor(study: Study) -> Iterator[Executor]:
+    plugin = study.spec.executor
+    kind = registry.find("kdsearch.executors", plugin.name)
+    executor: Executor = kind(plugin.options)  # type: ignore[call-arg]
+    executor.start(start_worker, (dumps(study.spec), str(study.ctx.paths.root)))
+    try:
+        yield executor
+    finally:
+        executor.shutdown()
+
+
+def search(run: _Run, executor: Executor) -> str:
+    """Scores candidates until the budget is used; why it ended early, empty if it did not.
+
+    What the ledger holds is told to the searcher first, in its order, so that a resumed search asks what the killed
+    one would have asked. Missing numbers are asked again.
+    """
+    study, budget = run.study, run.study.spec.budget
+    searcher = study.make_searcher()
+    told = run.ledger.outcomes()
+    for outcome in told:
+        searcher.tell(outcome)
+    loop = _Loop(run, executor, searcher, {outcome.number for outcome in told})
+    loop.failures = sum(outcome.state == "failed" for outcome in told)
+    loop.best = max((o.metrics["accuracy"] for o in told if o.state == "done"), default=0.0)
+    return loop.run(searcher.total(budget.trials), run.seconds.get("search", 0.0))
+
+
+@dataclass(slots=True)
+class _Loop:
+    """The ask, run, tell loop of one search."""
+
+    host: _Run
+    executor: Executor
+    searcher: Searcher
+    known: set[int]
+    pending: dict[Future[Outcome], int] = field(default_factory=dict)
+    failures: int = 0
+    best: float = 0.0
+
+    def run(self, total: int, seconds_before: float) -> str:
+        budget = self.host.study.spec.budget
+        started = time.monotonic() - seconds_before
+        missing = [number for number in range(total) if number not in self.known]
+        while missing or self.pending:
+            late = budget.minutes is not None and time.monotonic() - started > 60 * budget.minutes
+            if late:
+                missing.clear()
+            try:
+                self._submit(missing)
+            except SpaceExhausted as end:
+                log.warning("%s", end)
+                missing.clear()
+            if self.pending:
+                self._collect(total)
+            if self.failures > budget.max_failures:
+                raise KdsearchError(self._failure_line(budget.max_failures))
+            if late and not self.pending:
+                return f"budget.minutes ({budget.minutes:g}) were used up after {len(self.known)} of {total} trials"
+        return ""
+
+    def _submit(self, missing: list[int]) -> None:
+        while missing and len(self.pending) < self.executor.capacity and self.searcher.ready(missing[0]):
+            number = missing[0]
+            trial = Trial(number, self.searcher.ask(number), self.searcher.bar(number))
+            missing.pop(0)
+            self.pending[self.executor.submit(run_trial, trial)] = number
+
+    def _collect(self, total: int) -> None:
+        finished, _ = wait(self.pending, return_when=FIRST_COMPLETED)
+        for future in sorted(finished, key=self.pending.__getitem__):
+            self.pending.pop(future)
+            outcome = future.result()
+            self.host.ledger.append(outcome)
+            self.searcher.tell(outcome)
+            self.known.add(outcome.number)
+            self.failures += outcome.state == "failed"
+            accuracy = outcome.metrics.get("accuracy", 0.0)
+            self.best = max(self.best, accuracy)
+            values = {"accuracy": accuracy, "best": self.best, "macs": float(outcome.costs.get("macs", 0))}
+            self.host.watch(Progress("search", len(self.known), total, outcome.candidate.origin, values))
+
+    def _failure_line(self, allowed: int) -> str:
+        failed = [outcome for outcome in self.host.ledger.outcomes() if outcome.state == "failed"]
+        reason = failed[-1].traceback.strip().splitlines()[-1] if failed else "unknown"
+        return f"{self.failures} candidates failed (budget.max_failures is {allowed}); the last: {reason}"
+
+
+def _finish(run: _Run, executor: Executor) -> list[Student]:
+    from kdsearch.finishing import choose_winners, collect, plan_students
+
+    study = run.study
+
+    def train_all(trainings: Sequence[Training], note: str) -> None:
+        _train_all(trainings, executor, _noted(run.watch, note))
+
+    winners = choose_winners(study, run.ledger.outcomes(), train_all)
+    plans = plan_students(study, winners)
+    train_all([training for made in plans for training in made.trainings()], "students")
+    return collect(study, plans)
+
+
+def _train_all(trainings: Sequence[Training], executor: Executor, watch: Watch) -> None:
+    """Every training once: on the workers side by side if there are any, else here, one after the other."""
+    single = {training.name: training for training in trainings}
+    if executor.capacity == 1:
+        for at, training in enumerate(single.values()):
+            run_training(training, _placed(watch, at, len(single), training.name))
+        return
+    futures = {executor.submit(run_training, training): training for training in single.values()}
+    for at, future in enumerate(futures):
+        future.result()
+        watch(Progress("finish", at + 1, len(futures), futures[future].name))
+
+
+def _noted(watch: Watch, note: str) -> Watch:
+    return lambda progress: watch(
+        Progress("finish", progress.step, progress.total, f"{note} {progress.note}", progress.values)
+    )
+
+
+def _placed(watch: Watch, at: int, count: int, name: str) -> Callable[[Progress], None]:
+    """Steps of one training as steps of all of them."""
+
+    def told(progress: Progress) -> None:
+        step, total = at * max(progress.total, 1) + progress.step, count * max(progress.total, 1)
+        watch(Progress("finish", step, total, f"{at + 1}/{count} {name}", progress.values))
+
+    return told

@@ -1,0 +1,131 @@
+"""summary.json: what a run found, for people and programs; ``schema`` 1."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from kdsearch.records import Outcome, Student
+
+if TYPE_CHECKING:
+    from kdsearch.planning import Study
+
+_PACKAGES = ("kdsearch", "torch", "torchvision", "timm", "optuna", "numpy")
+_BELIEVABLE = 0.7
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that a result depends on."""
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES}
+
+
+def summarise(
+    study: Study,
+    outcomes: Sequence[Outcome],
+    students: Sequence[Student],
+    *,
+    prepared: Mapping[str, Any],
+    seconds: Mapping[str, float],
+    state: str,
+) -> dict[str, Any]:
+    """The summary of a run so far; ``state`` is running, done, stopped or failed."""
+    ctx, spec = study.ctx, study.spec
+    failed = sum(outcome.state == "failed" for outcome in outcomes)
+    rows = [student_row(study, student) for student in students]
+    return {
+        "schema": 1,
+        "name": spec.name,
+        "state": state,
+        "run_dir": str(ctx.paths.root),
+        "seed": spec.seed,
+        "versions": versions(),
+        "seconds": dict(seconds),
+        "trials": {"done": len(outcomes) - failed, "failed": failed, "cached": 0},
+        "net": spec.student.label,
+        "task": {
+            "name": spec.task.name,
+            "data": ctx.task.name,
+            "digest": ctx.task.digest,
+            "classes": list(ctx.task.classes),
+        },
+        "budgets": [{window.cost: [window.low, window.high] for window in windows} for windows in ctx.budgets],
+        "full": _first(rows, "full") or {"costs": ctx.widths.costs(ctx.widths.full)},
+        "uniform": _first(rows, "uniform") or {"costs": ctx.widths.costs(ctx.uniform[0])},
+        "teacher": None,
+        "students": rows,
+        "proxy": judge_proxy(prepared.get("check"), students),
+        "prepared": dict(prepared),
+        "layers": [{"name": name, "full": full} for name, full, _ in ctx.widths.layer_widths(ctx.widths.full)],
+        "frozen": [list(pair) for pair in ctx.widths.frozen],
+        "commands": {
+            "resume": f"kdsearch resume {ctx.paths.root}",
+            "reproduce": f"kdsearch launch {ctx.paths.root / 'spec.yaml'}",
+            "export": f"kdsearch export {ctx.paths.root} --to DIR",
+            "dashboard": f"kdsearch dashboard {ctx.paths.root}",
+        },
+    }
+
+
+def student_row(study: Study, student: Student) -> dict[str, Any]:
+    """One entry of ``students``: the record, with the widths of every layer."""
+    row = asdict(student)
+    row["candidate"] = row["widths"] = student.candidate.values
+    row["layer_widths"] = [list(layer) for layer in study.ctx.widths.layer_widths(student.candidate)]
+    row["budget"] = student.lineage.get("budget")
+    return row
+
+
+def judge_proxy(check: Mapping[str, Any] | None, students: Sequence[Student]) -> dict[str, Any]:
+    """Whether scores under generated weights can be believed, and what to raise if not.
+
+    ``ratio``: the uniform gene's validation accuracy under generated weights over that of the same net trained alone.
+    ``spread``: standard deviation of the scores of random genes at the budget; ``stderr``: of one score. Weak below a
+    ratio of 0.7, or with a spread inside the error.
+    """
+    if not check or not check["budgets"]:
+        return {"verdict": "unknown", "advice": ["this strategy trains every candidate, so there is no proxy to judge"]}
+    rows = [_judge_budget(row, _trained_uniform(students, at)) for at, row in enumerate(check["budgets"])]
+    advice = sorted({line for row in rows for line in row["advice"]})
+    weak = any(row["advice"] for row in rows)
+    worst = min(rows, key=lambda row: row["ratio"] if row["ratio"] is not None else 1.0)
+    return {
+        "verdict": "weak" if weak else "trusted",
+        "ratio": worst["ratio"],
+        "spread": min(row["spread"] for row in rows),
+        "stderr": max(row["stderr"] for row in rows),
+        "advice": advice,
+        "budgets": rows,
+    }
+
+
+def _judge_budget(row: Mapping[str, Any], trained: float | None) -> dict[str, Any]:
+    scores = row["random_scores"]
+    spread = statistics.stdev(scores) if len(scores) > 1 else 0.0
+    ratio = row["uniform_score"] / trained if trained else None
+    advice = []
+    if ratio is not None and ratio < _BELIEVABLE:
+        advice.append(
+            f"generated weights reach {ratio:.2f} of the accuracy of the net trained alone (0.70 is asked for): "
+            "raise strategy.epochs, or start from a trained net (strategy.init: pretrained)"
+        )
+    if spread <= row["stderr"]:
+        advice.append(
+            f"random candidates differ by {spread:.4f}, no more than the error of one score ({row['stderr']:.4f}): "
+            "use more validation images (task.validation_share), or train the PruningNet longer (strategy.epochs)"
+        )
+    return {"ratio": ratio, "spread": spread, "stderr": row["stderr"], "advice": advice}
+
+
+def _trained_uniform(students: Sequence[Student], budget: int) -> float | None:
+    for student in students:
+        if student.role == "uniform" and student.lineage.get("budget") == budget:
+            return student.metrics["validation_accuracy"]
+    return None
+
+
+def _first(rows: Sequence[dict[str, Any]], role: str) -> dict[str, Any] | None:
+    return next((row for row in rows if row["role"] == role), None)

@@ -1,0 +1,55 @@
+"""A trained full net as the PruningNet's start, with the channels of every group sorted by importance.
+
+A crop keeps leading channels, so sorting makes the crop of a trained net keep what matters most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from kdsearch.models.channel_order import channel_sums, permuted
+from kdsearch.training.loop import Setting, fit
+from kdsearch.training.losses import cross_entropy
+
+if TYPE_CHECKING:
+    from kdsearch.models.widths import WidthSpace
+    from kdsearch.sections import Recipe
+    from kdsearch.tasks.base import Task
+
+
+def pretrain(net: nn.Module, task: Task, recipe: Recipe, setting: Setting) -> dict[str, float]:
+    """Trains ``net`` in place; its accuracy on the validation part and the history's length.
+
+    A pretraining that is finished already is read from the setting's checkpoint and not repeated.
+    """
+    history = fit(net, task, recipe, setting)
+    measured = task.evaluate(net, "validation", device=setting.device)
+    return {"validation_accuracy": measured["accuracy"], "epochs": float(len(history))}
+
+
+def sort_channels(net: nn.Module, widths: WidthSpace, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Reorders the channels of every group of ``net`` in place, most important first; the net computes the same.
+
+    Importance is the first-order Taylor estimate of the loss that a channel's removal costs: (sum of w dL/dw over what
+    belongs to the channel)^2, summed over batches (Molchanov et al. 2019, eq. 8).
+    """
+    parameters = dict(net.named_parameters())
+    buffers = {name: value.clone() for name, value in net.named_buffers()}
+    scores = {group.name: torch.zeros(1, dtype=torch.float64) for group in widths.groups}
+    net.train()
+    for image_BCHW, label_B in batches:
+        net.zero_grad()
+        cross_entropy(net(image_BCHW), label_B, 0.0).backward()
+        products = {name: (p * p.grad).detach() for name, p in parameters.items() if p.grad is not None}
+        for name, sums in channel_sums(widths, products).items():
+            scores[name] = scores[name] + sums.square()
+    net.zero_grad(set_to_none=True)
+    order = {name: score.argsort(descending=True, stable=True) for name, score in scores.items()}
+    with torch.no_grad():
+        for name, value in permuted(widths, order, parameters | buffers).items():
+            held = parameters[name] if name in parameters else net.get_buffer(name)
+            held.copy_(value)

@@ -1,0 +1,168 @@
+"""Training of a PruningNet: every step draws genes, generates their weights and improves what generated them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kdsearch.data.seeds import mix_seed
+from kdsearch.errors import KdsearchError, StoreError
+from kdsearch.models.pruningnet import Descent, Generator
+from kdsearch.progress import Progress
+from kdsearch.training.checkpoint import load_checkpoint, save_checkpoint
+from kdsearch.training.loop import Setting
+from kdsearch.training.losses import cross_entropy, kd_loss
+from kdsearch.training.optim import learning_rate
+
+if TYPE_CHECKING:
+    from kdsearch.models.widths import WidthSpace
+    from kdsearch.sections import Recipe
+    from kdsearch.space import Candidate
+    from kdsearch.tasks.base import Task
+
+log = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_CHECKPOINTS = 20.0
+
+DrawGenes = Callable[[np.random.Generator], Sequence["Candidate"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Supernet:
+    """A net, its widths and the generator of its weights: what a training step works on.
+
+    ``distill``: the first gene of a step teaches the others (in-place distillation, US-Nets, Yu and Huang 2019);
+    else each learns from the labels.
+    """
+
+    net: nn.Module
+    widths: WidthSpace
+    generator: Generator
+    distill: bool
+
+    def step(
+        self, image_BCHW: Tensor, label_B: Tensor, genes: Sequence[Candidate], descent: Descent, smoothing: float
+    ) -> float:
+        """The cross-entropy, in nats, of the step's first gene; every gene makes its own update."""
+        taught_BC: Tensor | None = None
+        first = 0.0
+        for position, gene in enumerate(genes):
+            draft = self.generator.draft(gene)
+            with self.widths.applied(gene, training_tensors(self.net, draft.tensors)), _autocast(image_BCHW.device):
+                logits_BC = self.net(image_BCHW)
+            if position and self.distill and taught_BC is not None:
+                loss = kd_loss(logits_BC, taught_BC, 1.0)
+            else:
+                loss = cross_entropy(logits_BC, label_B, smoothing)
+                taught_BC = logits_BC.detach() if taught_BC is None else taught_BC
+            loss.backward()
+            self.generator.update(draft, descent)
+            first = float(loss.detach()) if position == 0 else first
+        return first
+
+
+def training_tensors(net: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
+    """The generated weights, and no running statistics: batch norm then uses the batch and updates nothing."""
+    return dict(weights) | {name: None for name, _ in net.named_buffers() if _is_running(name)}
+
+
+def _is_running(name: str) -> bool:
+    return name.rsplit(".", 1)[-1] in ("running_mean", "running_var", "num_batches_tracked")
+
+
+def _autocast(device: torch.device) -> AbstractContextManager[Any]:
+    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
+
+
+def train_supernet(
+    supernet: Supernet, task: Task, recipe: Recipe, draw: DrawGenes, setting: Setting
+) -> list[dict[str, float]]:
+    """One record an epoch: epoch, loss (of each step's first gene), seconds.
+
+    Genes, order and augmentation of a step depend on the seed and the step alone, so a killed training that resumes
+    from the setting's checkpoint ends in the same bits.
+
+    Raises:
+        KdsearchError: the loss is not finite.
+    """
+    training = _Training(supernet, task, recipe, draw, setting)
+    training.restore()
+    supernet.net.train()
+    while training.epoch < recipe.epochs:
+        training.run_epoch()
+    training.save()
+    return training.history
+
+
+class _Training:
+    """The state of one PruningNet training."""
+
+    def __init__(self, supernet: Supernet, task: Task, recipe: Recipe, draw: DrawGenes, setting: Setting) -> None:
+        self.supernet, self.recipe, self.draw, self.setting = supernet, recipe, draw, setting
+        self.batches = task.train_batches(recipe, setting.seed, setting.device)
+        self.total = len(self.batches) * recipe.epochs
+        self.step = 0
+        self.losses: list[float] = []
+        self.seconds = 0.0
+        self.history: list[dict[str, float]] = []
+        self.saved = time.monotonic()
+
+    @property
+    def epoch(self) -> int:
+        return self.step // len(self.batches)
+
+    def run_epoch(self) -> None:
+        """The rest of the epoch under way."""
+        epoch, began, before = self.epoch, time.monotonic(), self.seconds
+        for image_BCHW, label_B in self.batches.epoch(epoch, self.step - epoch * len(self.batches)):
+            self._take_step(image_BCHW, label_B)
+            self.seconds = before + time.monotonic() - began
+            if time.monotonic() - self.saved > _SECONDS_BETWEEN_CHECKPOINTS:
+                self.save()
+        self.history.append({"epoch": epoch + 1, "loss": float(np.mean(self.losses)), "seconds": self.seconds})
+        self.losses, self.seconds = [], 0.0
+
+    def _take_step(self, image_BCHW: Tensor, label_B: Tensor) -> None:
+        recipe = self.recipe
+        rate = learning_rate(recipe, self.step, self.total, len(self.batches))
+        descent = Descent(rate, recipe.momentum, recipe.weight_decay, recipe.clip_norm)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(mix_seed(self.setting.seed, self.step, 5))
+            genes = self.draw(np.random.default_rng((self.setting.seed, 7, self.step)))
+            loss = self.supernet.step(image_BCHW, label_B, genes, descent, recipe.label_smoothing)
+        if not np.isfinite(loss):
+            raise KdsearchError(f"the PruningNet's loss is {loss} at step {self.step}; lower strategy.learning_rate")
+        self.losses.append(loss)
+        self.step += 1
+        self.setting.watch(Progress("prepare", self.step, self.total, "PruningNet", {"loss": loss}))
+
+    def save(self) -> None:
+        """Writes the checkpoint, if the setting names one."""
+        if self.setting.checkpoint is None:
+            return
+        position = {"step": self.step, "losses": self.losses, "seconds": self.seconds, "history": self.history}
+        generated = {name: value.detach() for name, value in self.supernet.generator.state().items()}
+        save_checkpoint(self.setting.checkpoint, {**position, "generator": generated})
+        self.saved = time.monotonic()
+
+    def restore(self) -> None:
+        """Goes on from the checkpoint, if there is one."""
+        path = self.setting.checkpoint
+        state = load_checkpoint(path, self.setting.device) if path is not None else None
+        if state is None:
+            return
+        try:
+            self.supernet.generator.load(state["generator"])
+        except (KeyError, RuntimeError) as error:
+            raise StoreError(f"{path}: is the checkpoint of another PruningNet ({error}); delete it") from None
+        self.step, self.losses, self.seconds = state["step"], state["losses"], state["seconds"]
+        self.history = state["history"]
+        log.info("the PruningNet goes on from step %d", self.step)

@@ -1,0 +1,77 @@
+"""What a worker does: it rebuilds the study's context once, then scores trials and trains nets."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kdsearch.errors import KdsearchError
+from kdsearch.progress import Watch, unwatched
+from kdsearch.records import Outcome, RunPaths, Trial
+
+if TYPE_CHECKING:
+    from kdsearch.planning import Study
+    from kdsearch.space import Candidate
+
+log = logging.getLogger(__name__)
+
+_worker: list[Study] = []  # the one study of this process: rebuilding it for every trial would take seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A net to train to the end: its name (also of its files), its gene, the seed, and the epochs if not the recipe's."""
+
+    name: str
+    candidate: Candidate
+    seed: int
+    epochs: int | None = None
+
+
+def start_worker(spec_json: str, run_dir: str) -> None:
+    """Plans the study in this process and reads what the strategy prepared."""
+    from kdsearch.planning import plan
+    from kdsearch.spec import loads
+
+    study = plan(loads(spec_json), RunPaths(Path(run_dir)))
+    use(study)
+    study.strategy.load(study.ctx)
+
+
+def use(study: Study) -> None:
+    """Makes ``study`` the one that this process works on."""
+    _worker[:] = [study]
+
+
+def run_trial(trial: Trial) -> Outcome:
+    """The trial's outcome; a candidate whose scoring fails gives a failed outcome with the traceback."""
+    study = _worker[0]
+    started = time.monotonic()
+    costs = study.ctx.widths.costs(trial.candidate)
+    try:
+        metrics = study.strategy.score(study.ctx, trial)
+    except Exception:  # noqa: BLE001 - one bad candidate must not end a search of hours
+        failure = traceback.format_exc()
+        seconds = time.monotonic() - started
+        return Outcome(trial.number, trial.candidate, "failed", {}, costs, seconds, failure)
+    return Outcome(trial.number, trial.candidate, "done", metrics, costs, time.monotonic() - started)
+
+
+def run_training(training: Training, watch: Watch = unwatched) -> Path:
+    """The file with the trained weights; a training that is finished already is not repeated.
+
+    Raises:
+        KdsearchError: the training failed; the message says which net and why.
+    """
+    from kdsearch.finishing import train_one
+
+    study = _worker[0]
+    try:
+        return train_one(study, training, watch)
+    except (RuntimeError, ValueError) as error:
+        log.exception("training %s failed", training.name)
+        raise KdsearchError(f"training of {training.name} failed: {error}") from error

@@ -1,0 +1,46 @@
+"""Weights on disk: safetensors, written atomically, read without executing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kdsearch.errors import StoreError
+from kdsearch.files import save_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Writes the tensors, on the CPU and contiguous, under their names.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    from safetensors.torch import save
+
+    content = save({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()})
+    save_atomically(path, lambda fresh: _write(fresh, content))
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors that ``save_weights`` wrote.
+
+    Raises:
+        StoreError: the file is missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise StoreError(
+            f"{path}: cannot be read as weights ({str(error).splitlines()[0]}); delete it and resume"
+        ) from None
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
