@@ -22,7 +22,7 @@ class Board:
         self.finished: list[tuple[str, float]] = []
         self.climb: list[float] = []
         self._phase_start = 0.0
-        self._first: tuple[int, float] | None = None
+        self._first = (0, 0.0)
 
     @property
     def phase(self) -> str:
@@ -39,11 +39,16 @@ class Board:
         if began:
             if self.latest is not None:
                 self.finished.append((self.phase, now - self._phase_start))
-            self._phase_start, self._first, self.climb = now, None, []
-        if self._first is None or progress.step < self._first[0]:
+            self._phase_start, self.climb = now, []
+        if began or self._restarts(progress):
             self._first = (progress.step, now)
         self.latest = progress
         return began, self._climb(progress)
+
+    def _restarts(self, progress: Progress) -> bool:
+        """Whether another piece of work of the same phase began: its pace is not the last one's."""
+        before = self.latest
+        return before is not None and (progress.total != before.total or progress.step < before.step)
 
     def _climb(self, progress: Progress) -> bool:
         if progress.phase != "search":
@@ -63,7 +68,7 @@ class Board:
 
         Steps that were done before a resumed phase began do not count.
         """
-        if self.latest is None or self._first is None or not self.latest.total:
+        if self.latest is None or not self.latest.total:
             return None
         step, since = self._first
         done = self.latest.step - step

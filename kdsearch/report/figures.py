@@ -145,7 +145,11 @@ def draw_preparation(run: Run) -> Figure:
 
 
 def _draw_curves(title: str, curves: Sequence[tuple[str, str, History]], otherwise: str) -> Figure:
-    key = next((key for key in _CURVE_KEYS if any(key in epoch for _, _, history in curves for epoch in history)), None)
+    longest = {key: max((len(_read_curve(history, key)) for _, _, history in curves), default=0) for key in _CURVE_KEYS}
+    # one point is no curve: a figure that was measured at the end only gives way to one of every epoch
+    key = next(
+        (key for key in _CURVE_KEYS if longest[key] > 1), next((key for key in _CURVE_KEYS if longest[key]), None)
+    )
     if key is None:
         return Figure(title, note=otherwise)
     lines = [(role, name, points) for role, name, history in curves if (points := _read_curve(history, key))]

@@ -16,6 +16,16 @@ def test_time_left_follows_the_pace_since_the_first_message():
     assert board.left_s(120.0) == 60.0  # 10 trials in 20 s, 30 to go
 
 
+def test_another_piece_of_work_in_a_phase_has_its_own_pace():
+    board = Board()
+    board.post(Progress("prepare", 1, 100, "PruningNet"), 0.0)
+    board.post(Progress("prepare", 100, 100, "PruningNet"), 500.0)
+    board.post(Progress("prepare", 1, 16, "spread of scores"), 501.0)
+    assert board.left_s(501.0) is None
+    board.post(Progress("prepare", 2, 16, "spread of scores"), 502.0)
+    assert board.left_s(502.0) == 14.0
+
+
 def test_the_best_only_rises_and_starts_anew_with_each_phase():
     board = Board()
     assert board.post(search(1, 0.5), 0) == (True, True)

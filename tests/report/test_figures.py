@@ -7,6 +7,7 @@ from kdsearch.report.figures import (
     draw_figures,
     draw_preparation,
     draw_progress,
+    draw_trainings,
     draw_trials,
     draw_widths,
     find_budget,
@@ -70,3 +71,10 @@ def test_each_budget_has_its_own_best_so_far():
 
 def test_the_loss_is_drawn_where_no_accuracy_was_measured(summary):
     assert ">loss</text>" in draw_preparation(read_run(summary, ())).svg
+
+
+def test_an_accuracy_that_was_measured_once_gives_way_to_one_of_every_epoch(summary):
+    for row in summary["students"]:
+        for epoch in row["history"][:-1]:
+            del epoch["validation_accuracy"]
+    assert ">train accuracy</text>" in draw_trainings(read_run(summary, ())).svg
