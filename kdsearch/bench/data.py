@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from kdsearch.training.loop import Setting, fit, training_layout
 from kdsearch.training.losses import cross_entropy
 from kdsearch.training.optim import make_optimizer
 
-_STEPS = 20  # of one turn
+_STEPS = 40  # of one turn
 _TARGET = 0.05  # share of a step that loading may take
 _LOOP_TARGET = 0.03  # likewise the loop around it
 
@@ -68,14 +69,14 @@ def _measure(case: Case, repeats: int, device: torch.device) -> dict[str, Any]:
     task = _random_task(case)
     recipe = Recipe(epochs=1, batch_size=case.batch)
     batches = task.train_batches(recipe, seed=0, device=device)
-    fitted, bare = (_net(case, device) for _ in range(2))
+    by_hand, by_fit = (_net(case, device) for _ in range(2))
     turns = []
-    with training_layout(bare):
-        step = _bare_step(bare, recipe, *next(batches.epoch(0)))
+    with training_layout(by_hand):
+        step = _bare_step(by_hand, recipe, *next(batches.epoch(0)))
         for turn in range(repeats + 1):
-            stepping = _time(lambda: [step() for _ in range(_STEPS)], device)
-            loading = _time(lambda number=turn: _exhaust(batches.epoch(number)), device)
-            fitting = _time(lambda: fit(fitted, task, recipe, Setting(0, device)), device)
+            stepping = _time(partial(_repeat, step), device)
+            loading = _time(partial(_exhaust, batches.epoch(turn)), device)
+            fitting = _time(partial(fit, by_fit, task, recipe, Setting(0, device)), device)
             turns.append((stepping / _STEPS, loading / _STEPS, fitting / _STEPS))
     measured = turns[1:]  # the first turn warms up
     step_ms, load_ms, fit_ms = (1e3 * statistics.median(column) for column in zip(*measured, strict=True))
@@ -86,10 +87,8 @@ def _measure(case: Case, repeats: int, device: torch.device) -> dict[str, Any]:
         "step_ms": round(step_ms, 3),
         "load_ms": round(load_ms, 3),
         "fit_ms": round(fit_ms, 3),
-        "share": round(statistics.median(loading / stepping for stepping, loading, _ in measured), 4),
-        "loop_share": round(
-            statistics.median((fitting - loading) / stepping - 1 for stepping, loading, fitting in measured), 4
-        ),
+        "share": round(statistics.median(loaded / bare for bare, loaded, _ in measured), 4),
+        "loop_share": round(statistics.median((fitted - loaded) / bare - 1 for bare, loaded, fitted in measured), 4),
         "target": _TARGET,
         "loop_target": _LOOP_TARGET,
     }
@@ -101,9 +100,8 @@ def _random_task(case: Case) -> Classification:
     pixels = torch.randint(256, (count, *case.image_shape), dtype=torch.uint8, generator=generator)
     images = ImageSet(pixels, torch.randint(10, (count,), generator=generator))
     channels = case.image_shape[0]
-    dataset = Dataset(
-        "random", images, images, images, tuple("0123456789"), (0.5,) * channels, (0.3,) * channels, "none"
-    )
+    mean, std = (0.5,) * channels, (0.3,) * channels
+    dataset = Dataset("random", images, images, images, tuple("0123456789"), mean, std, digest="none")
     return Classification(TaskOptions(dataset="mnist5k"), dataset)
 
 
@@ -123,6 +121,11 @@ def _bare_step(net: nn.Module, recipe: Recipe, image_BCHW: Tensor, label_B: Tens
         optimizer.step()
 
     return step
+
+
+def _repeat(step: Callable[[], None]) -> None:
+    for _ in range(_STEPS):
+        step()
 
 
 def _exhaust(batches: Iterator[tuple[Tensor, Tensor]]) -> None:
