@@ -106,8 +106,13 @@ def _say_seeds(net: Net) -> str:
 def _write_answer(answer: Answer) -> str:
     return (
         f'<div class="answer {answer.word}"><span class="sign" aria-hidden="true">{_SIGNS[answer.word]}</span>'
-        f"<p><b>{escape(answer.question)}</b> <em>{answer.word}</em><br>{escape(answer.text)}</p></div>"
+        f"<p><b>{escape(answer.question)}</b> <em>{answer.word}</em><br>{_keep_units(answer.text)}</p></div>"
     )
+
+
+def _keep_units(sentence: str) -> str:
+    """The sentence with every % on the line of its number."""
+    return escape(sentence).replace(" %", "&nbsp;%")
 
 
 def write_table(run: Run) -> str:
