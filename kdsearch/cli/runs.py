@@ -115,7 +115,7 @@ def describe_progress(path: Path) -> dict[str, Any]:
     if best:
         found["best"] = {"trial": best.number, "accuracy": best.metrics["accuracy"], **best.costs}
     found["seconds"] = _read_json(path / "seconds.json")
-    found["students"] = {row["id"]: row["metrics"]["accuracy"] for row in summary.get("students", ())}
+    found["students"] = {row["id"]: {"accuracy": row["metrics"]["accuracy"]} for row in summary.get("students", ())}
     if state == "unfinished":
         found["go on with"] = f"kdsearch resume {path}"
     return found
