@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
+from torch.nn.functional import pad
 
 from kdsearch.models.tracing_calls import Call, NeedsRealTensors, tensors_in
 from kdsearch.models.tracing_labels import Label, compress, spread, varying
@@ -33,6 +34,8 @@ def move(call: Call) -> None:
 
 
 def _moved(call: Call) -> Any:
+    if call.name == "constant_pad_nd":
+        return _padded(call)
     dims = _dims(call)
     rest = call.args[1:]
     for other in tensors_in((rest, list(call.kwargs.values()))):
@@ -47,13 +50,23 @@ def _moved(call: Call) -> Any:
     if call.name == "cat":
         labels = _broadcast(labels, dims)
     kwargs = {key: value for key, value in call.kwargs.items() if key not in ("value", "layout", "device", "dtype")}
-    if call.name == "constant_pad_nd":
-        return call.func(labels, rest[0])
     if call.name in ("view", "_unsafe_view", "_reshape_alias"):
         return labels.reshape(rest[0])
     if call.name == "select":
         _freeze_selected(call, labels)
     return call.func(labels, *rest, **kwargs)
+
+
+def _padded(call: Call) -> Tensor:
+    """The label of a padded tensor: what is added along the channels belongs to no unit."""
+    label = call.label(call.args[0])
+    assert label is not None
+    added = list(call.args[1])
+    for dim in range(label.ndim):
+        at = 2 * (label.ndim - 1 - dim)
+        if label.shape[dim] == 1 and at < len(added):
+            added[at : at + 2] = [0, 0]
+    return pad(label, added)
 
 
 def _dims(call: Call) -> list[int] | None:

@@ -20,10 +20,11 @@ from kdsearch.models.swap import Slots
 from kdsearch.models.tracing import FOREIGN_ERRORS, Tracer
 from kdsearch.models.units import Ids, Port, UnitMismatch
 from kdsearch.models.width_groups import Grouping
-from kdsearch.models.width_layers import Attribute
+from kdsearch.models.width_layers import Attribute, Place
 from kdsearch.models.width_layout import Layout
 
 _TRIES = 24
+_END = 1_000_000
 
 
 @dataclass(slots=True)
@@ -80,7 +81,11 @@ class Failure:
 
 @dataclass(slots=True)
 class CropProof:
-    """Finds the groups that can be cropped and the remembered sizes that must change with them."""
+    """Finds the groups that can be cropped and the remembered sizes that must change with them.
+
+    ``crops``: the kept classes that each have to run right. ``own``: sizes that layers remember; ``patches``: further
+    ones that were found to matter.
+    """
 
     net: nn.Module
     slots: Slots
@@ -89,34 +94,43 @@ class CropProof:
     seen: Mapping[str, Mapping[tuple[int, int], Tensor]]
     tensors: Mapping[str, Tensor]
     image: Tensor
-    attributes: list[Attribute]
-    smallest: Ids
+    own: tuple[Attribute, ...]
+    crops: tuple[Ids, ...]
+    patches: dict[Place, Attribute] = field(default_factory=dict)
     frozen: dict[int, str] = field(default_factory=dict)
-    _tried: set[tuple[str, str, bytes]] = field(default_factory=set)
+    _tried: set[tuple[Place, bytes]] = field(default_factory=set)
 
     @property
     def full(self) -> Ids:
         """All classes of every group."""
         return np.array([len(group.roots) for group in self.grouping.groups], dtype=np.int64)
 
+    @property
+    def attributes(self) -> list[Attribute]:
+        """All remembered sizes that change with a crop."""
+        return [*self.own, *self.patches.values()]
+
     def settle(self) -> None:
-        """Fixes or freezes until the smallest, a middle and a mixed crop all run right.
+        """Patches or freezes until every crop runs right.
 
         Raises:
             WidthError: even the full net does not pass the proof.
         """
         if failure := self.attempt(self.full):
             raise WidthError(f"{failure.where} cannot be followed: {failure.reason}")
-        middle = np.maximum(self.smallest, (self.full + self.smallest) // 2)
-        mixed = np.where(np.arange(len(self.full)) % 2 == 0, self.smallest, middle)
-        for kept in (self.smallest, middle, mixed):
-            while failure := self.attempt(self._allowed(kept)):
-                if not self._patch(failure, kept):
-                    self._freeze(failure, kept)
+        is_clean = False
+        while not is_clean:
+            is_clean = True
+            for kept in self.crops:
+                while failure := self.attempt(self._allowed(kept)):
+                    is_clean = False
+                    if not self._patch(failure, kept):
+                        self._freeze(failure, kept)
 
     def attempt(self, kept: Ids, extra: Sequence[Attribute] = ()) -> Failure | None:
         """Runs the crop; where it failed, or None."""
-        layout = Layout.of(self.net, self.slots, self.grouping, self.ports, [*self.attributes, *extra])
+        patches = self.patches | {attribute.place: attribute for attribute in extra}
+        layout = Layout.of(self.net, self.slots, self.grouping, self.ports, [*self.own, *patches.values()])
         crop = layout.decode(kept)
         cropped = {name: take(tensor, crop.index[name]) for name, tensor in self.tensors.items()}
         tracer = Tracer(self.net, self.slots, UnitCheck(self.grouping, self.ports, kept))
@@ -131,12 +145,15 @@ class CropProof:
         for module in reversed(tracer.failed_in or ("",)):
             vectors = list(self.seen.get(module, {}).values())
             vectors += [units for port, units in self.ports.items() if port[0].rpartition(":")[0] == module]
-            roots = [self.grouping.group_of[self.grouping.classes.of(units)] for units in vectors]
-            groups = {int(group) for vector in roots for group in np.unique(vector) if group >= 0}
-            active = groups - self.frozen.keys()
+            active = {group for units in vectors for group in self._groups(units)}
             if active:
                 return frozenset(active)
         return frozenset()
+
+    def _groups(self, units: Tensor) -> set[int]:
+        """The groups that these units belong to and that are not frozen."""
+        groups = np.unique(self.grouping.group_of[self.grouping.classes.of(units)])
+        return set(groups.tolist()) - {-1} - self.frozen.keys()
 
     def _allowed(self, kept: Ids) -> Ids:
         kept = np.minimum(kept, self.full)
@@ -145,37 +162,39 @@ class CropProof:
         return kept
 
     def _patch(self, failure: Failure, kept: Ids) -> bool:
-        """Changes remembered sizes in the failing modules, from the inside out, if the net then gets further."""
+        """Changes remembered sizes in a failing module, the innermost that helps, if the net then gets further."""
         for module in reversed(failure.path or ("",)):
             candidates = self._candidates(module)
-            if not candidates:
-                continue
-            together = list({(a.module, a.name, a.position): a for a in reversed(candidates)}.values())
-            for extra in (together, *([candidate] for candidate in candidates[:_TRIES])):
+            together = list({attribute.place: attribute for attribute in reversed(candidates)}.values())
+            best, steps = (), failure.steps
+            for extra in [together] * (len(together) > 1) + [[candidate] for candidate in candidates[:_TRIES]]:
                 after = self.attempt(self._allowed(kept), extra)
-                if after is None or after.steps > failure.steps:
-                    self._tried.update(_key(attribute) for attribute in extra)
-                    self.attributes.extend(extra)
-                    return True
+                reached = after.steps if after else failure.steps + _END
+                if reached > steps:
+                    best, steps = tuple(extra), reached
+            if best:
+                self._tried.update((attribute.place, _bytes(attribute)) for attribute in best)
+                self.patches.update({attribute.place: attribute for attribute in best})
+                return True
         return False
 
     def _candidates(self, module: str) -> list[Attribute]:
         """The numbers in a module that equal the size of something with croppable channels that it handles."""
         held = self.net.get_submodule(module).__dict__
-        inner = [name for name in self.seen if name != module and name.startswith(f"{module}.")]
-        vectors = [units for name in (module, *inner) for units in self.seen.get(name, {}).values()]
+        inner = [name for name in self.seen if name != module and name.startswith(f"{module}." if module else "")]
         by_size: dict[int, dict[bytes, Tensor]] = {}
-        for units in vectors:
-            roots = self.grouping.classes.of(units)
-            groups = set(np.unique(self.grouping.group_of[roots]).tolist()) - {-1} - self.frozen.keys()
-            if groups:
+        for units in (units for name in (module, *inner) for units in self.seen.get(name, {}).values()):
+            if self._groups(units):
+                roots = self.grouping.classes.of(units)
                 by_size.setdefault(len(roots), {}).setdefault(roots.tobytes(), units)
-        found = []
-        for name, value in held.items():
-            for position, number in _numbers(value):
-                found += [Attribute(module, name, units, 1, position) for units in by_size.get(number, {}).values()]
-        known = {(a.module, a.name, a.position) for a in self.attributes}
-        return [a for a in found if _key(a) not in self._tried and (a.module, a.name, a.position) not in known]
+        found = [
+            Attribute(module, name, units, 1, position)
+            for name, value in held.items()
+            for position, number in _numbers(value)
+            for units in by_size.get(number, {}).values()
+        ]
+        layers_own = {attribute.place for attribute in self.own}
+        return [a for a in found if a.place not in layers_own and (a.place, _bytes(a)) not in self._tried]
 
     def _freeze(self, failure: Failure, kept: Ids) -> None:
         """Freezes the groups near the failure that fail alone; all of them if none does."""
@@ -192,8 +211,8 @@ class CropProof:
         return f"{failure.where}: {failure.reason}" if failure else None
 
 
-def _key(attribute: Attribute) -> tuple[str, str, bytes]:
-    return attribute.module, f"{attribute.name}[{attribute.position}]", attribute.units.numpy().tobytes()
+def _bytes(attribute: Attribute) -> bytes:
+    return attribute.units.numpy().tobytes()
 
 
 def _numbers(value: object) -> list[tuple[int | None, int]]:

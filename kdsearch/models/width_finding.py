@@ -115,7 +115,6 @@ def _fix_last(traced: Traced) -> None:
 
 
 def _prove(traced: Traced, grouping: Grouping, options: WidthOptions) -> CropProof:
-    smallest = np.array([g.choices[0] // g.multiplicity for g in _channel_groups(grouping, options)], dtype=np.int64)
     proof = CropProof(
         traced.net,
         traced.slots,
@@ -124,11 +123,19 @@ def _prove(traced: Traced, grouping: Grouping, options: WidthOptions) -> CropPro
         traced.tracer.seen,
         traced.tensors,
         traced.image,
-        list(traced.attributes),
-        smallest,
+        traced.attributes,
+        _crops(_channel_groups(grouping, options)),
     )
     proof.settle()
     return proof
+
+
+def _crops(groups: Sequence[ChannelGroup]) -> tuple[Ids, ...]:
+    """The crops to prove, in kept classes: two random ones, in which unlike groups differ, and the smallest."""
+    random = np.random.default_rng(0)
+    drawn = [[int(random.choice(group.choices)) // group.multiplicity for group in groups] for _ in range(2)]
+    smallest = [group.choices[0] // group.multiplicity for group in groups]
+    return tuple(np.array(kept, dtype=np.int64) for kept in (drawn[0], smallest, drawn[1]))
 
 
 def _channel_groups(grouping: Grouping, options: WidthOptions) -> list[ChannelGroup]:

@@ -13,6 +13,10 @@ from kdsearch.models.tracing_layers import MAPPING, is_depthwise, is_transposed,
 from kdsearch.models.units import UnitRecorder
 
 
+Place = tuple[str, str, int | None]
+"""A module, an attribute of it, and the position in it (None: the whole)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attribute:
     """A number that a module remembers: the count of kept ``units``, divided by ``divisor``.
@@ -25,6 +29,11 @@ class Attribute:
     units: Tensor
     divisor: int = 1
     position: int | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where the number stands."""
+        return self.module, self.name, self.position
 
 
 @dataclass(slots=True)
