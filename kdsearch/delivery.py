@@ -90,7 +90,7 @@ def export_to(study: Study, student: Student, net: nn.Module, folder: Path) -> S
     files: dict[str, str] = {}
     parity: dict[str, float] = {}
     for plugin in study.spec.export:
-        exporter: Exporter = registry.find("kdsearch.exporters", plugin.name)(plugin.options)  # type: ignore[call-arg]
+        exporter: Exporter = registry.find("kdsearch.exporters", plugin.name)(plugin.options)
         made = export_student(net, _pixels(study), exporter=exporter, folder=folder, manifest=manifest)
         files |= {name: _relative(path, study.ctx.paths.root) for name, path in made.files.items()}
         parity |= dict(made.parity)
@@ -114,7 +114,7 @@ def _origin(study: Study) -> dict[str, Any]:
 
 
 def _pixels(study: Study) -> Tensor:
-    return study.task.dataset.test.images_NCHW[:PARITY_IMAGES].float() / 255
+    return study.task.images("test").images_NCHW[:PARITY_IMAGES].float() / 255
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,19 @@ def save_atomically(path: Path, write: Callable[[Path], None]) -> None:
         raise StoreError(f"{path}: {_reason(error)}") from None
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def save_json(path: Path, content: object) -> None:
+    """Writes ``content`` as JSON, whole or not at all.
+
+    Raises:
+        StoreError: the file cannot be written; what was at ``path`` is still there.
+    """
+
+    def write(fresh: Path) -> None:
+        fresh.write_text(json.dumps(content), encoding="utf-8")
+
+    save_atomically(path, write)
 
 
 def _flush(path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kdsearch.errors import InfeasibleError
-from kdsearch.files import save_atomically
+from kdsearch.files import save_json
 from kdsearch.progress import Watch
 from kdsearch.records import Outcome, Student
 from kdsearch.repair import draw_for
@@ -64,7 +64,7 @@ def train_one(study: Study, training: Training, watch: Watch) -> Path:
     metrics = study.ctx.task.evaluate(trained.model, "validation", device=study.ctx.device)
     save_weights(folder / f"{training.name}.safetensors", trained.model.state_dict())
     made = {"metrics": metrics, "history": [dict(epoch) for epoch in trained.history], "seed": training.seed}
-    save_atomically(record, lambda path: path.write_text(json.dumps(made)))
+    save_json(record, made)
     remove_checkpoint(checkpoint)
     return record
 

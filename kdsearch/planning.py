@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kdsearch import registry
 from kdsearch.context import Context
-from kdsearch.errors import SpecError
+from kdsearch.errors import DataError, SpecError
 from kdsearch.limits import resolve
 from kdsearch.records import RunPaths
 from kdsearch.searchers.base import Searcher
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _UNIFORM_STEPS = 400
+_STAND_IN_IMAGES = 1024
+_STAND_IN_CLASSES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,8 @@ def cache_dir() -> Path:
     return Path(home)
 
 
-def plan(spec: StudySpec, paths: RunPaths) -> Study:
-    """The study with its data loaded, its net traced and its limits resolved.
+def plan(spec: StudySpec, paths: RunPaths, task: Task | None = None) -> Study:
+    """The study with its data loaded (unless a ``task`` is given), its net traced and its limits resolved.
 
     Raises:
         KdsearchError: data, net or options do not fit one another; the message names the section.
@@ -73,12 +75,41 @@ def plan(spec: StudySpec, paths: RunPaths) -> Study:
     from kdsearch.tasks.classification import Classification
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dataset = load_dataset(spec.task, cache_dir=cache_dir(), seed=spec.seed)
-    task = Classification(spec.task, dataset)
+    if task is None:
+        task = Classification(spec.task, load_dataset(spec.task, cache_dir=cache_dir(), seed=spec.seed))
     strategy = _strategy(spec.strategy)
+    if spec.finish.finalists > 1 and "epochs" not in type(spec.finish.options).model_fields:
+        raise SpecError(f"finish.finalists: {spec.finish.name} has no epochs to shorten; set it to 1")
     finish = _strategy(spec.finish)
     ctx = make_context(spec, task.without_test(), device=device, paths=paths)
     return Study(spec, task, ctx, strategy, finish)
+
+
+def stand_in_task(spec: StudySpec, error: DataError) -> Task:
+    """A task of random images in the study's size, to time steps on where the data are not there yet.
+
+    Raises:
+        DataError: ``error``, where the study does not say ``task.image_size``.
+    """
+    import torch
+
+    from kdsearch.data.datasets import Dataset
+    from kdsearch.data.images import ImageSet
+    from kdsearch.tasks.classification import Classification
+
+    side = spec.task.image_size
+    if side is None:
+        raise error
+    channels = spec.task.channels or 3
+    random = torch.Generator().manual_seed(0)
+    shape = (_STAND_IN_IMAGES, channels, side, side)
+    images = ImageSet(
+        torch.randint(0, 256, shape, dtype=torch.uint8, generator=random),
+        torch.randint(0, _STAND_IN_CLASSES, shape[:1], generator=random),
+    )
+    classes = tuple(f"class {number}" for number in range(_STAND_IN_CLASSES))
+    dataset = Dataset("random images", images, images, images, classes, (0.5,) * channels, (0.25,) * channels, "random")
+    return Classification(spec.task, dataset)
 
 
 def make_context(spec: StudySpec, task: Task, *, device: torch.device, paths: RunPaths) -> Context:

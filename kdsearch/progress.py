@@ -23,5 +23,5 @@ class Progress:
 Watch = Callable[[Progress], None]
 
 
-def unwatched(progress: Progress) -> None:  # noqa: ARG001
+def unwatched(progress: Progress) -> None:
     """Nobody watches: what workers and tests pass."""

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch import registry
 from kdsearch.delivery import deliver
-from kdsearch.errors import KdsearchError
-from kdsearch.files import save_atomically
+from kdsearch.errors import KdsearchError, SpaceExhausted
+from kdsearch.files import save_json
+from kdsearch.forecast import dry_run as dry_run
+from kdsearch.ledger import Ledger
 from kdsearch.progress import Phase, Progress, Watch, unwatched
 from kdsearch.records import Outcome, RunPaths, Student, Trial
 from kdsearch.report.html import write_html
-from kdsearch.searchers.base import SpaceExhausted
 from kdsearch.spec import StudySpec, dumps, loads
-from kdsearch.store import Ledger, RunLock, create_run, open_run, write_summary
+from kdsearch.store import RunLock, create_run, open_run, write_summary
 from kdsearch.summary import summarise
 from kdsearch.trial import Training, run_training, run_trial, start_worker, use
 
@@ -83,12 +84,14 @@ class _Run:
         finally:
             self.seconds[name] = before + time.monotonic() - started
             path = self.study.ctx.paths.root / "seconds.json"
-            save_atomically(path, lambda tmp: tmp.write_text(json.dumps(self.seconds)))
+            save_json(path, self.seconds)
 
 
 def _drive(study: Study, watch: Watch) -> dict[str, Any]:
     paths, spec = study.ctx.paths, study.spec
-    with RunLock(paths), Ledger(paths, spec.storage, spec.name) as ledger:
+    with RunLock(paths):
+        costs = ("macs",) if len(study.ctx.budgets) > 1 else ()
+        ledger = Ledger(paths, spec.storage, spec.name, study.ctx.space.parameters, costs=costs)
         timed = paths.root / "seconds.json"
         run = _Run(study, watch, ledger, json.loads(timed.read_text()) if timed.exists() else {})
         use(study)
@@ -118,7 +121,7 @@ def prepare(study: Study, watch: Watch) -> Mapping[str, Any]:
         read: Mapping[str, Any] = json.loads(done.read_text())
         return read
     figures = study.strategy.prepare(study.ctx, watch)
-    save_atomically(done, lambda path: path.write_text(json.dumps(figures)))
+    save_json(done, figures)
     return figures
 
 
@@ -126,12 +129,17 @@ def prepare(study: Study, watch: Watch) -> Mapping[str, Any]:
 def _executor(study: Study) -> Iterator[Executor]:
     plugin = study.spec.executor
     kind = registry.find("kdsearch.executors", plugin.name)
-    executor: Executor = kind(plugin.options)  # type: ignore[call-arg]
-    executor.start(start_worker, (dumps(study.spec), str(study.ctx.paths.root)))
+    executor: Executor = kind(plugin.options)
+    if executor.in_process:
+        executor.start(use, (study,))
+    else:
+        executor.start(start_worker, (dumps(study.spec), str(study.ctx.paths.root)))
     try:
         yield executor
-    finally:
-        executor.shutdown()
+    except BaseException:
+        executor.shutdown(cancel=True)
+        raise
+    executor.shutdown()
 
 
 def search(run: _Run, executor: Executor) -> str:

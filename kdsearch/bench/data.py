@@ -72,9 +72,9 @@ def _measure(case: Case, repeats: int, device: torch.device) -> dict[str, Any]:
     by_hand, by_fit = (_net(case, device) for _ in range(2))
     turns = []
     with training_layout(by_hand):
-        step = _bare_step(by_hand, recipe, *next(batches.epoch(0)))
+        pass_over = _bare_pass(by_hand, recipe, list(batches.epoch(0)))
         for turn in range(repeats + 1):
-            stepping = _time(partial(_repeat, step), device)
+            stepping = _time(pass_over, device)
             loading = _time(partial(_exhaust, batches.epoch(turn)), device)
             fitting = _time(partial(fit, by_fit, task, recipe, Setting(0, device)), device)
             turns.append((stepping / _STEPS, loading / _STEPS, fitting / _STEPS))
@@ -109,23 +109,19 @@ def _net(case: Case, device: torch.device) -> nn.Module:
     return make_net(case.student, num_classes=10, in_channels=case.image_shape[0]).to(device)
 
 
-def _bare_step(net: nn.Module, recipe: Recipe, image_BCHW: Tensor, label_B: Tensor) -> Callable[[], None]:
-    """A step as one would write it by hand, with the layout, optimiser and precision that ``fit`` has."""
+def _bare_pass(net: nn.Module, recipe: Recipe, loaded: list[tuple[Tensor, Tensor]]) -> Callable[[], None]:
+    """An epoch as one would write it by hand, with the layout, optimiser and precision that ``fit`` has."""
     optimizer = make_optimizer(recipe, net.train())
 
-    def step() -> None:
-        optimizer.zero_grad()
-        with torch.autocast(image_BCHW.device.type, torch.bfloat16, enabled=image_BCHW.is_cuda):
-            logits_BC = net(image_BCHW)
-        cross_entropy(logits_BC, label_B).backward()
-        optimizer.step()
+    def pass_over() -> None:
+        for image_BCHW, label_B in loaded:
+            optimizer.zero_grad()
+            with torch.autocast(image_BCHW.device.type, torch.bfloat16, enabled=image_BCHW.is_cuda):
+                logits_BC = net(image_BCHW)
+            cross_entropy(logits_BC, label_B).backward()
+            optimizer.step()
 
-    return step
-
-
-def _repeat(step: Callable[[], None]) -> None:
-    for _ in range(_STEPS):
-        step()
+    return pass_over
 
 
 def _exhaust(batches: Iterator[tuple[Tensor, Tensor]]) -> None:

@@ -43,8 +43,11 @@ def thin_out(labels_N: Tensor, rows: Tensor, count: int, *, seed: int) -> Tensor
     """``count`` of the rows, ascending, in which every class keeps its share to within one image.
 
     Raises:
-        DataError: more are asked for than there are.
+        DataError: more are asked for than there are, or fewer than there are classes.
     """
+    present = labels_N[rows].unique()
+    if count < len(present):
+        raise DataError(f"task.train_images is {count}, there are {len(present)} classes; raise it")
     if count > len(rows):
         raise DataError(f"task.train_images is {count:,}, the training part has {len(rows):,}; lower it")
     generator = torch.Generator().manual_seed(mix_seed(seed, 1))
@@ -52,7 +55,7 @@ def thin_out(labels_N: Tensor, rows: Tensor, count: int, *, seed: int) -> Tensor
     labels = labels_N[shuffled]
     # an image's place within its class, as a share of the class: taking the smallest keeps all classes in step
     place = torch.empty(len(rows), dtype=torch.float64)
-    for label in labels.unique():
+    for label in present:
         members = torch.nonzero(labels == label).squeeze(1)
         place[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
     return shuffled[torch.argsort(place, stable=True)[:count]].sort().values

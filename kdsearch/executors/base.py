@@ -18,6 +18,8 @@ class Executor(ABC):
     """Runs functions of one argument somewhere that ``start`` has set up; functions are importable, arguments small."""
 
     Options: ClassVar[type[Section]]
+    in_process: ClassVar[bool] = False
+    """Whether items run in the driver's own process, which has planned the study already."""
 
     def __init__(self, options: Section) -> None:
         self.options = options

@@ -19,6 +19,7 @@ class Serial(Executor):
         """None."""
 
     capacity = 1
+    in_process = True
 
     def __init__(self, options: Section) -> None:
         super().__init__(options)

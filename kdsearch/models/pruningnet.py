@@ -174,7 +174,8 @@ class _Conditioned(Generator):
         """One code vector a layer."""
         values = gene.values
         shares = [float(values[group.name]) / group.width for group in self.widths.groups]
-        return self.trunk(torch.tensor(shares, device=self.trunk.head.weight.device))  # type: ignore[no-any-return]
+        codes: dict[str, Tensor] = self.trunk(torch.tensor(shares, device=self.trunk.head.weight.device))
+        return codes
 
     def update(self, draft: Draft, descent: Descent) -> None:
         super().update(draft, descent)

@@ -80,7 +80,7 @@ class Paper(Generator):
         draft.hidden_LH.backward(torch.stack(slopes))
         for value, momentum in zip((self.first_LHS, self.first_LH), self.first_momentum, strict=True):
             with torch.no_grad():
-                momentum.mul_(descent.momentum).add_(value.grad)
+                momentum.mul_(descent.momentum).add_(_slope(value))
                 value.sub_(momentum, alpha=descent.learning_rate)
             value.grad = None
 
@@ -98,10 +98,7 @@ class Paper(Generator):
         """One step on the crop of a basis; the gradient of the hidden code, read before the step."""
         kept = _basis_index(index)
         basis, momentum = take(self.basis[name], kept), take(self.basis_momentum[name], kept)
-        slope_OJ1 = draft.leaves[name].grad
-        if slope_OJ1 is None:
-            raise ValueError(f"{name} has no gradient")
-        flat = _flat(basis), _flat(momentum), slope_OJ1.reshape(basis.shape[0], -1, 1)
+        flat = _flat(basis), _flat(momentum), _slope(draft.leaves[name]).reshape(basis.shape[0], -1, 1)
         slope_H = torch.zeros_like(code_H)
         for basis_OJH, momentum_OJH, gradient_OJ1 in _chunks(*flat):
             rows = basis_OJH.shape[0]
@@ -125,6 +122,12 @@ class Paper(Generator):
         with torch.no_grad():
             for name, value in self.state().items():
                 value.copy_(state[name])
+
+
+def _slope(leaf: Tensor) -> Tensor:
+    if leaf.grad is None:
+        raise ValueError("a leaf without a gradient has no step to make")
+    return leaf.grad
 
 
 def _basis_index(index: Index) -> Index:

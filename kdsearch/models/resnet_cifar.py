@@ -36,7 +36,9 @@ class CifarResNet(nn.Module):
         stages, arriving = [], widths[0]
         for stage, leaving in enumerate(widths):
             strides = [2 if stage else 1] + [1] * (blocks - 1)
-            stages.append(nn.Sequential(*(Block(arriving if at == 0 else leaving, leaving, s) for at, s in enumerate(strides))))
+            stages.append(
+                nn.Sequential(*(Block(arriving if at == 0 else leaving, leaving, s) for at, s in enumerate(strides)))
+            )
             arriving = leaving
         self.stages = nn.Sequential(*stages)
         self.pool = nn.AdaptiveAvgPool2d(1)

@@ -31,7 +31,9 @@ def set_stem_stride(net: nn.Module, stride: int, image_shape: Sequence[int], lab
             present //= _stride(module)
             _unstride(net, path, module)
     if present != stride:
-        raise SpecError(f"student.stem_stride: the stem of {label} has stride {present} then; {stride} is not to be had")
+        raise SpecError(
+            f"student.stem_stride: the stem of {label} has stride {present} then; {stride} is not to be had"
+        )
 
 
 def _stem(net: nn.Module, image_shape: Sequence[int]) -> list[tuple[str, nn.Module]]:

@@ -75,7 +75,9 @@ class Tracer:
     def label(self, tensor: Tensor) -> Label:
         """The label of a tensor; a bare vector parameter gets units of its own when it is first met."""
         if tensor in self._labels:
-            return self._labels[tensor]
+            label = self._labels[tensor]
+            self.note(label)
+            return label
         name = self._names.get(id(tensor))
         if name is None:
             return None
@@ -89,7 +91,6 @@ class Tracer:
         if label is None and tensor not in self._labels:
             return
         self._labels[tensor] = label
-        self.note(label)
 
     def note(self, label: Label) -> None:
         """Remembers that the running module handles these units."""

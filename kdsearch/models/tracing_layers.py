@@ -69,9 +69,7 @@ def _beside_channels(
         leaving = ledger.leave((f"{name}:out", 0), shape[dim])
         if leaving is not None:
             ledger.freeze(leaving, reason)
-    kept = len(shape) == len(source_shape) and all(
-        shape[at] == source_shape[at] and at != dim for at in varying(label)
-    )
+    kept = len(shape) == len(source_shape) and all(shape[at] == source_shape[at] and at != dim for at in varying(label))
     if not kept:
         ledger.freeze(label.reshape(-1), reason)
         return Through(None)

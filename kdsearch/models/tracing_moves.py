@@ -119,4 +119,3 @@ def _settled(call: Call, label: Tensor) -> Label:
         reason = f"all channels become one in {call.scene.here}"
         return None if unit == 0 else call.scene.ledger.single(label, reason)
     return label
-

@@ -137,7 +137,9 @@ def product(call: Call) -> None:
     count = first.shape[-1]
     if inner_left is not None or inner_right is not None:
         zeros = no_units(count)
-        call.scene.ledger.tie(zeros if inner_left is None else inner_left, zeros if inner_right is None else inner_right)
+        call.scene.ledger.tie(
+            zeros if inner_left is None else inner_left, zeros if inner_right is None else inner_right
+        )
     label = lay(rows, -2, first.ndim) if rows is not None else lay(columns, -1, first.ndim)
     outer = rows if rows is not None else columns
     call.give(label)

@@ -24,6 +24,7 @@ from kdsearch.models.width_layers import Attribute, Place
 from kdsearch.models.width_layout import Layout
 
 _TRIES = 24
+_NEAR = 3
 _END = 1_000_000
 
 
@@ -163,22 +164,49 @@ class CropProof:
 
     def _patch(self, failure: Failure, kept: Ids) -> bool:
         """Changes remembered sizes in a failing module, the innermost that helps, if the net then gets further."""
-        for module in reversed(failure.path or ("",)):
+        for depth, module in enumerate(reversed(failure.path or ("",))):
             candidates = self._candidates(module)
             together = list({attribute.place: attribute for attribute in reversed(candidates)}.values())
-            best, steps = (), failure.steps
-            for extra in [together] * (len(together) > 1) + [[candidate] for candidate in candidates[:_TRIES]]:
-                after = self.attempt(self._allowed(kept), extra)
-                reached = after.steps if after else failure.steps + _END
-                if reached > steps:
-                    best, steps = tuple(extra), reached
+            singles = [[candidate] for candidate in candidates[: _TRIES if depth < _NEAR else 2]]
+            best = self._best([together] * (len(together) > 1) + singles, failure, kept)
             if best:
-                self._tried.update((attribute.place, _bytes(attribute)) for attribute in best)
-                self.patches.update({attribute.place: attribute for attribute in best})
+                self._accept(best)
+                alike = self._alike(best)
+                if alike and self._best([alike], failure, kept):
+                    self._accept(alike)
                 return True
         return False
 
-    def _candidates(self, module: str) -> list[Attribute]:
+    def _best(self, extras: Sequence[Sequence[Attribute]], failure: Failure, kept: Ids) -> tuple[Attribute, ...]:
+        """The patches with which the net gets furthest; none where it fails in the same place with all of them."""
+        best: tuple[Attribute, ...] = ()
+        steps = failure.steps
+        for extra in extras:
+            after = self.attempt(self._allowed(kept), extra)
+            reached = after.steps if after else failure.steps + _END
+            if reached > steps:
+                best, steps = tuple(extra), reached
+        return best
+
+    def _accept(self, attributes: Sequence[Attribute]) -> None:
+        self._tried.update((attribute.place, _bytes(attribute)) for attribute in attributes)
+        self.patches.update({attribute.place: attribute for attribute in attributes})
+
+    def _alike(self, patches: Sequence[Attribute]) -> list[Attribute]:
+        """The same patches for all modules of the same class: what one of them remembers, its like remember too."""
+        found = []
+        for patch in patches:
+            first = self.net.get_submodule(patch.module)
+            order = [_bytes(a) for a in self._candidates(patch.module, is_open=False) if a.place == patch.place]
+            for name, module in self.net.named_modules():
+                if type(module) is type(first) and name != patch.module:
+                    place = (name, patch.name, patch.position)
+                    like = [a for a in self._candidates(name) if a.place == place]
+                    at = order.index(_bytes(patch))
+                    found += like[at : at + 1]
+        return [a for a in found if a.place not in self.patches]
+
+    def _candidates(self, module: str, *, is_open: bool = True) -> list[Attribute]:
         """The numbers in a module that equal the size of something with croppable channels that it handles."""
         held = self.net.get_submodule(module).__dict__
         inner = [name for name in self.seen if name != module and name.startswith(f"{module}." if module else "")]
@@ -194,7 +222,8 @@ class CropProof:
             for units in by_size.get(number, {}).values()
         ]
         layers_own = {attribute.place for attribute in self.own}
-        return [a for a in found if a.place not in layers_own and (a.place, _bytes(a)) not in self._tried]
+        tried = self._tried if is_open else set()
+        return [a for a in found if a.place not in layers_own and (a.place, _bytes(a)) not in tried]
 
     def _freeze(self, failure: Failure, kept: Ids) -> None:
         """Freezes the groups near the failure that fail alone; all of them if none does."""

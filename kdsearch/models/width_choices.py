@@ -12,7 +12,9 @@ Divisor = Literal["auto", 1, 8, 16]
 Scales = Literal["paper", "fine"] | tuple[float, ...]
 
 
-def choices(full_width: int, divisor: Divisor = "auto", scales: Scales = "paper", multiplicity: int = 1) -> tuple[int, ...]:
+def choices(
+    full_width: int, divisor: Divisor = "auto", scales: Scales = "paper", multiplicity: int = 1
+) -> tuple[int, ...]:
     """Kept channels in ascending order, the full width last: int(full width * scale), to the nearest multiple.
 
     With divisor 1 and the paper's scales these are the paper's widths. ``multiplicity``: channels that can only go

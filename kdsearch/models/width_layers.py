@@ -136,5 +136,3 @@ def _tie_groups(recorder: UnitRecorder, arriving: Tensor, leaving: Tensor) -> No
     """Ties everything that belongs to one group of a layer, so that whole groups stay or go."""
     rows = torch.cat((arriving, leaving), dim=1)
     recorder.tie(rows[:, :1].expand_as(rows), rows)
-
-

@@ -57,7 +57,12 @@ class Layout:
 
     @classmethod
     def of(
-        cls, net: nn.Module, slots: Slots, grouping: Grouping, ports: Mapping[Port, Tensor], attributes: Sequence[Attribute]
+        cls,
+        net: nn.Module,
+        slots: Slots,
+        grouping: Grouping,
+        ports: Mapping[Port, Tensor],
+        attributes: Sequence[Attribute],
     ) -> Layout:
         """The layout of a traced net."""
         table = VectorTable(grouping)
@@ -78,7 +83,9 @@ class Layout:
 
     def settings(self, net: nn.Module, kept: Ids) -> list[Setting]:
         """The sizes that the modules of ``net`` (this net or a copy) have to remember under this crop."""
-        return self._settings({attribute.module: net.get_submodule(attribute.module) for attribute, _ in self.attributes}, kept)
+        return self._settings(
+            {attribute.module: net.get_submodule(attribute.module) for attribute, _ in self.attributes}, kept
+        )
 
     def _settings(self, modules: Mapping[str, nn.Module], kept: Ids) -> list[Setting]:
         counts = [int(vector.mask(kept).sum()) for vector in self.table.vectors]

@@ -61,7 +61,7 @@ def _named(options: StudentOptions, num_classes: int, in_channels: int) -> nn.Mo
 
 
 def _make_timm(name: str, num_classes: int, in_channels: int) -> nn.Module:
-    import timm  # noqa: PLC0415 - slow to import, and not every student comes from there
+    import timm
 
     if name not in timm.list_models():
         raise SpecError(_unknown("student.timm", name, timm.list_models()))
@@ -73,7 +73,7 @@ def _make_timm(name: str, num_classes: int, in_channels: int) -> nn.Module:
 
 
 def _make_torchvision(name: str, num_classes: int, in_channels: int) -> nn.Module:
-    import torchvision  # noqa: PLC0415 - slow to import
+    import torchvision
 
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
@@ -104,4 +104,3 @@ def _unknown(key: str, name: str, known: Sequence[str]) -> str:
     near = get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"; did you mean {', '.join(near)}?" if near else f"; there are {len(known)}, such as {', '.join(known[:3])}"
     return f"{key}: no net is called {name}{hint}"
-

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from kdsearch.errors import SpecError
 from kdsearch.progress import Watch, unwatched
 from kdsearch.sections import Section
 
@@ -56,6 +57,10 @@ class Strategy(ABC):
         """
         trained = self.train(ctx, trial.candidate, seed=ctx.seed)
         return ctx.task.evaluate(trained.model, "validation", device=ctx.device)
+
+    def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:  # noqa: ARG002
+        """Forecast of seconds: ``prepare`` in all, and ``score`` of one candidate, from ``steps`` timed steps of each."""
+        raise SpecError(f"strategy: {type(self).__name__} cannot forecast its time")
 
     @abstractmethod
     def train(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +17,7 @@ from pydantic import Field, model_validator
 
 from kdsearch.errors import StoreError
 from kdsearch.progress import Progress, Watch, unwatched
+from kdsearch.records import Trial
 from kdsearch.sections import Recipe
 from kdsearch.strategies.base import Strategy, Trained
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
     from kdsearch.context import Context
     from kdsearch.models.pruningnet import Generator
-    from kdsearch.records import Trial
     from kdsearch.space import Candidate
 
 
@@ -132,6 +133,26 @@ class MetaPruning(Strategy):
         setting = Setting(seed, ctx.device, checkpoint, watch)
         return Trained(model, fit(model, ctx.task, self.options, setting))
 
+    def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:
+        from kdsearch.training.rehearsal import supernet_seconds, training_seconds
+        from kdsearch.training.supernet import Supernet
+
+        generator = _make_generator(self.options, ctx)
+        batches = ctx.task.train_batches(self.options, ctx.seed, ctx.device)
+        supernet = Supernet(ctx.net, ctx.widths, generator, distill=self.options.sampling == "sandwich")
+        one = supernet_seconds(supernet, self.options, batches, lambda rng: self._draw(ctx, rng), steps)
+        prepare = one * len(batches) * self.options.epochs
+        if self.options.init == "pretrained" and not ctx.trained:
+            net = ctx.widths.build(ctx.widths.full)
+            full = training_seconds(net, ctx.task, self.options, batches, steps)
+            prepare += full * len(batches) * self.options.pretrain_epochs
+        self._generator, self._calibration = generator, self._calibration_batches(ctx)
+        began = time.monotonic()
+        for number in range(steps):
+            self.score(ctx, Trial(number, ctx.uniform[number % len(ctx.uniform)]))
+        score = (time.monotonic() - began) / steps
+        return {"prepare": prepare + score * (self.options.check_genes + 1) * len(ctx.budgets), "score": score}
+
     def _pretrain(self, ctx: Context, watch: Watch) -> dict[str, float]:
         """Trains the full net in place, if no checkpoint was named, and sorts its channels."""
         from kdsearch.training.loop import Setting
@@ -177,7 +198,6 @@ class MetaPruning(Strategy):
         """Scores of the uniform gene and of random genes at each budget: do they differ by more than their error?"""
         import numpy as np
 
-        from kdsearch.records import Trial
         from kdsearch.repair import draw_for
 
         rng = np.random.default_rng((ctx.seed, 11))
@@ -199,11 +219,11 @@ class MetaPruning(Strategy):
         return {"budgets": checked}
 
     def _save(self, ctx: Context, generator: Generator) -> None:
-        from kdsearch.files import save_atomically
+        from kdsearch.files import save_json
         from kdsearch.weights import save_weights
 
         form = {"generator": self.options.generator, "hidden": self.options.hidden, "rank": self.options.rank}
-        save_atomically(ctx.paths.prepared / "pruningnet.json", lambda path: path.write_text(json.dumps(form)))
+        save_json(ctx.paths.prepared / "pruningnet.json", form)
         save_weights(ctx.paths.prepared / "pruningnet.safetensors", generator.state())
 
 

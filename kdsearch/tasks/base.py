@@ -27,6 +27,7 @@ class Task(ABC):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     digest: str
+    name: str
 
     @abstractmethod
     def images(self, part: Part) -> ImageSet:

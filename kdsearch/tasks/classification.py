@@ -32,6 +32,7 @@ class Classification(Task):
         self.num_classes, self.image_shape = dataset.num_classes, dataset.image_shape
         self.classes, self.digest = dataset.classes, dataset.digest
         self.mean, self.std = dataset.mean, dataset.std
+        self.name = dataset.name
 
     @property
     def dataset(self) -> Dataset:
