@@ -66,8 +66,9 @@ def test_set_changes_adds_and_replaces():
 
 def test_what_was_set_is_blamed_on_the_option():
     document = read_yaml(TEXT, "a.yaml")
-    change(document, "strategy={name: scratch, epochs: 0}")
-    assert document.place(("strategy", "epochs")) == "--set strategy={name: scratch, epochs: 0}"
+    change(document, "strategy={name: scratch}")
+    assert document.place(("strategy", "name")) == "--set strategy={name: scratch}"
+    assert document.place(("strategy", "epochs")) == "--set strategy={name: scratch}"  # what stood there is gone
     assert document.place(("export",)) == "a.yaml:2"
 
 
