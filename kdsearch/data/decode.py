@@ -5,6 +5,7 @@ N: images, C: channels, H and W: pixels.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -54,10 +55,17 @@ class Decoder:
             StoreError: the cache cannot be written.
         """
         numbers = rows.tolist()
-        shape = (len(numbers), *self._pixels(numbers[0]).shape)
+        shape = (len(numbers), *self._first_shape(numbers))
         if int(np.prod(shape, dtype=np.int64)) <= _IN_MEMORY_BYTES:
             return torch.from_numpy(np.concatenate(list(self._chunks(numbers, shape[1:]))))
         return self._mapped(numbers, shape)
+
+    def _first_shape(self, numbers: list[int]) -> tuple[int, ...]:
+        """Of the first image that can be decoded; all broken ones are named later, together."""
+        for number in numbers:
+            with contextlib.suppress(DataError):
+                return self._pixels(number).shape
+        return (0, 0, 0)
 
     def _mapped(self, numbers: list[int], shape: tuple[int, ...]) -> Tensor:
         key = repr((self.identity, numbers, self.image_size, self.channels))

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+from PIL import Image
+
+from kdsearch.data import decode
+from kdsearch.data.datasets import load_dataset
+from kdsearch.errors import DataError, StoreError
+from kdsearch.sections import TaskOptions
+
+
+def empty(folder):
+    for file in folder.iterdir():
+        file.unlink()
+
+
+def load(folder, cache_dir, **options):
+    return load_dataset(TaskOptions(folder=folder, validation_share=0.2, **options), cache_dir=cache_dir)
+
+
+def test_val_becomes_the_test_part_where_there_is_no_other(image_folder, tmp_path):
+    data = load(image_folder, tmp_path)
+    assert data.classes == ("cat", "dog")
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [16, 4, 6]
+    assert data.image_shape == (3, 8, 12)
+    colours = [[shade + number, 255 - shade, 7] for shade in (20, 120) for number in range(3)]
+    assert data.test.images_NCHW[:, :, 3, 5].tolist() == [
+        [shade + n, 255 - shade, 7] for shade in (20, 120) for n in range(3)
+    ]
+    assert data.test.labels_N.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_three_folders_are_the_three_parts(image_folder, tmp_path):
+    shutil.copytree(image_folder / "val", image_folder / "test")
+    Image.new("RGB", (12, 8)).save(image_folder / "test" / "cat" / "another.png")
+    data = load(image_folder, tmp_path)
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [20, 6, 7]
+
+
+def test_class_folders_alone_are_divided_in_three(image_folder, tmp_path):
+    data = load(image_folder / "train", tmp_path)
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [14, 4, 2]
+
+
+def test_images_of_other_sizes_are_cut_to_image_size(image_folder, tmp_path):
+    Image.new("L", (5, 40)).save(image_folder / "train" / "cat" / "tall.png")
+    assert load(image_folder, tmp_path, image_size=16, channels=1).image_shape == (1, 16, 16)
+    with pytest.raises(DataError, match=r"tall\.png: is 5x40 pixels, the first image 12x8; set task\.image_size"):
+        load(image_folder, tmp_path)
+
+
+def test_photographs_are_turned_upright(image_folder, tmp_path):
+    camera = Image.new("RGB", (8, 12), (9, 9, 9))  # on its side
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    camera.save(image_folder / "val" / "cat" / "0.png", exif=exif)
+    assert load(image_folder, tmp_path).image_shape == (3, 8, 12)
+
+
+def test_broken_images_of_a_part_are_all_named(image_folder, tmp_path):
+    val = image_folder / "val"
+    (val / "cat" / "0.png").write_bytes(b"no picture")
+    whole = (val / "dog" / "1.png").read_bytes()
+    (val / "dog" / "1.png").write_bytes(whole[: len(whole) - 30])
+    Image.new("I;16", (12, 8)).save(val / "dog" / "2.png")
+    with pytest.raises(DataError) as caught:
+        load(image_folder, tmp_path)
+    first, second, third = str(caught.value).splitlines()
+    assert "cat/0.png: cannot be decoded" in first
+    assert "dog/1.png: cannot be decoded" in second
+    assert "dog/2.png: cannot be decoded (its pixels are of mode I;16, not of 8 bits)" in third
+
+
+def test_ten_broken_images_are_named_and_the_rest_counted(image_folder, tmp_path):
+    for file in (image_folder / "train").rglob("*.png"):
+        file.write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        load(image_folder, tmp_path)
+    *named, rest = str(caught.value).splitlines()
+    assert len(named) == 10
+    assert rest == "... and 6 more"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (shutil.rmtree, r"pets: folder not found \(task\.folder\)"),
+        (lambda root: shutil.rmtree(root / "train"), "has val but no train"),
+        (
+            lambda root: shutil.rmtree(root / "train" / "dog"),
+            r"train: needs one folder a class, two or more \(found: cat\)",
+        ),
+        (
+            lambda root: shutil.move(root / "val" / "dog", root / "val" / "wolf"),
+            "wolf: no such class in the training part",
+        ),
+        (
+            lambda root: [file.unlink() for file in (root / "train" / "cat").iterdir()],
+            "train/cat: no image of this class",
+        ),
+        (lambda root: [file.unlink() for file in (root / "val" / "cat").iterdir()], "val/cat: no image of this class"),
+    ],
+)
+def test_incomplete_folders_are_refused_in_one_line(image_folder, tmp_path, spoil, message):
+    spoil(image_folder)
+    with pytest.raises(DataError, match=message) as caught:
+        load(image_folder, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_files_are_left_out_with_a_warning(image_folder, tmp_path, caplog):
+    (image_folder / "train" / "cat" / "notes.txt").write_text("hello")
+    assert len(load(image_folder, tmp_path).train) == 16
+    assert "train/cat: 1 file(s) are no images by their suffix" in caplog.text
+
+
+def test_large_sets_are_decoded_once_into_a_mapped_file(image_folder, tmp_path, monkeypatch):
+    in_memory = load(image_folder, tmp_path)
+    monkeypatch.setattr(decode, "_IN_MEMORY_BYTES", 100)
+    monkeypatch.setattr(decode, "_CHUNK", 3)
+    mapped = load(image_folder, tmp_path)
+    assert mapped.digest == in_memory.digest
+    files = sorted((tmp_path / "images").glob("*.npy"))
+    assert len(files) == 3
+    written = [file.stat().st_mtime_ns for file in files]
+    assert load(image_folder, tmp_path).digest == in_memory.digest
+    assert [file.stat().st_mtime_ns for file in files] == written
+    assert torch.equal(mapped.train.subset(torch.tensor([1])).images_NCHW, in_memory.train.images_NCHW[1:2])
+
+
+def test_a_changed_image_is_decoded_again(image_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(decode, "_IN_MEMORY_BYTES", 100)
+    before = load(image_folder, tmp_path)
+    Image.new("RGB", (12, 8), (1, 2, 3)).save(image_folder / "val" / "dog" / "2.png")
+    after = load(image_folder, tmp_path)
+    assert after.test.images_NCHW[5, :, 0, 0].tolist() == [1, 2, 3]
+    assert before.test.images_NCHW[5, :, 0, 0].tolist() == [122, 135, 7]
+
+
+def test_a_disk_too_small_for_the_decoded_images_is_an_error(image_folder, tmp_path, monkeypatch, tiny_disk):
+    monkeypatch.setattr(decode, "_IN_MEMORY_BYTES", 100)
+    with pytest.raises(DataError, match=r"the decoded images take 0\.0 GB, 0\.0 GB are free"):
+        load(image_folder, tiny_disk, image_size=200)
+
+
+def test_a_disk_that_fills_up_while_decoding_is_an_error(image_folder, tmp_path, monkeypatch, tiny_disk):
+    monkeypatch.setattr(decode, "_IN_MEMORY_BYTES", 100)
+    monkeypatch.setattr(decode.Decoder, "_check_space", lambda *_: None)
+    with pytest.raises(StoreError, match="no space left on device"):
+        load(image_folder, tiny_disk, image_size=200)
+    assert list(tiny_disk.rglob("*.npy")) == []
