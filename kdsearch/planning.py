@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from kdsearch.space import Candidate, SearchSpace, Window
 from kdsearch.strategies.base import Strategy
 
 if TYPE_CHECKING:
-    import torch
+    from torch import nn
 
     from kdsearch.models.widths import WidthSpace
     from kdsearch.spec import StudySpec
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _UNIFORM_STEPS = 400
+GIVEN = "given"
 _STAND_IN_IMAGES = 1024
 _STAND_IN_CLASSES = 1000
 
@@ -63,8 +65,10 @@ def cache_dir() -> Path:
     return Path(home)
 
 
-def plan(spec: StudySpec, paths: RunPaths, task: Task | None = None) -> Study:
+def plan(spec: StudySpec, paths: RunPaths, *, task: Task | None = None, net: nn.Module | None = None) -> Study:
     """The study with its data loaded (unless a ``task`` is given), its net traced and its limits resolved.
+
+    ``net`` is the student of a study that says ``student: {net: given}``.
 
     Raises:
         KdsearchError: data, net or options do not fit one another; the message names the section.
@@ -81,7 +85,7 @@ def plan(spec: StudySpec, paths: RunPaths, task: Task | None = None) -> Study:
     if spec.finish.finalists > 1 and "epochs" not in type(spec.finish.options).model_fields:
         raise SpecError(f"finish.finalists: {spec.finish.name} has no epochs to shorten; set it to 1")
     finish = _strategy(spec.finish)
-    ctx = make_context(spec, task.without_test(), device=device, paths=paths)
+    ctx = make_context(spec, task.without_test(), _student(spec, task, net).to(device), paths)
     return Study(spec, task, ctx, strategy, finish)
 
 
@@ -112,17 +116,15 @@ def stand_in_task(spec: StudySpec, error: DataError) -> Task:
     return Classification(spec.task, dataset)
 
 
-def make_context(spec: StudySpec, task: Task, *, device: torch.device, paths: RunPaths) -> Context:
+def make_context(spec: StudySpec, task: Task, net: nn.Module, paths: RunPaths) -> Context:
     """The net, its widths and budgets for a task."""
     from kdsearch.models.width_finding import find_widths
-    from kdsearch.models.zoo import make_net
 
-    channels = task.image_shape[0]
-    net = make_net(spec.student, num_classes=task.num_classes, in_channels=channels, seed=spec.seed).to(device)
+    device = next(net.parameters()).device
     widths = find_widths(net, task.image_shape, spec.student)
     if not widths.groups:
         raise SpecError(f"student: no channel of {spec.student.label} can be cropped: {_first_reason(widths)}")
-    _verify(widths, task, spec, device)
+    _verify(widths, task, spec)
     full, smallest = widths.costs(widths.full), widths.costs(widths.smallest)
     budgets = resolve(spec.limits, full, smallest)
     space = SearchSpace(widths.parameters())
@@ -161,7 +163,22 @@ def _fits(widths: WidthSpace, gene: Candidate, windows: tuple[Window, ...]) -> b
     return all(costs[window.cost] <= window.high for window in windows)
 
 
-def _verify(widths: WidthSpace, task: Task, spec: StudySpec, device: torch.device) -> None:
+def _student(spec: StudySpec, task: Task, net: nn.Module | None) -> nn.Module:
+    from kdsearch.models.zoo import make_net
+
+    given = spec.student.net == GIVEN
+    if given and net is None:
+        raise SpecError(f"student.net: {GIVEN} stands for a module passed to kdsearch.run_study; name a net here")
+    if net is not None and not given:
+        raise SpecError(f"student: a module was passed, so the study must say student: {{net: {GIVEN}}}")
+    if net is not None:
+        return copy.deepcopy(net)
+    channels, side = task.image_shape[0], task.image_shape[1]
+    return make_net(spec.student, num_classes=task.num_classes, in_channels=channels, image_size=side, seed=spec.seed)
+
+
+def _verify(widths: WidthSpace, task: Task, spec: StudySpec) -> None:
+    device = next(widths.net.parameters()).device
     images = task.calibration(4, seed=spec.seed, device=device)
     for gene in (widths.smallest, widths.uniform(0.5)):
         gap = widths.verify(gene, images)

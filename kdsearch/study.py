@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch import registry
 from kdsearch.delivery import deliver
-from kdsearch.errors import KdsearchError, SpaceExhausted
+from kdsearch.errors import KdsearchError, SpaceExhausted, SpecError
 from kdsearch.files import save_json
 from kdsearch.forecast import dry_run as dry_run
 from kdsearch.ledger import Ledger
+from kdsearch.planning import GIVEN
 from kdsearch.progress import Phase, Progress, Watch, unwatched
 from kdsearch.records import Outcome, RunPaths, Student, Trial
 from kdsearch.report.html import write_html
@@ -29,6 +30,8 @@ from kdsearch.trial import Training, run_training, run_trial, start_worker, use
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torch import nn
+
     from kdsearch.executors.base import Executor
     from kdsearch.planning import Study
     from kdsearch.searchers.base import Searcher
@@ -36,26 +39,36 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def run_study(spec: StudySpec, run_dir: Path | None = None, watch: Watch = unwatched) -> dict[str, Any]:
+def run_study(
+    spec: StudySpec, run_dir: Path | None = None, watch: Watch = unwatched, *, net: nn.Module | None = None
+) -> dict[str, Any]:
     """The summary of a new run, in ``run_dir`` or in runs/NAME below the current directory.
+
+    ``net`` is a student of your own, for a study that says ``student: {net: given}``; workers in other processes cannot
+    be handed one, so such a study runs on the serial executor.
 
     Raises:
         KdsearchError: the study cannot be planned, or its run failed; what was computed stays in the run directory.
     """
     from kdsearch.planning import plan
 
-    scratch = plan(spec, RunPaths(Path("unused")))  # a study that cannot be planned leaves no run directory behind
+    scratch = plan(
+        spec, RunPaths(Path("unused")), net=net
+    )  # a study that cannot be planned leaves no run directory behind
     paths = create_run(spec, run_dir)
     return _drive(_moved(scratch, paths), watch)
 
 
-def resume_study(run_dir: Path, watch: Watch = unwatched) -> dict[str, Any]:
-    """The summary of a run that goes on where it was stopped; a finished run is only summarised again."""
+def resume_study(run_dir: Path, watch: Watch = unwatched, *, net: nn.Module | None = None) -> dict[str, Any]:
+    """The summary of a run that goes on where it was stopped; a finished run is only summarised again.
+
+    ``net`` as in ``run_study``, with the same starting weights.
+    """
     from kdsearch.planning import plan
 
     paths = open_run(run_dir)
     spec = loads((paths.root / "spec.json").read_text())
-    return _drive(plan(spec, paths), watch)
+    return _drive(plan(spec, paths, net=net), watch)
 
 
 def _moved(study: Study, paths: RunPaths) -> Study:
@@ -130,6 +143,8 @@ def _executor(study: Study) -> Iterator[Executor]:
     plugin = study.spec.executor
     kind = registry.find("kdsearch.executors", plugin.name)
     executor: Executor = kind(plugin.options)
+    if not executor.in_process and study.spec.student.net == GIVEN:
+        raise SpecError(f"executor: {plugin.name} cannot be handed a module; use executor: {{name: serial}}")
     if executor.in_process:
         executor.start(use, (study,))
     else:
