@@ -78,13 +78,17 @@ class Tracer:
             label = self._labels[tensor]
             self.note(label)
             return label
-        name = self._names.get(id(tensor))
+        name = self.name(tensor)
         if name is None:
             return None
         wide = [dim for dim, size in enumerate(tensor.shape) if size > 1]
         if len(wide) != 1:
             return None
         return lay(self.ledger.leave((name, wide[0]), tensor.shape[wide[0]]), wide[0], tensor.ndim)
+
+    def name(self, tensor: Tensor) -> str | None:
+        """The name of a parameter or buffer; None for any other tensor."""
+        return self._names.get(id(tensor))
 
     def set(self, tensor: Tensor, label: Label) -> None:
         """Gives a tensor its label."""
@@ -95,7 +99,7 @@ class Tracer:
     def note(self, label: Label) -> None:
         """Remembers that the running module handles these units."""
         if label is not None and len(varying(label)) == 1:
-            self.seen.setdefault(self.here, {})[(label.data_ptr(), label.numel())] = label.reshape(-1)
+            self.seen.setdefault(self.here, {})[(label.data_ptr(), label.numel())] = label
 
     def add_macs(self, macs: int, first: Tensor | None = None, second: Tensor | None = None) -> None:
         """Adds MACs that are proportional to the numbers of these units."""

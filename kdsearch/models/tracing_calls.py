@@ -28,6 +28,9 @@ class Scene(Protocol):
     def label(self, tensor: Tensor) -> Label:
         """The label of a tensor."""
 
+    def name(self, tensor: Tensor) -> str | None:
+        """The name of a parameter or buffer; None for any other tensor."""
+
     def set(self, tensor: Tensor, label: Label) -> None:
         """Gives a tensor its label."""
 

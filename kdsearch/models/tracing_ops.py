@@ -164,16 +164,34 @@ def _tie_bias(call: Call, label: Label) -> None:
 
 
 def convolve(call: Call) -> None:
-    """A convolution whose weight is no layer's own: one filter for each channel passes units, any other freezes them."""
+    """A convolution called as a function: one filter for each channel passes units, whatever the filters are.
+
+    Any other one needs a weight that is a parameter as it stands; the units then go as through a layer.
+    """
     source, weight = call.args[0], call.args[1]
     units = along(call.label(source), 1)
-    groups = call.given("groups")
-    if units is None or groups != source.shape[1] or call.label(weight) is not None:
+    name = call.scene.name(weight)
+    if units is None or call.given("transposed"):
         _unknown(call)
-        return
-    leaving = units.repeat_interleave(call.outputs[0].shape[1] // groups)
-    call.give(lay(leaving, 1, source.ndim))
-    call.scene.add_macs(call.macs, leaving)
+    elif call.given("groups") == source.shape[1]:
+        leaving = units.repeat_interleave(call.outputs[0].shape[1] // source.shape[1])
+        if name is not None:
+            call.scene.ledger.arrive((name, 0), leaving)
+        _give_channels(call, leaving, None)
+    elif name is not None and call.given("groups") == 1:
+        call.scene.ledger.arrive((name, 1), units)
+        _give_channels(call, call.scene.ledger.leave((name, 0), weight.shape[0]), units)
+    else:
+        _unknown(call)
+
+
+def _give_channels(call: Call, leaving: Label, arriving: Label) -> None:
+    bias = call.args[2]
+    own = call.label(bias)
+    if own is not None and leaving is not None:
+        call.scene.ledger.tie(leaving, own.reshape(-1))
+    call.give(lay(leaving, 1, call.outputs[0].ndim))
+    call.scene.add_macs(call.macs, leaving, arriving)
 
 
 def normalise(call: Call) -> None:
