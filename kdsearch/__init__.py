@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kdsearch.errors import KdsearchError
     from kdsearch.exporters.base import export_student
+    from kdsearch.forecast import dry_run
     from kdsearch.models.width_finding import find_widths
     from kdsearch.planning import plan
     from kdsearch.report.html import write_html
     from kdsearch.spec import StudySpec, load_spec
-    from kdsearch.study import dry_run, resume_study, run_study
+    from kdsearch.study import resume_study, run_study
 
 _HOMES = {
     "KdsearchError": "errors",
     "StudySpec": "spec",
-    "dry_run": "study",
+    "dry_run": "forecast",
     "export_student": "exporters.base",
     "find_widths": "models.width_finding",
     "load_spec": "spec",

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from kdsearch.errors import SpecError
 from kdsearch.sections import Budget, Limits, Section, StudentOptions, TaskOptions
-from kdsearch.spec_errors import describe, shown
+from kdsearch.spec_errors import describe, one_line, shown
 from kdsearch.spec_plugins import (
     ExecutorPlugin,
     ExporterPlugin,
@@ -98,7 +98,7 @@ def load_document(study: str | Path, sets: Sequence[str] = ()) -> tuple[StudySpe
     except ValidationError as error:
         mistakes += describe(error, document, lambda key: known_keys(document.data, key))
     if mistakes or spec is None:
-        raise SpecError("\n".join(f"{place}: {what}" for place, what in sorted(mistakes, key=_by_line)))
+        raise SpecError("\n".join(one_line(f"{place}: {what}") for place, what in sorted(mistakes, key=_by_line)))
     return _absolute(spec), document
 
 

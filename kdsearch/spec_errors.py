@@ -93,10 +93,13 @@ def shown(value: object) -> str:
         return str(value).lower()
     if isinstance(value, Mapping):
         return "a section"
-    if isinstance(value, str) and not value.isprintable():
-        value = repr(value)
-    text = str(value)
+    text = one_line(str(value))
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
+
+
+def one_line(text: str) -> str:
+    """The text with line breaks and other control characters written as escapes."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> str:

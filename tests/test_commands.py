@@ -117,6 +117,8 @@ def test_a_reader_that_leaves_early_is_no_traceback():
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.medium
+@pytest.mark.timeout(60)
 def test_importing_the_package_is_light_and_its_names_are_there():
     code = (
         "import sys, kdsearch; print(sorted({'pydantic', 'yaml', 'numpy', 'torch', 'rich'} & set(sys.modules)));"

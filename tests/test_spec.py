@@ -139,6 +139,8 @@ def test_missing_sections_and_names_are_said_where_they_belong(write):
         ("export: {name: torchscript}", "export: must be a list (got a section)"),
         ("budget: {minutes: .inf}", "budget.minutes: must be a number (got .inf)"),
         ("budget: {minutes: 1e999}", "budget.minutes: must be a finite number (got inf)"),
+        ("teacher: [1]", "teacher: must be a path (got [1])"),
+        ('"bud\\nget": {}', "bud\\nget: unknown key; did you mean 'budget'?"),
         ("budget: {trials: null}", "budget.trials: must be a whole number (got nothing)"),
         ("executor: {name: serial, options: {x: 1}}", "executor.options: unknown key; known: name"),
         ("compress: [{name: int8}]", "compress[0].name: unknown name 'int8'; known: none"),

@@ -109,7 +109,7 @@ def missing_files(spec: Any, document: Any) -> list[str]:
 
 
 def _dry_run(spec: Any, as_json: bool) -> int:
-    from kdsearch.study import dry_run
+    from kdsearch.forecast import dry_run
 
     forecast = dry_run(spec)
     if as_json:
@@ -117,7 +117,8 @@ def _dry_run(spec: Any, as_json: bool) -> int:
     else:
         from kdsearch.report.console import print_dry_run
 
-        print_dry_run(forecast)
+        say(forecast["study"])  # the resolved study, as a file that launch takes
+        print_dry_run({key: value for key, value in forecast.items() if key != "study"})
     return 0
 
 
