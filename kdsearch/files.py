@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -28,7 +29,8 @@ def save_atomically(path: Path, write: Callable[[Path], None]) -> None:
     except OSError as error:
         raise StoreError(f"{path}: {_reason(error)}") from None
     finally:
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            fresh.unlink()
 
 
 def save_json(path: Path, content: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -77,6 +78,8 @@ def _timm(name: str, options: TaskOptions, cache_dir: Path) -> Source:
     for split in ("train", "validation"):
         advice = "put it there; kdsearch downloads nothing"
         parts[split] = _built(partial(create_dataset, name, root=str(root), split=split), name, root, advice)
+    if not all(hasattr(data, "__getitem__") for data in parts.values()):
+        raise DataError(f"{root}: timm's {name} can only be read in order; give its images as a folder")
     pools = {
         split: _item_pool(data, _targets(data), f"timm {name} {split}", options, cache_dir)
         for split, data in parts.items()
@@ -97,14 +100,8 @@ def _item_pool(data: Any, targets: Any, label: str, options: TaskOptions, cache_
     if targets is None:
         targets = [data[number][1] for number in range(len(data))]
 
-    def open_image(number: int) -> Image.Image:
-        image = data[number][0]
-        if not isinstance(image, Image.Image):
-            raise ValueError(f"the data set gives a {type(image).__name__}, not an image")
-        return image
-
     decoder = Decoder(
-        open=open_image,
+        open=partial(_open_image, data),
         describe=lambda number: f"{label}, image {number}",
         identity=f"{label} {options.root} {len(data)}",
         image_size=options.image_size,
@@ -112,6 +109,23 @@ def _item_pool(data: Any, targets: Any, label: str, options: TaskOptions, cache_
         cache_dir=cache_dir,
     )
     return Pool(torch.as_tensor(np.asarray(targets, dtype=np.int64)), decoder.take)
+
+
+def _open_image(data: Any, number: int) -> Image.Image:
+    reader = getattr(data, "reader", None)
+    if reader is None:
+        image = data[number][0]
+        if not isinstance(image, Image.Image):
+            raise ValueError(f"the data set gives a {type(image).__name__}, not an image")
+        return image
+    # timm's data sets answer with the next image where one is broken; their readers give the file itself
+    found = reader[number][0]
+    if isinstance(found, bytes):
+        return Image.open(io.BytesIO(found))
+    if isinstance(found, Image.Image):
+        return found
+    with found:
+        return Image.open(io.BytesIO(found.read()))
 
 
 def _targets(data: Any) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
@@ -22,5 +25,16 @@ def seed_torch(seed: int, device: torch.device) -> None:
     """
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
-        number = device.index if device.index is not None else torch.cuda.current_device()
-        torch.cuda.default_generators[number].manual_seed(seed)
+        torch.cuda.default_generators[_number(device)].manual_seed(seed)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Torch's global generators start from the seed inside the block and are as they were after it."""
+    with torch.random.fork_rng([_number(device)] if device.type == "cuda" else []):
+        seed_torch(seed, device)
+        yield
+
+
+def _number(device: torch.device) -> int:
+    return device.index if device.index is not None else torch.cuda.current_device()

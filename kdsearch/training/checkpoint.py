@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,9 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
     candidates = [file for file in (path, _previous(path)) if file.exists()]
     for file in candidates:
         try:
-            state = torch.load(file, map_location=device, weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a damaged file; what is wrong is said below
+                state = torch.load(file, map_location=device, weights_only=True)
         except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
             _log.warning("%s: damaged (%s)", file, str(error).splitlines()[0] if str(error) else type(error).__name__)
             continue

@@ -27,9 +27,7 @@ def test_val_becomes_the_test_part_where_there_is_no_other(image_folder, tmp_pat
     assert [len(part) for part in (data.train, data.validation, data.test)] == [16, 4, 6]
     assert data.image_shape == (3, 8, 12)
     colours = [[shade + number, 255 - shade, 7] for shade in (20, 120) for number in range(3)]
-    assert data.test.images_NCHW[:, :, 3, 5].tolist() == [
-        [shade + n, 255 - shade, 7] for shade in (20, 120) for n in range(3)
-    ]
+    assert data.test.images_NCHW[:, :, 3, 5].tolist() == colours
     assert data.test.labels_N.tolist() == [0, 0, 0, 1, 1, 1]
 
 
