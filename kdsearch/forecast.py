@@ -92,5 +92,4 @@ def _training_seconds(study: Study, gene: Candidate, recipe: Recipe) -> float:
 
     ctx = study.ctx
     net = ctx.widths.build(gene).to(ctx.device)
-    batches = ctx.task.train_batches(recipe, ctx.seed, ctx.device)
-    return training_seconds(net, ctx.task, recipe, batches, TIMED_STEPS) * len(batches) * recipe.epochs
+    return training_seconds(net, ctx.task, recipe, ctx.device, TIMED_STEPS) * recipe.epochs

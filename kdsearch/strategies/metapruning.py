@@ -6,9 +6,9 @@ start with sorted channels, exact batch-norm recalibration, and a check of wheth
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,7 +22,7 @@ from kdsearch.sections import Recipe
 from kdsearch.strategies.base import Strategy, Trained
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from kdsearch.context import Context
     from kdsearch.models.pruningnet import Generator
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 _IMPORTANCE_BATCHES = 8
+_CALIBRATION_BATCH = 128  # more would only cost memory
 
 
 class MetaPruning(Strategy):
@@ -68,6 +69,7 @@ class MetaPruning(Strategy):
             return self
 
     options: MetaPruning.Options
+    inherits = True
 
     def __init__(self, options: MetaPruning.Options) -> None:
         super().__init__(options)
@@ -79,9 +81,12 @@ class MetaPruning(Strategy):
         from kdsearch.training.supernet import Supernet, train_supernet
 
         figures: dict[str, Any] = {}
+        start = ctx.net
         if self.options.init == "pretrained":
-            figures["pretrained"] = self._pretrain(ctx, watch)
-        generator = _make_generator(self.options, ctx)
+            # a copy: students trained from scratch must not find what a run that is resumed does not have
+            start = copy.deepcopy(ctx.net)
+            figures["pretrained"] = self._pretrain(ctx, start, watch)
+        generator = _make_generator(self.options, ctx, start)
         supernet = Supernet(ctx.net, ctx.widths, generator, distill=self.options.sampling == "sandwich")
         figures["history"] = train_supernet(
             supernet,
@@ -102,7 +107,7 @@ class MetaPruning(Strategy):
             raise StoreError(f"{path} is missing: the PruningNet has not been trained in this run")
         form = json.loads((ctx.paths.prepared / "pruningnet.json").read_text())
         options = self.options.model_copy(update=form)
-        self._generator = _make_generator(options, ctx)
+        self._generator = _make_generator(options, ctx, ctx.net)
         self._generator.load(load_weights(path))
         self._calibration = self._calibration_batches(ctx)
 
@@ -129,32 +134,29 @@ class MetaPruning(Strategy):
         if self._generator is None:
             self.load(ctx)
         model = ctx.widths.build(candidate)
-        model.load_state_dict(self._tensors(ctx, candidate))
+        _fill(model, self._tensors(ctx, candidate))
         setting = Setting(seed, ctx.device, checkpoint, watch)
         return Trained(model, fit(model, ctx.task, self.options, setting))
 
     def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:
-        from kdsearch.training.rehearsal import supernet_seconds, training_seconds
+        from kdsearch.training.rehearsal import image_seconds, supernet_seconds, training_seconds
         from kdsearch.training.supernet import Supernet
 
-        generator = _make_generator(self.options, ctx)
-        batches = ctx.task.train_batches(self.options, ctx.seed, ctx.device)
-        supernet = Supernet(ctx.net, ctx.widths, generator, distill=self.options.sampling == "sandwich")
-        one = supernet_seconds(supernet, self.options, batches, lambda rng: self._draw(ctx, rng), steps)
-        prepare = one * len(batches) * self.options.epochs
-        if self.options.init == "pretrained" and not ctx.trained:
-            net = ctx.widths.build(ctx.widths.full)
-            full = training_seconds(net, ctx.task, self.options, batches, steps)
-            prepare += full * len(batches) * self.options.pretrain_epochs
-        self._generator, self._calibration = generator, self._calibration_batches(ctx)
-        began = time.monotonic()
-        for number in range(steps):
-            self.score(ctx, Trial(number, ctx.uniform[number % len(ctx.uniform)]))
-        score = (time.monotonic() - began) / steps
-        return {"prepare": prepare + score * (self.options.check_genes + 1) * len(ctx.budgets), "score": score}
+        options = self.options
+        supernet = Supernet(
+            ctx.net, ctx.widths, _make_generator(options, ctx, ctx.net), distill=options.sampling == "sandwich"
+        )
+        epoch = supernet_seconds(supernet, ctx.task, options, lambda rng: self._draw(ctx, rng), steps)
+        prepare = epoch * options.epochs
+        if options.init == "pretrained" and not ctx.trained:
+            full = ctx.widths.build(ctx.widths.full)
+            prepare += training_seconds(full, ctx.task, options, ctx.device, steps) * options.pretrain_epochs
+        images = options.calibration_images + len(ctx.task.images("validation"))
+        score = images * image_seconds(ctx.widths.build(ctx.uniform[0]).eval(), ctx.task, ctx.device, steps)
+        return {"prepare": prepare + score * (options.check_genes + 1) * len(ctx.budgets), "score": score}
 
-    def _pretrain(self, ctx: Context, watch: Watch) -> dict[str, float]:
-        """Trains the full net in place, if no checkpoint was named, and sorts its channels."""
+    def _pretrain(self, ctx: Context, net: nn.Module, watch: Watch) -> dict[str, float]:
+        """Trains the full ``net`` in place, if no checkpoint was named, and sorts its channels."""
         from kdsearch.training.loop import Setting
         from kdsearch.training.pretraining import pretrain, sort_channels
 
@@ -163,9 +165,9 @@ class MetaPruning(Strategy):
             recipe = self.options.model_copy(update={"epochs": self.options.pretrain_epochs})
             checkpoint = ctx.paths.checkpoints / "pretrained.pt"
             setting = Setting(ctx.seed, ctx.device, checkpoint, watch, "prepare", "full net")
-            figures = pretrain(ctx.net, ctx.task, recipe, setting)
+            figures = pretrain(net, ctx.task, recipe, setting)
         batches = ctx.task.train_batches(self.options, seed=ctx.seed, device=ctx.device)
-        sort_channels(ctx.net, ctx.widths, itertools.islice(batches.epoch(0), _IMPORTANCE_BATCHES))
+        sort_channels(net, ctx.widths, itertools.islice(batches.epoch(0), _IMPORTANCE_BATCHES), seed=ctx.seed)
         return figures
 
     def _draw(self, ctx: Context, rng: Any) -> Sequence[Candidate]:
@@ -179,7 +181,7 @@ class MetaPruning(Strategy):
 
         if self.options.sampling == "single":
             return [one()]
-        smallest = ctx.widths.smallest if self.options.draws == "uniform" else ctx.uniform[-1]
+        smallest = ctx.widths.smallest if self.options.draws == "uniform" else _cheapest(ctx)
         return [ctx.widths.full, smallest, *(one() for _ in range(self.options.random_genes))]
 
     def _tensors(self, ctx: Context, gene: Candidate) -> dict[str, Tensor]:
@@ -192,7 +194,8 @@ class MetaPruning(Strategy):
 
     def _calibration_batches(self, ctx: Context) -> list[Tensor]:
         images = ctx.task.calibration(self.options.calibration_images, seed=ctx.seed, device=ctx.device)
-        return [batch for batch in images.split(self.options.batch_size) if len(batch) > 1]
+        size = min(self.options.batch_size, _CALIBRATION_BATCH)
+        return [batch for batch in images.split(size) if len(batch) > 1]
 
     def _check(self, ctx: Context, watch: Watch) -> dict[str, Any]:
         """Scores of the uniform gene and of random genes at each budget: do they differ by more than their error?"""
@@ -227,7 +230,22 @@ class MetaPruning(Strategy):
         save_weights(ctx.paths.prepared / "pruningnet.safetensors", generator.state())
 
 
-def _make_generator(options: MetaPruning.Options, ctx: Context) -> Generator:
+def _make_generator(options: MetaPruning.Options, ctx: Context, start: nn.Module) -> Generator:
     from kdsearch.models.pruningnet_making import make_generator
 
-    return make_generator(options.generator, ctx.net, ctx.widths, hidden=options.hidden, rank=options.rank)
+    return make_generator(options.generator, start, ctx.widths, hidden=options.hidden, rank=options.rank)
+
+
+def _cheapest(ctx: Context) -> Candidate:
+    """The uniform gene of the tightest budget, which need not be the last that the study names."""
+    return min(ctx.uniform, key=lambda gene: ctx.widths.costs(gene)["macs"])
+
+
+def _fill(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copies tensors into parameters and buffers of these names, buffers that a state dict leaves out as well."""
+    import torch
+
+    held = dict(model.named_parameters()) | dict(model.named_buffers())
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            held[name].copy_(tensor)

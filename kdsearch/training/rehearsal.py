@@ -2,40 +2,62 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from kdsearch.models.pruningnet import Descent
+from kdsearch.sections import Recipe
 from kdsearch.training.optim import make_optimizer
 
 if TYPE_CHECKING:
     from kdsearch.data.batches import Batches
-    from kdsearch.sections import Recipe
     from kdsearch.tasks.base import Task
     from kdsearch.training.supernet import DrawGenes, Supernet
 
 Step = Callable[[Tensor, Tensor], object]
 
+_WARM_STEPS = 2  # the first steps of a process allocate and choose kernels
+_LEAST_IMAGES = 8
+_TIMED_VALUES = 4_000_000  # numbers in a batch that is only timed: 26 images of 224 pixels
+_RECIPE = Recipe()
 
-def time_steps(batches: Batches, step: Step, count: int) -> float:
-    """Median seconds of ``count`` steps, loading included, after one that is not counted."""
+
+def short_recipe(recipe: Recipe, image_shape: tuple[int, int, int]) -> Recipe:
+    """The recipe with a batch small enough to time anywhere: a step's time grows in proportion to its images."""
+    channels, height, width = image_shape
+    most = max(_LEAST_IMAGES, _TIMED_VALUES // (channels * height * width))
+    return recipe.model_copy(update={"batch_size": min(recipe.batch_size, most)})
+
+
+def epoch_seconds(task: Task, recipe: Recipe, device: torch.device, step: Step, count: int) -> float:
+    """Forecast of one epoch's seconds from ``count`` steps, loading included, after two that are not counted."""
+    short = short_recipe(recipe, task.image_shape)
+    batches = task.train_batches(short, 0, device)
     times = []
-    source = iter(batches.epoch(0))
-    for _ in range(min(count + 1, len(batches))):
+    for number, (image_BCHW, label_B) in zip(range(count + _WARM_STEPS), _endless(batches), strict=False):
         started = time.monotonic()
-        step(*next(source))
-        times.append(time.monotonic() - started)
-    return float(statistics.median(times[1:] or times))
+        step(image_BCHW, label_B)
+        if number >= _WARM_STEPS:
+            times.append(time.monotonic() - started)
+    images = len(task.train_batches(recipe, 0, device)) * recipe.batch_size
+    return float(statistics.median(times)) * images / short.batch_size
 
 
-def training_seconds(net: nn.Module, task: Task, recipe: Recipe, batches: Batches, count: int) -> float:
-    """Seconds of one step of plain training; ``net`` is changed by it."""
-    net.train()
+def _endless(batches: Batches) -> Iterator[tuple[Tensor, Tensor]]:
+    for epoch in itertools.count():
+        yield from batches.epoch(epoch)
+
+
+def training_seconds(net: nn.Module, task: Task, recipe: Recipe, device: torch.device, count: int) -> float:
+    """Forecast of the seconds of one epoch of plain training; ``net`` is changed by it."""
+    net.train().to(memory_format=torch.channels_last)
     optimizer = make_optimizer(recipe, net)
 
     def step(image_BCHW: Tensor, label_B: Tensor) -> None:
@@ -43,16 +65,29 @@ def training_seconds(net: nn.Module, task: Task, recipe: Recipe, batches: Batche
         task.loss(net(image_BCHW), label_B, recipe.label_smoothing).backward()
         optimizer.step()
 
-    return time_steps(batches, step, count)
+    return epoch_seconds(task, recipe, device, step, count)
 
 
-def supernet_seconds(supernet: Supernet, recipe: Recipe, batches: Batches, draw: DrawGenes, count: int) -> float:
-    """Seconds of one PruningNet step; the generator is changed by it."""
+def supernet_seconds(supernet: Supernet, task: Task, recipe: Recipe, draw: DrawGenes, count: int) -> float:
+    """Forecast of the seconds of one epoch of PruningNet training; the generator is changed by it."""
     supernet.net.train()
     rng = np.random.default_rng(0)
     descent = Descent(recipe.learning_rate * 1e-3, recipe.momentum)
+    device = next(supernet.net.parameters()).device
 
     def step(image_BCHW: Tensor, label_B: Tensor) -> None:
         supernet.step(image_BCHW, label_B, draw(rng), descent, recipe.label_smoothing)
 
-    return time_steps(batches, step, count)
+    return epoch_seconds(task, recipe, device, step, count)
+
+
+def image_seconds(net: nn.Module, task: Task, device: torch.device, count: int) -> float:
+    """Seconds that one image takes forward, from ``count`` batches."""
+    batch = task.calibration(short_recipe(_RECIPE, task.image_shape).batch_size, seed=0, device=device)
+    times = []
+    with torch.inference_mode():
+        for _ in range(count + 1):
+            started = time.monotonic()
+            net(batch)
+            times.append(time.monotonic() - started)
+    return float(statistics.median(times[1:])) / len(batch)
