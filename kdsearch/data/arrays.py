@@ -23,6 +23,7 @@ from kdsearch.errors import DataError
 from kdsearch.sections import TaskOptions
 
 _KEYS = {"x_train", "y_train", "x_val", "y_val", "x_test", "y_test", "classes"}
+_CHUNK = 1024  # images cut at a time: keeps copies small
 
 
 def mnist5k(options: TaskOptions) -> Source:
@@ -79,7 +80,8 @@ def array_pool(images: NDArray[np.uint8], labels: NDArray[np.int64], options: Ta
     nchw = pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
 
     def take(rows: Tensor) -> Tensor:
-        return fit_pixels(nchw.index_select(0, rows), options.image_size, options.channels)
+        chunks = (nchw.index_select(0, chunk) for chunk in rows.split(_CHUNK))
+        return torch.cat([fit_pixels(chunk, options.image_size, options.channels) for chunk in chunks])
 
     return Pool(torch.from_numpy(labels), take)
 

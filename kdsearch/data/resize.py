@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _LUMINANCE = (299, 587, 114)  # ITU-R BT.601 in thousandths, as Pillow's mode L
-_CHUNK = 1024  # images: keeps the float copies small
 
 
 def fit_pixels(images_NCHW: Tensor, image_size: int | None, channels: int | None) -> Tensor:
@@ -15,11 +14,6 @@ def fit_pixels(images_NCHW: Tensor, image_size: int | None, channels: int | None
 
     The short side is scaled to the size (bilinear, antialiased), then the centre is cut out.
     """
-    pieces = [_fit_chunk(chunk, image_size, channels) for chunk in images_NCHW.split(_CHUNK)]
-    return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
-
-
-def _fit_chunk(images_NCHW: Tensor, image_size: int | None, channels: int | None) -> Tensor:
     images = images_NCHW
     if channels == 1 and images.shape[1] == 3:
         weights = torch.tensor(_LUMINANCE).view(1, 3, 1, 1)

@@ -108,3 +108,10 @@ def test_a_flipped_byte_inside_the_file_is_noticed(arrays, save_npz):
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"not a readable \.npz file"):
         read(path)
+
+
+def test_more_images_than_a_chunk_come_back_whole_and_in_order():
+    images = np.broadcast_to((np.arange(2500) % 251).astype(np.uint8)[:, None, None], (2500, 2, 2))
+    pool = sources.array_pool(images.copy(), np.zeros(2500, np.int64), TaskOptions(dataset="mnist5k"))
+    rows = torch.arange(2499, -1, -1)
+    assert torch.equal(pool.take(rows)[:, 0, 0, 0].long(), rows % 251)

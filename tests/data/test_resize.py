@@ -29,8 +29,3 @@ def test_downscaling_agrees_with_pillow_to_one_step():
     expected = Image.fromarray(image[0].permute(1, 2, 0).numpy()).resize((10, 10), Image.Resampling.BILINEAR)
     found = fit_pixels(image, 10, None)[0].permute(1, 2, 0).numpy().astype(int)
     assert np.abs(found - np.asarray(expected)).max() <= 1
-
-
-def test_more_images_than_a_chunk_come_back_whole_and_in_order():
-    images = (torch.arange(2500) % 251).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 2, 2)
-    assert torch.equal(fit_pixels(images, 4, None)[:, 0, 0, 0], images[:, 0, 0, 0])
