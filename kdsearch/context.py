@@ -21,7 +21,8 @@ class Context:
     """The task, the full net, its width space, the budgets, and where and how to compute.
 
     ``space`` is the search space over ``widths``. ``budgets`` holds the windows of costs of each budget of the study
-    and ``uniform`` the uniform-width gene that fits it. ``trained``: the net's weights came from a checkpoint. During the search the task's test part cannot be read.
+    and ``uniform`` the uniform-width gene that fits each. ``trained``: the net's weights came from a checkpoint. During
+    the search the task's test part cannot be read.
     """
 
     task: Task

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from kdsearch.errors import StoreError
 
@@ -44,6 +45,18 @@ def save_json(path: Path, content: object) -> None:
         fresh.write_text(json.dumps(content), encoding="utf-8")
 
     save_atomically(path, write)
+
+
+def read_json(path: Path) -> Any:
+    """What ``save_json`` wrote.
+
+    Raises:
+        StoreError: the file is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read ({error}); delete it and resume") from None
 
 
 def _flush(path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kdsearch.errors import InfeasibleError
-from kdsearch.files import save_json
+from kdsearch.files import read_json, save_json
 from kdsearch.progress import Watch
 from kdsearch.records import Outcome, Student
 from kdsearch.repair import draw_for
@@ -72,7 +71,7 @@ def train_one(study: Study, training: Training, watch: Watch) -> Path:
 def read_record(study: Study, name: str) -> dict[str, Any]:
     """Metrics on the validation part, history and seed of a trained net."""
     path = study.ctx.paths.checkpoints / "finish" / f"{name}.json"
-    read: dict[str, Any] = json.loads(path.read_text())
+    read: dict[str, Any] = read_json(path)
     return read
 
 

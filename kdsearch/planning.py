@@ -9,12 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kdsearch import registry
 from kdsearch.context import Context
 from kdsearch.errors import DataError, SpecError
 from kdsearch.limits import resolve
 from kdsearch.records import RunPaths
+from kdsearch.repair import draw_for
 from kdsearch.searchers.base import Searcher
+from kdsearch.sections import Recipe
 from kdsearch.space import Candidate, SearchSpace, Window
 from kdsearch.strategies.base import Strategy
 
@@ -79,14 +83,32 @@ def plan(spec: StudySpec, paths: RunPaths, *, task: Task | None = None, net: nn.
     from kdsearch.tasks.classification import Classification
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    strategy, finish = _strategy(spec.strategy), _strategy(spec.finish)
+    _check_finish(spec, finish)
     if task is None:
         task = Classification(spec.task, load_dataset(spec.task, cache_dir=cache_dir(), seed=spec.seed))
-    strategy = _strategy(spec.strategy)
-    if spec.finish.finalists > 1 and "epochs" not in type(spec.finish.options).model_fields:
-        raise SpecError(f"finish.finalists: {spec.finish.name} has no epochs to shorten; set it to 1")
-    finish = _strategy(spec.finish)
+        _check_batches(spec, len(task.images("train")))
     ctx = make_context(spec, task.without_test(), _student(spec, task, net).to(device), paths)
+    ctx = replace(ctx, space=SearchSpace(strategy.parameters(ctx)))
+    for windows in ctx.budgets:
+        draw_for(ctx.space, ctx.widths.costs, windows, np.random.default_rng(spec.seed))
     return Study(spec, task, ctx, strategy, finish)
+
+
+def _check_finish(spec: StudySpec, finish: Strategy) -> None:
+    named = spec.finish
+    if finish.inherits and named.name != spec.strategy.name:
+        raise SpecError(f"finish.name: {named.name} goes on from what strategy: {{name: {named.name}}} prepares")
+    if named.finalists > 1 and "epochs" not in type(named.options).model_fields:
+        raise SpecError(f"finish.finalists: {named.name} has no epochs to shorten; set it to 1")
+
+
+def _check_batches(spec: StudySpec, images: int) -> None:
+    for section, options in (("strategy", spec.strategy.options), ("finish", spec.finish.options)):
+        if isinstance(options, Recipe) and options.batch_size > images:
+            raise SpecError(
+                f"{section}.batch_size is {options.batch_size}; the training part has {images} images; lower it"
+            )
 
 
 def stand_in_task(spec: StudySpec, error: DataError) -> Task:
@@ -124,9 +146,10 @@ def make_context(spec: StudySpec, task: Task, net: nn.Module, paths: RunPaths) -
     widths = find_widths(net, task.image_shape, spec.student)
     if not widths.groups:
         raise SpecError(f"student: no channel of {spec.student.label} can be cropped: {_first_reason(widths)}")
-    _verify(widths, task, spec)
+    for gene in (widths.smallest, widths.uniform(0.5)):
+        widths.verify(gene, task.calibration(4, seed=spec.seed, device=device))
     full, smallest = widths.costs(widths.full), widths.costs(widths.smallest)
-    budgets = resolve(spec.limits, full, smallest)
+    budgets = resolve(spec.limits, full, smallest, net=spec.student.label)
     space = SearchSpace(widths.parameters())
     uniform = tuple(uniform_gene(widths, windows) for windows in budgets)
     return Context(
@@ -175,18 +198,6 @@ def _student(spec: StudySpec, task: Task, net: nn.Module | None) -> nn.Module:
         return copy.deepcopy(net)
     channels, side = task.image_shape[0], task.image_shape[1]
     return make_net(spec.student, num_classes=task.num_classes, in_channels=channels, image_size=side, seed=spec.seed)
-
-
-def _verify(widths: WidthSpace, task: Task, spec: StudySpec) -> None:
-    device = next(widths.net.parameters()).device
-    images = task.calibration(4, seed=spec.seed, device=device)
-    for gene in (widths.smallest, widths.uniform(0.5)):
-        gap = widths.verify(gene, images)
-        if not gap <= 1e-5:
-            raise SpecError(
-                f"student: {spec.student.label} cropped and built compact differ by {gap:.1e} (at most 1e-5 allowed); "
-                "this net cannot be searched"
-            )
 
 
 def _first_reason(widths: WidthSpace) -> str:

@@ -11,7 +11,7 @@ Phase = Literal["plan", "prepare", "search", "finish", "export", "report"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Step ``step`` of ``total`` of a phase (0 of 0: unknown); ``note`` names the part at work, ``values`` are figures."""
+    """Step ``step`` of ``total`` of a phase (0 of 0: unknown); ``note`` names the part at work; ``values``: figures."""
 
     phase: Phase
     step: int

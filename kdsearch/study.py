@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch import registry
 from kdsearch.delivery import deliver
-from kdsearch.errors import KdsearchError, SpaceExhausted, SpecError
-from kdsearch.files import save_json
+from kdsearch.errors import KdsearchError, SpaceExhausted, SpecError, StoreError
+from kdsearch.files import read_json, save_json
 from kdsearch.forecast import dry_run as dry_run
 from kdsearch.ledger import Ledger
 from kdsearch.planning import GIVEN
@@ -23,7 +22,7 @@ from kdsearch.progress import Phase, Progress, Watch, unwatched
 from kdsearch.records import Outcome, RunPaths, Student, Trial
 from kdsearch.report.html import write_html
 from kdsearch.spec import StudySpec, dumps, loads
-from kdsearch.store import RunLock, create_run, open_run, write_summary
+from kdsearch.store import RunLock, create_run, open_run, read_summary, write_summary
 from kdsearch.summary import summarise
 from kdsearch.trial import Training, run_training, run_trial, start_worker, use
 
@@ -60,15 +59,35 @@ def run_study(
 
 
 def resume_study(run_dir: Path, watch: Watch = unwatched, *, net: nn.Module | None = None) -> dict[str, Any]:
-    """The summary of a run that goes on where it was stopped; a finished run is only summarised again.
+    """The summary of a run that goes on where it was stopped; nothing is done to one that has ended by itself.
 
     ``net`` as in ``run_study``, with the same starting weights.
+
+    Raises:
+        KdsearchError: it is no run directory, another driver has it, or the run failed again.
     """
     from kdsearch.planning import plan
 
     paths = open_run(run_dir)
-    spec = loads((paths.root / "spec.json").read_text())
+    if (summary := _ended(paths)) is not None:
+        log.warning("%s: is %s already; there is nothing left to do", run_dir, summary["state"])
+        return summary
+    spec = loads((paths.root / "spec.json").read_text(encoding="utf-8"))
     return _drive(plan(spec, paths, net=net), watch)
+
+
+def _ended(paths: RunPaths) -> dict[str, Any] | None:
+    """The summary of a run that has everything, its report included; None of one that has not."""
+    if not (paths.root / "summary.json").exists():
+        return None
+    try:
+        summary = read_summary(paths)
+    except StoreError as error:
+        log.warning("%s; it is written again", error)
+        return None
+    if not (paths.root / "report.html").exists():
+        write_html(paths.root)
+    return summary
 
 
 def _moved(study: Study, paths: RunPaths) -> Study:
@@ -90,12 +109,11 @@ class _Run:
     @contextmanager
     def phase(self, name: Phase) -> Iterator[None]:
         started = time.monotonic()
-        before = self.seconds.get(name, 0.0)
         self.watch(Progress(name, 0, 0))
         try:
             yield
         finally:
-            self.seconds[name] = before + time.monotonic() - started
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
             path = self.study.ctx.paths.root / "seconds.json"
             save_json(path, self.seconds)
 
@@ -106,7 +124,7 @@ def _drive(study: Study, watch: Watch) -> dict[str, Any]:
         costs = ("macs",) if len(study.ctx.budgets) > 1 else ()
         ledger = Ledger(paths, spec.storage, spec.name, study.ctx.space.parameters, costs=costs)
         timed = paths.root / "seconds.json"
-        run = _Run(study, watch, ledger, json.loads(timed.read_text()) if timed.exists() else {})
+        run = _Run(study, watch, ledger, read_json(timed) if timed.exists() else {})
         use(study)
         with run.phase("prepare"):
             prepared = prepare(study, watch)
@@ -131,7 +149,7 @@ def prepare(study: Study, watch: Watch) -> Mapping[str, Any]:
     done = study.ctx.paths.prepared / "prepared.json"
     if done.exists():
         study.strategy.load(study.ctx)
-        read: Mapping[str, Any] = json.loads(done.read_text())
+        read: Mapping[str, Any] = read_json(done)
         return read
     figures = study.strategy.prepare(study.ctx, watch)
     save_json(done, figures)
@@ -169,14 +187,15 @@ def search(run: _Run, executor: Executor) -> str:
     for outcome in told:
         searcher.tell(outcome)
     loop = _Loop(run, executor, searcher, {outcome.number for outcome in told})
-    loop.failures = sum(outcome.state == "failed" for outcome in told)
     loop.best = max((o.metrics["accuracy"] for o in told if o.state == "done"), default=0.0)
-    return loop.run(searcher.total(budget.trials), run.seconds.get("search", 0.0))
+    # a driver that was killed had no chance to write down its seconds
+    run.seconds["search"] = max(run.seconds.get("search", 0.0), sum(o.seconds for o in told) / executor.capacity)
+    return loop.run(searcher.total(budget.trials), run.seconds["search"])
 
 
 @dataclass(slots=True)
 class _Loop:
-    """The ask, run, tell loop of one search."""
+    """The ask, run, tell loop of one search; ``failures`` since this start: a cause that was mended is forgiven."""
 
     host: _Run
     executor: Executor
@@ -203,7 +222,7 @@ class _Loop:
                 self._collect(total)
             if self.failures > budget.max_failures:
                 raise KdsearchError(self._failure_line(budget.max_failures))
-            if late and not self.pending:
+            if late and not self.pending and len(self.known) < total:
                 return f"budget.minutes ({budget.minutes:g}) were used up after {len(self.known)} of {total} trials"
         return ""
 

@@ -83,8 +83,8 @@ def judge_proxy(check: Mapping[str, Any] | None, students: Sequence[Student]) ->
     """Whether scores under generated weights can be believed, and what to raise if not.
 
     ``ratio``: the uniform gene's validation accuracy under generated weights over that of the same net trained alone.
-    ``spread``: standard deviation of the scores of random genes at the budget; ``stderr``: of one score. Weak below a
-    ratio of 0.7, or with a spread inside the error.
+    ``spread``: standard deviation of the scores of random genes at the budget (null of fewer than two); ``stderr``: of
+    one score. Weak below a ratio of 0.7, or with a spread inside the error; what was not measured is not judged.
     """
     if not check or not check["budgets"]:
         return {"verdict": "unknown", "advice": ["this strategy trains every candidate, so there is no proxy to judge"]}
@@ -95,7 +95,7 @@ def judge_proxy(check: Mapping[str, Any] | None, students: Sequence[Student]) ->
     return {
         "verdict": "weak" if weak else "trusted",
         "ratio": worst["ratio"],
-        "spread": min(row["spread"] for row in rows),
+        "spread": min((row["spread"] for row in rows if row["spread"] is not None), default=None),
         "stderr": max(row["stderr"] for row in rows),
         "advice": advice,
         "budgets": rows,
@@ -104,7 +104,7 @@ def judge_proxy(check: Mapping[str, Any] | None, students: Sequence[Student]) ->
 
 def _judge_budget(row: Mapping[str, Any], trained: float | None) -> dict[str, Any]:
     scores = row["random_scores"]
-    spread = statistics.stdev(scores) if len(scores) > 1 else 0.0
+    spread = statistics.stdev(scores) if len(scores) > 1 else None
     ratio = row["uniform_score"] / trained if trained else None
     advice = []
     if ratio is not None and ratio < _BELIEVABLE:
@@ -112,7 +112,7 @@ def _judge_budget(row: Mapping[str, Any], trained: float | None) -> dict[str, An
             f"generated weights reach {ratio:.2f} of the accuracy of the net trained alone (0.70 is asked for): "
             "raise strategy.epochs, or start from a trained net (strategy.init: pretrained)"
         )
-    if spread <= row["stderr"]:
+    if spread is not None and spread <= row["stderr"]:
         advice.append(
             f"random candidates differ by {spread:.4f}, no more than the error of one score ({row['stderr']:.4f}): "
             "use more validation images (task.validation_share), or train the PruningNet longer (strategy.epochs)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 import traceback
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ _worker: list[Study] = []  # the one study of this process: rebuilding it for ev
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A net to train to the end: its name (also of its files), its gene, the seed, and the epochs if not the recipe's."""
+    """A net to train to the end: its name (also of its files), gene and seed, and the epochs if not the recipe's."""
 
     name: str
     candidate: Candidate
@@ -54,6 +55,8 @@ def run_trial(trial: Trial) -> Outcome:
     costs = study.ctx.widths.costs(trial.candidate)
     try:
         metrics = study.strategy.score(study.ctx, trial)
+        if not math.isfinite(metrics["accuracy"]):
+            raise ValueError(f"the accuracy is {metrics['accuracy']}")
     except Exception:  # noqa: BLE001 - one bad candidate must not end a search of hours
         failure = traceback.format_exc()
         seconds = time.monotonic() - started

@@ -35,6 +35,8 @@ class Strategy(ABC):
     """
 
     Options: ClassVar[type[Section]]
+    inherits: ClassVar[bool] = False
+    """Whether ``train`` goes on from what ``prepare`` of the same strategy left in the run."""
 
     def __init__(self, options: Section) -> None:
         self.options = options
@@ -59,7 +61,7 @@ class Strategy(ABC):
         return ctx.task.evaluate(trained.model, "validation", device=ctx.device)
 
     def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:  # noqa: ARG002
-        """Forecast of seconds: ``prepare`` in all, and ``score`` of one candidate, from ``steps`` timed steps of each."""
+        """Forecast of seconds: ``prepare`` in all, and ``score`` of one candidate, from ``steps`` timed steps."""
         raise SpecError(f"strategy: {type(self).__name__} cannot forecast its time")
 
     @abstractmethod

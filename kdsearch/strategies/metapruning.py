@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -100,12 +99,13 @@ class MetaPruning(Strategy):
         return figures | {"check": self._check(ctx, watch)}
 
     def load(self, ctx: Context) -> None:
+        from kdsearch.files import read_json
         from kdsearch.weights import load_weights
 
         path = ctx.paths.prepared / "pruningnet.safetensors"
         if not path.exists():
             raise StoreError(f"{path} is missing: the PruningNet has not been trained in this run")
-        form = json.loads((ctx.paths.prepared / "pruningnet.json").read_text())
+        form = read_json(ctx.paths.prepared / "pruningnet.json")
         options = self.options.model_copy(update=form)
         self._generator = _make_generator(options, ctx, ctx.net)
         self._generator.load(load_weights(path))

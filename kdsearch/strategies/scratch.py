@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,14 @@ class Scratch(Strategy):
         """The recipe alone."""
 
     options: Scratch.Options
+
+    def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:
+        """A candidate's score is a whole training, timed at the uniform widths of the first budget."""
+        from kdsearch.training.rehearsal import training_seconds
+
+        net = ctx.widths.build(ctx.uniform[0])
+        epoch = training_seconds(net, ctx.task, self.options, ctx.device, steps)
+        return {"prepare": 0.0, "score": epoch * self.options.epochs}
 
     def train(
         self,

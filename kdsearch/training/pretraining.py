@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from kdsearch.data.seeds import mix_seed, seeded
 from kdsearch.models.channel_order import channel_sums, permuted
 from kdsearch.training.loop import Setting, fit
 from kdsearch.training.losses import cross_entropy
@@ -31,19 +32,23 @@ def pretrain(net: nn.Module, task: Task, recipe: Recipe, setting: Setting) -> di
     return {"validation_accuracy": measured["accuracy"], "epochs": float(len(history))}
 
 
-def sort_channels(net: nn.Module, widths: WidthSpace, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+def sort_channels(
+    net: nn.Module, widths: WidthSpace, batches: Iterable[tuple[Tensor, Tensor]], *, seed: int = 0
+) -> None:
     """Reorders the channels of every group of ``net`` in place, most important first; the net computes the same.
 
     Importance is the first-order Taylor estimate of the loss that a channel's removal costs: (sum of w dL/dw over what
-    belongs to the channel)^2, summed over batches (Molchanov et al. 2019, eq. 8).
+    belongs to the channel)^2, summed over batches (Molchanov et al. 2019, eq. 8). ``seed``: of dropout.
     """
     parameters = dict(net.named_parameters())
     buffers = {name: value.clone() for name, value in net.named_buffers()}
     scores = {group.name: torch.zeros(1, dtype=torch.float64) for group in widths.groups}
     net.train()
-    for image_BCHW, label_B in batches:
+    for step, (image_BCHW, label_B) in enumerate(batches):
         net.zero_grad()
-        cross_entropy(net(image_BCHW), label_B, 0.0).backward()
+        with seeded(mix_seed(seed, step, 9), image_BCHW.device):
+            logits_BC = net(image_BCHW)
+        cross_entropy(logits_BC, label_B, 0.0).backward()
         products = {name: (p * p.grad).detach() for name, p in parameters.items() if p.grad is not None}
         for name, sums in channel_sums(widths, products).items():
             scores[name] = scores[name] + sums.square()

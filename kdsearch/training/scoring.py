@@ -44,8 +44,9 @@ def accuracy_of(
 ) -> dict[str, float]:
     """``accuracy`` (0..1), its standard error, the images seen, and 1 or 0 for ``dropped``.
 
-    ``statistics``: mean and deviation that the pixels are normalised with. With a ``bar``, classification stops as soon as the upper end of the 99% interval lies below it: the candidate
-    cannot matter any more, and its accuracy so far is its score.
+    ``statistics``: mean and deviation that the pixels are normalised with. With a ``bar``, classification stops as soon
+    as the upper end of the 99% interval lies below it: the candidate cannot matter any more, and its accuracy so far is
+    its score. A net that answers nan is wrong on those images.
     """
     right = seen = 0
     dropped = False
@@ -54,7 +55,8 @@ def accuracy_of(
         for start in range(0, len(images), _CHUNK):
             label_B = images.labels_N[start : start + _CHUNK].to(device)
             pixels_BCHW = images.images_NCHW[start : start + _CHUNK].to(device)
-            right += int((net(normalise(pixels_BCHW, *statistics)).argmax(1) == label_B).sum())
+            logits_BC = net(normalise(pixels_BCHW, *statistics))
+            right += int(((logits_BC.argmax(1) == label_B) & logits_BC.isfinite().all(1)).sum())
             seen += len(label_B)
             if bar is not None and right / seen + _SURE * standard_error(right, seen) < bar:
                 dropped = seen < len(images)

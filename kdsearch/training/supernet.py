@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kdsearch.data.seeds import mix_seed
+from kdsearch.data.seeds import mix_seed, seeded
 from kdsearch.errors import KdsearchError, StoreError
 from kdsearch.models.pruningnet import Descent, Generator
 from kdsearch.progress import Progress
@@ -56,7 +56,8 @@ class Supernet:
         first = 0.0
         for position, gene in enumerate(genes):
             draft = self.generator.draft(gene)
-            with self.widths.applied(gene, training_tensors(self.net, draft.tensors)), _autocast(image_BCHW.device):
+            tensors = training_tensors(self.net, self.widths, gene, draft.tensors)
+            with self.widths.applied(gene, tensors), _autocast(image_BCHW.device):
                 logits_BC = self.net(image_BCHW)
             if position and self.distill and taught_BC is not None:
                 loss = kd_loss(logits_BC, taught_BC, 1.0)
@@ -69,9 +70,16 @@ class Supernet:
         return first
 
 
-def training_tensors(net: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
-    """The generated weights, and no running statistics: batch norm then uses the batch and updates nothing."""
-    return dict(weights) | {name: None for name, _ in net.named_buffers() if _is_running(name)}
+def training_tensors(
+    net: nn.Module, widths: WidthSpace, gene: Candidate, weights: Mapping[str, Tensor]
+) -> dict[str, Tensor | None]:
+    """The generated weights, other buffers cropped, and no running statistics.
+
+    Batch norm then uses the batch and updates nothing.
+    """
+    buffers = dict(net.named_buffers())
+    fixed = {name: value for name, value in buffers.items() if not _is_running(name)}
+    return dict(weights) | dict.fromkeys(buffers.keys() - fixed.keys()) | widths.crop(gene, fixed)
 
 
 def _is_running(name: str) -> bool:
@@ -134,8 +142,7 @@ class _Training:
         recipe = self.recipe
         rate = learning_rate(recipe, self.step, self.total, len(self.batches))
         descent = Descent(rate, recipe.momentum, recipe.weight_decay, recipe.clip_norm)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(mix_seed(self.setting.seed, self.step, 5))
+        with seeded(mix_seed(self.setting.seed, self.step, 5), image_BCHW.device):
             genes = self.draw(np.random.default_rng((self.setting.seed, 7, self.step)))
             loss = self.supernet.step(image_BCHW, label_B, genes, descent, recipe.label_smoothing)
         if not np.isfinite(loss):
