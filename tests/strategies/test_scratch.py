@@ -14,6 +14,8 @@ from kdsearch.sections import Augmentation, StudentOptions, TaskOptions
 from kdsearch.strategies.scratch import Scratch
 from kdsearch.tasks.classification import Classification
 
+pytestmark = [pytest.mark.medium, pytest.mark.timeout(60)]  # the first trace of a net imports much of torch
+
 
 @dataclass
 class Situation:
@@ -21,7 +23,7 @@ class Situation:
 
     task: Classification
     widths: object
-    device: torch.device = torch.device("cpu")
+    device: torch.device
 
 
 def halves(count: int, seed: int) -> ImageSet:
@@ -40,7 +42,7 @@ def situation() -> Situation:
         nn.Conv2d(1, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(64, 2)
     )
     widths = find_widths(net, (1, 8, 8), StudentOptions(net="lenet5", divisor=8))
-    return Situation(Classification(TaskOptions(dataset="mnist5k"), dataset), widths)
+    return Situation(Classification(TaskOptions(dataset="mnist5k"), dataset), widths, torch.device("cpu"))
 
 
 def train(situation: Situation, seed: int, checkpoint: Path | None = None):
