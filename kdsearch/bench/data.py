@@ -17,7 +17,8 @@ from kdsearch.data.images import ImageSet
 from kdsearch.models.zoo import make_net
 from kdsearch.sections import Recipe, StudentOptions, TaskOptions
 from kdsearch.tasks.classification import Classification
-from kdsearch.training.loop import Setting, fit, training_layout
+from kdsearch.training.layout import training_layout
+from kdsearch.training.loop import Setting, fit
 from kdsearch.training.losses import cross_entropy
 from kdsearch.training.optim import make_optimizer
 

@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from kdsearch.data.augment import normalise
 from kdsearch.data.images import ImageSet
+from kdsearch.training.layout import image_layout
 
 
 def classification_figures(  # noqa: PLR0913 - what the figures depend on, all of it
@@ -35,11 +36,13 @@ def classification_figures(  # noqa: PLR0913 - what the figures depend on, all o
     chosen = images if limit is None or limit >= len(images) else images.subset(_sample(len(images), limit))
     correct = torch.zeros((), dtype=torch.int64, device=device)
     loss = torch.zeros((), dtype=torch.float64, device=device)
+    layout = image_layout(model)
     with evaluating(model), torch.inference_mode():
         for start in range(0, len(chosen), batch_size):
             pixels = chosen.images_NCHW[start : start + batch_size].to(device)
             label_B = chosen.labels_N[start : start + batch_size].to(device)
-            logits_BC = model(normalise(pixels, mean, std)).float()
+            image_BCHW = normalise(pixels, mean, std).to(memory_format=layout)
+            logits_BC = model(image_BCHW).float()
             known = logits_BC.isfinite().all(1)
             correct += ((logits_BC.argmax(1) == label_B) & known).sum()
             loss += F.cross_entropy(logits_BC, label_B, reduction="sum")

@@ -10,6 +10,7 @@ from torch import nn
 from kdsearch.errors import KdsearchError, StoreError
 from kdsearch.sections import Augmentation, Recipe
 from kdsearch.training import loop
+from kdsearch.training.layout import training_layout
 from kdsearch.training.loop import Setting, fit
 
 CPU = torch.device("cpu")
@@ -150,7 +151,7 @@ def test_a_loss_that_is_no_number_is_an_error_with_advice(bars_task, make_net):
 
 def test_weights_are_plain_after_channels_last_training(bars_task, make_net):
     net = make_net(0)
-    with loop.training_layout(net):
+    with training_layout(net):
         assert net[3].weight.is_contiguous(memory_format=torch.channels_last)
         assert not net[3].weight.is_contiguous()
     assert all(parameter.is_contiguous() for parameter in net.parameters())
