@@ -23,7 +23,7 @@ from kdsearch.records import Outcome, RunPaths, Student, Trial
 from kdsearch.report.html import write_html
 from kdsearch.spec import StudySpec, dumps, loads
 from kdsearch.store import RunLock, create_run, open_run, read_summary, write_summary
-from kdsearch.summary import summarise
+from kdsearch.summary import RunFacts, summarise
 from kdsearch.trial import Training, run_training, run_trial, start_worker, use
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ class _Run:
     ledger: Ledger
     seconds: dict[str, float] = field(default_factory=dict)
     stopped: str = ""
+    replayed: int = 0
 
     @contextmanager
     def phase(self, name: Phase) -> Iterator[None]:
@@ -135,10 +136,8 @@ def _drive(study: Study, watch: Watch) -> dict[str, Any]:
                 students = _finish(run, executor)
         with run.phase("export"):
             students = deliver(study, students, watch)
-        state = "stopped" if run.stopped else "done"
-        outcomes = ledger.outcomes()
-        summary = summarise(study, outcomes, students, prepared=prepared, seconds=run.seconds, state=state)
-        summary["stopped"] = run.stopped
+        facts = RunFacts(prepared, run.seconds, run.stopped, run.replayed)
+        summary = summarise(study, ledger.outcomes(), students, facts)
         write_summary(paths, summary)
         write_html(paths.root)
         return summary
@@ -184,6 +183,7 @@ def search(run: _Run, executor: Executor) -> str:
     study, budget = run.study, run.study.spec.budget
     searcher = study.make_searcher()
     told = run.ledger.outcomes()
+    run.replayed = len(told)
     for outcome in told:
         searcher.tell(outcome)
     loop = _Loop(run, executor, searcher, {outcome.number for outcome in told})

@@ -5,11 +5,11 @@ from __future__ import annotations
 import platform
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from kdsearch.records import Outcome, Student
+from kdsearch.records import Outcome, Student, pareto_front
 
 if TYPE_CHECKING:
     from kdsearch.planning import Study
@@ -23,28 +23,38 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES}
 
 
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What the driver knows about a run.
+
+    ``prepared``: figures of the strategy's preparation; ``seconds`` by phase; ``stopped``: why the search ended early,
+    empty if it did not; ``replayed``: outcomes that the ledger held when the driver started.
+    """
+
+    prepared: Mapping[str, Any]
+    seconds: Mapping[str, float]
+    stopped: str = ""
+    replayed: int = 0
+
+
 def summarise(
-    study: Study,
-    outcomes: Sequence[Outcome],
-    students: Sequence[Student],
-    *,
-    prepared: Mapping[str, Any],
-    seconds: Mapping[str, float],
-    state: str,
+    study: Study, outcomes: Sequence[Outcome], students: Sequence[Student], facts: RunFacts
 ) -> dict[str, Any]:
-    """The summary of a run so far; ``state`` is running, done, stopped or failed."""
+    """The summary of a finished run; its state is done, or stopped if the search ended early."""
     ctx, spec = study.ctx, study.spec
     failed = sum(outcome.state == "failed" for outcome in outcomes)
     rows = [student_row(study, student) for student in students]
     return {
         "schema": 1,
         "name": spec.name,
-        "state": state,
+        "state": "stopped" if facts.stopped else "done",
+        "stopped": facts.stopped,
         "run_dir": str(ctx.paths.root),
         "seed": spec.seed,
         "versions": versions(),
-        "seconds": dict(seconds),
-        "trials": {"done": len(outcomes) - failed, "failed": failed, "cached": 0},
+        "seconds": dict(facts.seconds),
+        "trials": {"done": len(outcomes) - failed, "failed": failed, "cached": facts.replayed},
+        "front": [outcome.number for outcome in pareto_front(outcomes)],
         "net": spec.student.label,
         "task": {
             "name": spec.task.name,
@@ -57,8 +67,8 @@ def summarise(
         "uniform": _first(rows, "uniform") or {"costs": ctx.widths.costs(ctx.uniform[0])},
         "teacher": None,
         "students": rows,
-        "proxy": judge_proxy(prepared.get("check"), students),
-        "prepared": dict(prepared),
+        "proxy": judge_proxy(facts.prepared.get("check"), students),
+        "prepared": dict(facts.prepared),
         "layers": [{"name": name, "full": full} for name, full, _ in ctx.widths.layer_widths(ctx.widths.full)],
         "frozen": [list(pair) for pair in ctx.widths.frozen],
         "commands": {
