@@ -27,7 +27,10 @@ GENERATORS = ("condnorm", "slim", "condscale", "lowrank", "paper")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A net at one input size, batch and uniform scale; ``targets``: allowed ratio of the default and paper generator."""
+    """A net at one input size, batch and uniform scale.
+
+    ``targets``: the ratio allowed to the default and to the paper generator.
+    """
 
     label: str
     student: StudentOptions
