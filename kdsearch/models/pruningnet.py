@@ -71,8 +71,7 @@ class Generator(ABC):
 
     def update(self, draft: Draft, descent: Descent) -> None:
         """One step on the crop alone: values and momentum outside it stay as they are (lazy momentum)."""
-        if descent.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self._clipped(draft), descent.clip_norm)
+        self._clip(draft, descent)
         self._update_crops(draft, descent)
 
     def state(self) -> dict[str, Tensor]:
@@ -90,6 +89,10 @@ class Generator(ABC):
             self.full[name].copy_(state[f"full.{name}"])
             self.momentum[name].copy_(state[f"momentum.{name}"])
 
+    def _clip(self, draft: Draft, descent: Descent) -> None:
+        if descent.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._clipped(draft), descent.clip_norm)
+
     def _clipped(self, draft: Draft) -> list[Tensor]:
         return [leaf for leaf in draft.leaves.values() if leaf.grad is not None]
 
@@ -103,6 +106,7 @@ class Generator(ABC):
         return {name: dense_copy(crop).requires_grad_() for name, crop in crops.items()}
 
     def _update_crops(self, draft: Draft, descent: Descent) -> None:
+        """Steps on the crops; the weight decay is added to the leaves' gradients themselves, which spares a copy."""
         names = [name for name, leaf in draft.leaves.items() if leaf.grad is not None]
         index = {name: kept for name, kept in self.index(draft.gene).items() if name in draft.leaves}
         gradients = [_gradient(draft.leaves[name]) for name in names]

@@ -69,14 +69,15 @@ class Paper(Generator):
         return Draft(gene, leaves, leaves, hidden_LH)
 
     def update(self, draft: Draft, descent: Descent) -> None:
-        super().update(draft, descent)
         if draft.hidden_LH is None:
             raise ValueError("the draft was not made by this generator")
+        self._clip(draft, descent)
         index = self.index(draft.gene)
         hidden_LH = draft.hidden_LH.detach()
         slopes = [
             self._update_basis(name, index[name], draft, hidden_LH[at], descent) for at, name in enumerate(self.basis)
         ]
+        self._update_crops(draft, descent)  # not before the bases: it changes the gradients that they read
         draft.hidden_LH.backward(torch.stack(slopes))
         for value, momentum in zip((self.first_LHS, self.first_LH), self.first_momentum, strict=True):
             with torch.no_grad():
@@ -96,6 +97,8 @@ class Paper(Generator):
 
     def _update_basis(self, name: str, index: Index, draft: Draft, code_H: Tensor, descent: Descent) -> Tensor:
         """One step on the crop of a basis; the gradient of the hidden code, read before the step."""
+        if draft.leaves[name].grad is None:
+            return torch.zeros_like(code_H)
         kept = _basis_index(index)
         basis, momentum = take(self.basis[name], kept), take(self.basis_momentum[name], kept)
         flat = _flat(basis), _flat(momentum), _slope(draft.leaves[name]).reshape(basis.shape[0], -1, 1)

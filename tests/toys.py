@@ -1,0 +1,93 @@
+"""A task, a net and a context so small that whole strategies run in a blink."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from kdsearch.context import Context
+from kdsearch.data.datasets import Dataset
+from kdsearch.data.images import ImageSet
+from kdsearch.models.width_finding import find_widths
+from kdsearch.models.widths import WidthSpace
+from kdsearch.planning import uniform_gene
+from kdsearch.records import RunPaths
+from kdsearch.sections import TaskOptions, WidthOptions
+from kdsearch.space import Candidate, SearchSpace, Window
+from kdsearch.tasks.classification import Classification
+
+SHAPE = (1, 8, 8)
+CPU = torch.device("cpu")
+
+
+def bars(count: int, seed: int) -> ImageSet:
+    """Noise with a bright bar: upright (class 0), across (1) or none (2)."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(100, (count, *SHAPE), dtype=torch.uint8, generator=generator)
+    labels = torch.arange(count) % 3
+    images[labels == 0, :, :, 3:5] = 230
+    images[labels == 1, :, 3:5, :] = 230
+    return ImageSet(images, labels)
+
+
+def make_task(train: int = 96) -> Classification:
+    parts = bars(train, 0), bars(60, 1), bars(60, 2)
+    dataset = Dataset("bars", *parts, classes=("|", "-", " "), mean=(0.3,), std=(0.3,), digest="bars")
+    return Classification(TaskOptions(dataset="mnist5k"), dataset)
+
+
+class Toy(nn.Module):
+    """Every way that channels go together: plain, depthwise, a shortcut, a concatenation; dropout and a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.depthwise = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, groups=8, bias=False), nn.BatchNorm2d(8))
+        self.point = nn.Sequential(nn.Conv2d(8, 12, 1, bias=False), nn.BatchNorm2d(12), nn.ReLU())
+        self.block = nn.Sequential(nn.Conv2d(12, 12, 3, padding=1, bias=False), nn.BatchNorm2d(12))
+        self.branch = nn.Sequential(nn.Conv2d(12, 8, 1), nn.ReLU())
+        self.last = nn.Sequential(nn.Conv2d(20, 10, 3, stride=2, bias=False), nn.BatchNorm2d(10), nn.ReLU())
+        self.dropout = nn.Dropout(0.1)
+        self.classifier = nn.Linear(10, 3)
+
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        features = self.point(self.depthwise(self.stem(image_BCHW)))
+        features = torch.relu(features + self.block(features))
+        features = self.last(torch.cat([features, self.branch(features)], 1))
+        return self.classifier(self.dropout(features.mean((2, 3))))
+
+
+def make_toy(seed: int = 0, *, trained: bool = False) -> Toy:
+    """The net from a seed; ``trained`` shakes what starts at ones and zeros, statistics included."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = Toy()
+        if trained:
+            for name, value in [*net.named_parameters(), *net.named_buffers()]:
+                if value.is_floating_point():
+                    shaken = value.detach() + 0.3 * torch.rand_like(value)
+                    value.data.copy_(shaken.abs() + 0.1 if "var" in name else shaken)
+    return net
+
+
+def toy_widths(net: nn.Module) -> WidthSpace:
+    return find_widths(net, SHAPE, WidthOptions(divisor=1, scales=(0.25, 0.5, 0.75, 1.0)))
+
+
+def half(widths: WidthSpace) -> Candidate:
+    """A gene with a different share in every group."""
+    return Candidate.of({g.name: g.choices[at % (len(g.choices) - 1)] for at, g in enumerate(widths.groups)}, "half")
+
+
+def toy_context(folder: Path, *, trained: bool = False, share: float = 0.5, train: int = 96) -> Context:
+    """A context with one budget: a share of the full net's MACs, and a fifth less."""
+    net = make_toy(trained=trained)
+    widths = toy_widths(net)
+    high = share * widths.costs(widths.full)["macs"]
+    windows = (Window("macs", 0.8 * high, high),)
+    space = SearchSpace(widths.parameters())
+    task = make_task(train).without_test()
+    uniform = (uniform_gene(widths, windows),)
+    return Context(task, net, widths, space, (windows,), uniform, CPU, 0, False, RunPaths(folder))
