@@ -23,7 +23,7 @@ class LeNet5(nn.Module):
         features = F.max_pool2d(F.relu(self.conv1(image_BCHW)), 2)
         features = self.pool(F.max_pool2d(F.relu(self.conv2(features)), 2))
         hidden = F.relu(self.fc1(features.flatten(1)))
-        return self.classifier(F.relu(self.fc2(hidden)))  # type: ignore[no-any-return]
+        return self.classifier(F.relu(self.fc2(hidden)))
 
 
 def lenet5(num_classes: int, in_channels: int, width: float) -> nn.Module:

@@ -55,7 +55,7 @@ class MetaPruningMobileNetV2(nn.Module):
 
     def forward(self, image_BCHW: Tensor) -> Tensor:
         features = self.head(self.blocks(self.stem(image_BCHW)))
-        return self.classifier(self.pool(features).flatten(1))  # type: ignore[no-any-return]
+        return self.classifier(self.pool(features).flatten(1))
 
 
 def mobilenetv2_metapruning(num_classes: int, in_channels: int, width: float) -> nn.Module:

@@ -49,7 +49,7 @@ class CifarResNet(nn.Module):
 
     def forward(self, image_BCHW: Tensor) -> Tensor:
         features = self.stages(F.relu(self.bn1(self.conv1(image_BCHW))))
-        return self.classifier(self.pool(features).flatten(1))  # type: ignore[no-any-return]
+        return self.classifier(self.pool(features).flatten(1))
 
 
 def resnet20(num_classes: int, in_channels: int, width: float) -> nn.Module:

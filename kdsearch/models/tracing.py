@@ -18,8 +18,8 @@ from torch.utils.flop_counter import flop_registry
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from kdsearch.models.swap import Slots, swapped
-from kdsearch.models.tracing_calls import Call, tensors_in
 from kdsearch.models.tracing_bare import bare_result
+from kdsearch.models.tracing_calls import Call, tensors_in
 from kdsearch.models.tracing_labels import Label, lay, varying
 from kdsearch.models.tracing_layers import is_layer, label_through_layer
 from kdsearch.models.tracing_ops import apply_rule

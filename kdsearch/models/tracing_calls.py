@@ -12,7 +12,7 @@ from kdsearch.models.tracing_labels import Label
 from kdsearch.models.units import Ledger
 
 
-class NeedsRealTensors(Exception):
+class RealTensorsNeededError(Exception):
     """An operation needs values, and the tensors of this run have none."""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import pad
 
-from kdsearch.models.tracing_calls import Call, NeedsRealTensors, tensors_in
+from kdsearch.models.tracing_calls import Call, RealTensorsNeededError, tensors_in
 from kdsearch.models.tracing_labels import Label, compress, spread, varying
 
 _ALONG_ONE = frozenset(("cat", "split", "split_with_sizes", "slice", "select", "unbind", "narrow"))
@@ -40,7 +40,7 @@ def _moved(call: Call) -> Any:
     rest = call.args[1:]
     for other in tensors_in((rest, list(call.kwargs.values()))):
         if other.device.type == "meta":
-            raise NeedsRealTensors(call.name)
+            raise RealTensorsNeededError(call.name)
     given = call.args[0]
     labels: Any = (
         [spread(call.label(tensor), tensor.shape, dims) for tensor in given]

@@ -17,7 +17,7 @@ from torch import Tensor
 from kdsearch.models.tracing_calls import Call, tensors_in
 from kdsearch.models.tracing_labels import Label, aligned, along, compress, lay, no_units, varying
 from kdsearch.models.tracing_moves import MOVES, move
-from kdsearch.models.units import UnitMismatch
+from kdsearch.models.units import UnitMismatchError
 
 Rule = Callable[[Call], None]
 
@@ -31,7 +31,7 @@ def apply_rule(call: Call) -> None:
         return
     try:
         _rule(name, call.func)(call)
-    except UnitMismatch:
+    except UnitMismatchError:
         raise
     except (RuntimeError, IndexError, ValueError, TypeError, AttributeError):
         _unknown(call)

@@ -20,7 +20,7 @@ Port = tuple[str, int]
 """A dimension of a parameter or buffer, or of a layer: ("conv.weight", 0), ("conv:in", 0)."""
 
 
-class UnitMismatch(RuntimeError):
+class UnitMismatchError(RuntimeError):
     """A cropped net brought other channels to a place than the crop says."""
 
 

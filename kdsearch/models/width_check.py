@@ -18,7 +18,7 @@ from kdsearch.errors import WidthError
 from kdsearch.models.crop import take
 from kdsearch.models.swap import Slots
 from kdsearch.models.tracing import FOREIGN_ERRORS, Tracer
-from kdsearch.models.units import Ids, Port, UnitMismatch
+from kdsearch.models.units import Ids, Port, UnitMismatchError
 from kdsearch.models.width_groups import Grouping
 from kdsearch.models.width_layers import Attribute, Place
 from kdsearch.models.width_layout import Layout
@@ -44,19 +44,21 @@ class UnitCheck:
 
     def arrive(self, port: Port, units: Tensor) -> None:
         if not torch.equal(self.expected(port), units.reshape(-1)):
-            raise UnitMismatch(f"other channels arrive at {port[0].removesuffix(':in')} than the crop keeps")
+            raise UnitMismatchError(f"other channels arrive at {port[0].removesuffix(':in')} than the crop keeps")
 
     def leave(self, port: Port, count: int) -> Tensor | None:
         if port not in self.ports or len(self.ports[port]) == 1:
             return None
         units = self.expected(port)
         if len(units) != count:
-            raise UnitMismatch(f"{port[0].removesuffix(':out')} gives {count} channels, the crop keeps {len(units)}")
+            raise UnitMismatchError(
+                f"{port[0].removesuffix(':out')} gives {count} channels, the crop keeps {len(units)}"
+            )
         return units
 
     def tie(self, first: Tensor, second: Tensor) -> None:
         if not bool((first == second).all()):
-            raise UnitMismatch("channels meet that the crop takes for different ones")
+            raise UnitMismatchError("channels meet that the crop takes for different ones")
 
     def freeze(self, units: Tensor, reason: str) -> None:
         """Nothing: what is frozen is known."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from kdsearch.errors import WidthError
 from kdsearch.models.swap import Slots
 from kdsearch.models.tracing import FOREIGN_ERRORS, Tracer, units_of_output
-from kdsearch.models.tracing_calls import NeedsRealTensors
+from kdsearch.models.tracing_calls import RealTensorsNeededError
 from kdsearch.models.tracing_layers import MAPPING
 from kdsearch.models.units import Ids, UnitClasses, UnitRecorder, classify
 from kdsearch.models.width_check import CropProof
@@ -77,7 +77,7 @@ def trace(net: nn.Module, image_shape: Sequence[int]) -> Traced:
     bare = {name: torch.empty_like(tensor, device="meta") for name, tensor in own.items()}
     try:
         return _trace(net, slots, bare, torch.zeros(1, *image_shape, device="meta"))
-    except (NeedsRealTensors, *FOREIGN_ERRORS):
+    except (RealTensorsNeededError, *FOREIGN_ERRORS):
         device = next((tensor.device for tensor in own.values()), torch.device("cpu"))
     try:
         return _trace(net, slots, own, torch.zeros(1, *image_shape, device=device))

@@ -12,7 +12,6 @@ from torch.nn.modules.conv import _ConvNd
 from kdsearch.models.tracing_layers import MAPPING, is_depthwise, is_transposed, splits_groups
 from kdsearch.models.units import UnitRecorder
 
-
 Place = tuple[str, str, int | None]
 """A module, an attribute of it, and the position in it (None: the whole)."""
 
@@ -96,15 +95,18 @@ class LayerWiring:
             else:
                 self._freeze((arriving,), f"{name} normalises more than channels: its {key} is {tuple(tensor.shape)}")
         if isinstance(module, nn.LayerNorm):
-            if len(module.normalized_shape) == 1:
-                self.attributes.append(Attribute(name, "normalized_shape", arriving, position=0))
-            else:
-                self._freeze((arriving,), f"{name} normalises more than channels")
+            self._add_layer_norm(name, module, arriving)
         if isinstance(module, nn.GroupNorm):
             self._add_group_norm(name, module, arriving)
         for key in ("num_features", "num_channels", "num_parameters"):
             if module.__dict__.get(key) == count:
                 self.attributes.append(Attribute(name, key, arriving))
+
+    def _add_layer_norm(self, name: str, norm: nn.LayerNorm, arriving: Tensor) -> None:
+        if len(norm.normalized_shape) == 1:
+            self.attributes.append(Attribute(name, "normalized_shape", arriving, position=0))
+        else:
+            self._freeze((arriving,), f"{name} normalises more than channels")
 
     def _add_group_norm(self, name: str, norm: nn.GroupNorm, arriving: Tensor) -> None:
         if norm.num_groups == len(arriving):

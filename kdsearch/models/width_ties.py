@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
@@ -18,7 +19,7 @@ def tie_bottlenecks(recorder: UnitRecorder, layers: Sequence[tuple[str, nn.Modul
     """
     classes = classify(recorder)
     convolutions = [(name, module) for name, module in layers if isinstance(module, _ConvNd)]
-    for (before, first), (after, second) in zip(convolutions, convolutions[1:], strict=False):
+    for (before, first), (after, second) in pairwise(convolutions):
         if before.rpartition(".")[0] != after.rpartition(".")[0] or max(second.kernel_size) == 1:
             continue
         given, taken = recorder.ports[f"{before}:out", 0], recorder.ports[f"{after}:in", 0]

@@ -132,7 +132,7 @@ class WidthSpace:
         return swapped(self.layout.slots, tensors, self.decode(gene).settings)
 
     def build(self, gene: Candidate, tensors: Mapping[str, Tensor] | None = None) -> nn.Module:
-        """The compact net: a plain module with its own contiguous weights, cropped from full ``tensors`` or the net's."""
+        """The compact net: a plain module with its own contiguous weights, cropped from full ``tensors`` or its own."""
         return build_compact(self.layout, self.decode(gene), tensors)
 
     def costs(self, gene: Candidate) -> dict[str, int]:
