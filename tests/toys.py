@@ -39,7 +39,7 @@ def make_task(train: int = 96) -> Classification:
 
 
 class Toy(nn.Module):
-    """Every way that channels go together: plain, depthwise, a shortcut, a concatenation; dropout and a linear layer."""
+    """Every way that channels go together: plain, depthwise, a shortcut, a concatenation; with dropout."""
 
     def __init__(self) -> None:
         super().__init__()
