@@ -20,7 +20,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from kdsearch.models.swap import Slots, swapped
 from kdsearch.models.tracing_bare import bare_result
 from kdsearch.models.tracing_calls import Call, tensors_in
-from kdsearch.models.tracing_labels import Label, lay, varying
+from kdsearch.models.tracing_labels import Label, along, lay, varying
 from kdsearch.models.tracing_layers import is_layer, label_through_layer
 from kdsearch.models.tracing_ops import apply_rule
 from kdsearch.models.units import Ledger
@@ -58,6 +58,7 @@ class Tracer:
     layers: dict[str, nn.Module] = field(default_factory=dict)
     terms: list[MacTerm] = field(default_factory=list)
     seen: dict[str, dict[tuple[int, int], Tensor]] = field(default_factory=dict)
+    splits: dict[str, dict[tuple[int, ...], tuple[Label, ...]]] = field(default_factory=dict)
     inside: int = 0
     layer_macs: int = 0
     steps: int = 0
@@ -100,6 +101,11 @@ class Tracer:
         """Remembers that the running module handles these units."""
         if label is not None and len(varying(label)) == 1:
             self.seen.setdefault(self.here, {})[(label.data_ptr(), label.numel())] = label
+
+    def note_split(self, pieces: Sequence[Label], dim: int, sizes: Sequence[int]) -> None:
+        """Remembers that the running module splits channels into pieces of these sizes."""
+        units = tuple(along(piece, dim) for piece in pieces)
+        self.splits.setdefault(self.here, {})[tuple(sizes)] = units
 
     def add_macs(self, macs: int, first: Tensor | None = None, second: Tensor | None = None) -> None:
         """Adds MACs that are proportional to the numbers of these units."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,6 +33,9 @@ class Scene(Protocol):
 
     def set(self, tensor: Tensor, label: Label) -> None:
         """Gives a tensor its label."""
+
+    def note_split(self, pieces: Sequence[Label], dim: int, sizes: Sequence[int]) -> None:
+        """Remembers that the running module splits channels into pieces of these sizes."""
 
     def add_macs(self, macs: int, first: Tensor | None = None, second: Tensor | None = None) -> None:
         """Adds MACs that are proportional to the numbers of these units."""

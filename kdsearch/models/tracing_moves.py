@@ -29,8 +29,11 @@ def move(call: Call) -> None:
     pieces = [compress(result) for result in results]
     if call.name in ("split", "split_with_sizes"):
         _tie_pieces(call, results)
-    for output, label in zip(call.outputs, pieces, strict=True):
-        call.scene.set(output, _settled(call, label))
+    settled = [_settled(call, label) for label in pieces]
+    for output, label in zip(call.outputs, settled, strict=True):
+        call.scene.set(output, label)
+    if call.name == "split_with_sizes":
+        call.scene.note_split(settled, call.given("dim"), call.args[1])
 
 
 def _moved(call: Call) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -24,7 +25,8 @@ from kdsearch.models.width_layers import Attribute, Place
 from kdsearch.models.width_layout import Layout
 
 _TRIES = 24
-_NEAR = 3
+_NEAR = 4
+_MOST = 300  # runs, after which nothing is patched any more and whole neighbourhoods are frozen
 _END = 1_000_000
 
 
@@ -95,6 +97,7 @@ class CropProof:
     grouping: Grouping
     ports: Mapping[Port, Tensor]
     seen: Mapping[str, Mapping[tuple[int, int], Tensor]]
+    splits: Mapping[str, Mapping[tuple[int, ...], tuple[Tensor | None, ...]]]
     tensors: Mapping[str, Tensor]
     image: Tensor
     own: tuple[Attribute, ...]
@@ -102,6 +105,7 @@ class CropProof:
     patches: dict[Place, Attribute] = field(default_factory=dict)
     frozen: dict[int, str] = field(default_factory=dict)
     _tried: set[tuple[Place, bytes]] = field(default_factory=set)
+    _attempts: int = 0
 
     @property
     def full(self) -> Ids:
@@ -132,6 +136,7 @@ class CropProof:
 
     def attempt(self, kept: Ids, extra: Sequence[Attribute] = ()) -> Failure | None:
         """Runs the crop; where it failed, or None."""
+        self._attempts += 1
         patches = self.patches | {attribute.place: attribute for attribute in extra}
         layout = Layout.of(self.net, self.slots, self.grouping, self.ports, [*self.own, *patches.values()])
         crop = layout.decode(kept)
@@ -166,11 +171,12 @@ class CropProof:
 
     def _patch(self, failure: Failure, kept: Ids) -> bool:
         """Changes remembered sizes in a failing module, the innermost that helps, if the net then gets further."""
-        for depth, module in enumerate(reversed(failure.path or ("",))):
+        for module in list(reversed(failure.path or ("",)))[:_NEAR]:
             candidates = self._candidates(module)
             together = list({attribute.place: attribute for attribute in reversed(candidates)}.values())
-            singles = [[candidate] for candidate in candidates[: _TRIES if depth < _NEAR else 2]]
-            best = self._best([together] * (len(together) > 1) + singles, failure, kept)
+            singles = [[candidate] for candidate in candidates[:_TRIES]]
+            extras = [*self._split_sizes(module), *[together] * (len(together) > 1), *singles]
+            best = self._best(extras if self._attempts < _MOST else [], failure, kept)
             if best:
                 self._accept(best)
                 alike = self._alike(best)
@@ -178,6 +184,18 @@ class CropProof:
                     self._accept(alike)
                 return True
         return False
+
+    def _split_sizes(self, module: str) -> list[list[Attribute]]:
+        """Lists in a module that hold the sizes into which it splits channels."""
+        held = self.net.get_submodule(module).__dict__
+        found = []
+        for sizes, pieces in self.splits.get(module, {}).items():
+            for name in [name for name, value in held.items() if _is_list(value) and tuple(value) == sizes]:
+                places = enumerate(pieces)
+                extra = [Attribute(module, name, units, 1, at) for at, units in places if units is not None]
+                if any((attribute.place, _bytes(attribute)) not in self._tried for attribute in extra):
+                    found.append(extra)
+        return found
 
     def _best(self, extras: Sequence[Sequence[Attribute]], failure: Failure, kept: Ids) -> tuple[Attribute, ...]:
         """The patches with which the net gets furthest; none where it fails in the same place with all of them."""
@@ -200,11 +218,11 @@ class CropProof:
         for patch in patches:
             first = self.net.get_submodule(patch.module)
             order = [_bytes(a) for a in self._candidates(patch.module, is_open=False) if a.place == patch.place]
+            at = order.index(_bytes(patch)) if _bytes(patch) in order else len(order)
             for name, module in self.net.named_modules():
                 if type(module) is type(first) and name != patch.module:
                     place = (name, patch.name, patch.position)
                     like = [a for a in self._candidates(name) if a.place == place]
-                    at = order.index(_bytes(patch))
                     found += like[at : at + 1]
         return [a for a in found if a.place not in self.patches]
 
@@ -231,7 +249,8 @@ class CropProof:
         """Freezes the groups near the failure that fail alone; all of them if none does."""
         active = [group for group in range(len(self.full)) if group not in self.frozen]
         suspects = sorted(failure.groups) or active
-        guilty = {group: reason for group in suspects if (reason := self._alone(group, kept))}
+        asked = suspects if self._attempts < _MOST else []
+        guilty = {group: reason for group in asked if (reason := self._alone(group, kept))}
         shared = dict.fromkeys(suspects, f"{failure.where}: {failure.reason}")
         self.frozen.update(guilty or shared or dict.fromkeys(active, f"{failure.where}: {failure.reason}"))
 
@@ -252,9 +271,11 @@ def _numbers(value: object) -> list[tuple[int | None, int]]:
         return []
     if isinstance(value, int):
         return [(None, value)] if value > 1 else []
-    if isinstance(value, tuple | list) and all(isinstance(item, int) for item in value):
-        return [(at, item) for at, item in enumerate(value) if item > 1]
-    return []
+    return [(at, item) for at, item in enumerate(value) if item > 1] if _is_list(value) else []
+
+
+def _is_list(value: Any) -> TypeGuard[Sequence[int]]:
+    return isinstance(value, tuple | list) and all(isinstance(item, int) for item in value)
 
 
 def _first_line(error: BaseException) -> str:

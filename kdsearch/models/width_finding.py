@@ -121,6 +121,7 @@ def _prove(traced: Traced, grouping: Grouping, options: WidthOptions) -> CropPro
         grouping,
         traced.recorder.ports,
         traced.tracer.seen,
+        traced.tracer.splits,
         traced.tensors,
         traced.image,
         traced.attributes,
