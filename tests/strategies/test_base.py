@@ -1,0 +1,46 @@
+"""What a strategy gets for free: train, then evaluate."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from kdsearch.errors import SpecError
+from kdsearch.records import Trial
+from kdsearch.sections import Section
+from kdsearch.strategies.base import Strategy, Trained
+from tests.toys import toy_context
+
+pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
+
+
+class Untrained(Strategy):
+    """Gives the net's own crop."""
+
+    Options = Section
+
+    def train(self, ctx, candidate, *, seed, checkpoint=None, watch=None) -> Trained:  # noqa: ARG002
+        return Trained(ctx.widths.build(candidate), ({"seed": float(seed)},))
+
+
+def test_the_score_is_the_trained_nets_accuracy_on_the_validation_part(tmp_path):
+    ctx, strategy = toy_context(tmp_path, trained=True), Untrained(Section())
+    gene = ctx.uniform[0]
+    images = ctx.task.images("validation")
+    net = ctx.widths.build(gene).eval()
+    with torch.no_grad():
+        said = net((images.images_NCHW.float() / 255 - 0.3) / 0.3).argmax(1)
+    expected = (said == images.labels_N).double().mean().item()
+    assert strategy.score(ctx, Trial(3, gene))["accuracy"] == pytest.approx(expected)
+
+
+def test_by_default_nothing_is_prepared_and_the_space_is_the_widths(tmp_path):
+    ctx, strategy = toy_context(tmp_path), Untrained(Section())
+    assert strategy.prepare(ctx) == {}
+    assert strategy.parameters(ctx) == ctx.widths.parameters()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_strategy_that_cannot_forecast_says_so(tmp_path):
+    with pytest.raises(SpecError, match="Untrained cannot forecast its time"):
+        Untrained(Section()).rehearse(toy_context(tmp_path), 1)
