@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from kdsearch.errors import InfeasibleError
 from kdsearch.files import read_json, save_json
 from kdsearch.progress import Watch
-from kdsearch.records import Outcome, Student
+from kdsearch.records import Outcome, Student, Training
 from kdsearch.repair import draw_for
 from kdsearch.space import Candidate, Window
-from kdsearch.trial import Training
 from kdsearch.weights import load_weights, save_weights
 
 if TYPE_CHECKING:
@@ -50,8 +49,8 @@ def digest(candidate: Candidate) -> str:
 def train_one(study: Study, training: Training, watch: Watch) -> Path:
     """The record of the trained net (its weights lie beside it); what is finished is not trained again."""
     folder = study.ctx.paths.checkpoints / "finish"
-    record = folder / f"{training.name}.json"
-    if record.exists():
+    record, weights = folder / f"{training.name}.json", folder / f"{training.name}.safetensors"
+    if record.exists() and weights.exists():
         return record
     from kdsearch.training.checkpoint import remove_checkpoint
 
@@ -61,7 +60,7 @@ def train_one(study: Study, training: Training, watch: Watch) -> Path:
     checkpoint = folder / f"{training.name}.pt"
     trained = strategy.train(study.ctx, training.candidate, seed=training.seed, checkpoint=checkpoint, watch=watch)
     metrics = study.ctx.task.evaluate(trained.model, "validation", device=study.ctx.device)
-    save_weights(folder / f"{training.name}.safetensors", trained.model.state_dict())
+    save_weights(weights, trained.model.state_dict())
     made = {"metrics": metrics, "history": [dict(epoch) for epoch in trained.history], "seed": training.seed}
     save_json(record, made)
     remove_checkpoint(checkpoint)

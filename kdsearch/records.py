@@ -38,6 +38,16 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Training:
+    """A net to train to the end: its name (also of its files), gene and seed, and the epochs if not the recipe's."""
+
+    name: str
+    candidate: Candidate
+    seed: int
+    epochs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Student:
     """A trained net that the run gives back.
 

@@ -19,12 +19,12 @@ from kdsearch.forecast import dry_run as dry_run
 from kdsearch.ledger import Ledger
 from kdsearch.planning import GIVEN
 from kdsearch.progress import Phase, Progress, Watch, unwatched
-from kdsearch.records import Outcome, RunPaths, Student, Trial
+from kdsearch.records import Outcome, RunPaths, Student, Training, Trial
 from kdsearch.report.html import write_html
 from kdsearch.spec import StudySpec, dumps, loads
 from kdsearch.store import RunLock, create_run, open_run, read_summary, write_summary
 from kdsearch.summary import RunFacts, summarise
-from kdsearch.trial import Training, run_training, run_trial, start_worker, use
+from kdsearch.trial import run_training, run_trial, start_worker, use
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,9 +147,13 @@ def prepare(study: Study, watch: Watch) -> Mapping[str, Any]:
     """What the strategy's preparation found, done once a run and read from the run directory afterwards."""
     done = study.ctx.paths.prepared / "prepared.json"
     if done.exists():
-        study.strategy.load(study.ctx)
-        read: Mapping[str, Any] = read_json(done)
-        return read
+        try:
+            read: Mapping[str, Any] = read_json(done)
+            study.strategy.load(study.ctx)
+        except StoreError as damage:
+            log.warning("%s; it is prepared again", damage)
+        else:
+            return read
     figures = study.strategy.prepare(study.ctx, watch)
     save_json(done, figures)
     return figures

@@ -6,31 +6,19 @@ import logging
 import math
 import time
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsearch.errors import KdsearchError
 from kdsearch.progress import Watch, unwatched
-from kdsearch.records import Outcome, RunPaths, Trial
+from kdsearch.records import Outcome, RunPaths, Training, Trial
 
 if TYPE_CHECKING:
     from kdsearch.planning import Study
-    from kdsearch.space import Candidate
 
 log = logging.getLogger(__name__)
 
 _worker: list[Study] = []  # the one study of this process: rebuilding it for every trial would take seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """A net to train to the end: its name (also of its files), gene and seed, and the epochs if not the recipe's."""
-
-    name: str
-    candidate: Candidate
-    seed: int
-    epochs: int | None = None
 
 
 def start_worker(spec_json: str, run_dir: str) -> None:

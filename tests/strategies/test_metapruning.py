@@ -131,7 +131,7 @@ def test_calibration_smaller_than_a_batch_is_refused():
 
 
 def test_a_run_without_a_pruningnet_is_named(tmp_path):
-    with pytest.raises(StoreError, match="pruningnet.safetensors is missing"):
+    with pytest.raises(StoreError, match=r"pruningnet\.safetensors is missing"):
         make().load(toy_context(tmp_path))
 
 
