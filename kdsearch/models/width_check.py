@@ -32,11 +32,15 @@ _END = 1_000_000
 
 @dataclass(slots=True)
 class UnitCheck:
-    """A ledger that compares a cropped net's units with those of the full net."""
+    """A ledger that compares a cropped net's units with those of the full net.
+
+    A group cropped to one class has no order to compare: with such a crop only sizes are checked (``is_strict`` False).
+    """
 
     grouping: Grouping
     ports: Mapping[Port, Tensor]
     kept: Ids
+    is_strict: bool = True
 
     def expected(self, port: Port) -> Tensor:
         """The classes that should be at a port under this crop; 0 stands for all fixed ones."""
@@ -45,11 +49,11 @@ class UnitCheck:
         return torch.from_numpy(named[self.grouping.vector(self.ports[port]).mask(self.kept)])
 
     def arrive(self, port: Port, units: Tensor) -> None:
-        if not torch.equal(self.expected(port), units.reshape(-1)):
+        if self.is_strict and not torch.equal(self.expected(port), units.reshape(-1)):
             raise UnitMismatchError(f"other channels arrive at {port[0].removesuffix(':in')} than the crop keeps")
 
     def leave(self, port: Port, count: int) -> Tensor | None:
-        if port not in self.ports or len(self.ports[port]) == 1:
+        if not self.is_strict or port not in self.ports or len(self.ports[port]) == 1:
             return None
         units = self.expected(port)
         if len(units) != count:
@@ -141,7 +145,8 @@ class CropProof:
         layout = Layout.of(self.net, self.slots, self.grouping, self.ports, [*self.own, *patches.values()])
         crop = layout.decode(kept)
         cropped = {name: take(tensor, crop.index[name]) for name, tensor in self.tensors.items()}
-        tracer = Tracer(self.net, self.slots, UnitCheck(self.grouping, self.ports, kept))
+        is_strict = bool((kept > 1).all())
+        tracer = Tracer(self.net, self.slots, UnitCheck(self.grouping, self.ports, kept, is_strict))
         try:
             tracer.run(cropped, self.image, crop.settings)
         except FOREIGN_ERRORS as error:

@@ -132,11 +132,15 @@ def _prove(traced: Traced, grouping: Grouping, options: WidthOptions) -> CropPro
 
 
 def _crops(groups: Sequence[ChannelGroup]) -> tuple[Ids, ...]:
-    """The crops to prove, in kept classes: two random ones, in which unlike groups differ, and the smallest."""
+    """The crops to prove, in kept classes: two random ones, in which unlike groups differ, and the smallest.
+
+    Where the smallest keeps a single class somewhere, it is tried with two as well.
+    """
     random = np.random.default_rng(0)
     drawn = [[int(random.choice(group.choices)) // group.multiplicity for group in groups] for _ in range(2)]
     smallest = [group.choices[0] // group.multiplicity for group in groups]
-    return tuple(np.array(kept, dtype=np.int64) for kept in (drawn[0], smallest, drawn[1]))
+    paired = [np.maximum(2, np.array(kept, dtype=np.int64)) for kept in (drawn[0], smallest, drawn[1])]
+    return (*paired, np.array(smallest, dtype=np.int64)) if 1 in smallest else tuple(paired)
 
 
 def _channel_groups(grouping: Grouping, options: WidthOptions) -> list[ChannelGroup]:

@@ -16,6 +16,7 @@ from tests.models.nets import Residual, Split, gap, random_gene, shaken, widths_
 IMAGE = (3, 32, 32)
 NAMED = ("lcnet_035", "regnetx_002", "ghostnet_050", "convnext_atto", "resnet10t")
 _spaces = {}
+pytestmark = pytest.mark.timeout(30)  # milliseconds each on a quiet machine
 
 
 def space_of(kind):
@@ -131,6 +132,8 @@ def test_the_gene_is_the_papers(student, stages, inner):
     assert len(space.groups) == stages + inner
 
 
+@pytest.mark.medium
+@pytest.mark.timeout(60)
 def test_a_bottleneck_has_two_inner_widths_unless_they_are_tied():
     free = widths_of("resnet26", IMAGE)
     tied = widths_of("resnet26", IMAGE, WidthOptions(tie_bottleneck=True))
