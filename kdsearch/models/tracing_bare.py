@@ -2,35 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import zip_longest
 from typing import Any
 
 import torch
 from torch import Tensor
 
-_SAME = frozenset(
-    ("relu", "hardtanh", "silu", "gelu", "sigmoid", "hardswish", "hardsigmoid", "leaky_relu", "elu", "mish", "tanh")
-)
-_NORMS = frozenset(("native_batch_norm", "_native_batch_norm_legit_no_training"))
+_NORMS = ("native_batch_norm", "_native_batch_norm_legit_no_training")
+_SAME = (
+    "relu", "hardtanh", "silu", "gelu", "sigmoid", "hardswish", "hardsigmoid", "leaky_relu", "elu", "mish", "tanh",
+)  # fmt: skip
 
 
 def bare_result(func: Any, args: tuple[Any, ...]) -> Any:
     """What the operator gives on tensors without values; NotImplemented where PyTorch has to say.
 
-    PyTorch runs these as compositions of Python functions, a hundred times slower than the operator itself.
+    PyTorch runs these as compositions of Python functions, a hundred times slower than the operator itself, and imports
+    its compiler for the first of them.
     """
     name = str(func._schema.name).split("::")[-1]
     if not args or not isinstance(args[0], Tensor) or args[0].device.type != "meta":
         return NotImplemented
-    if name in _NORMS:
-        empty = args[0].new_empty(0)
-        return torch.empty_like(args[0]), empty, empty
-    if name.removesuffix("_") in _SAME:
-        return args[0] if name.endswith("_") else torch.empty_like(args[0])
-    if name in ("add", "add_", "mul", "mul_") and _same_shapes(args[:2]):
-        return args[0] if name.endswith("_") else torch.empty_like(args[0])
-    return NotImplemented
+    if name.endswith("_") and name[:-1] in _SHAPED and not name.startswith("_"):
+        return NotImplemented if _SHAPED[name[:-1]](args) is NotImplemented else args[0]
+    return _SHAPED[name](args) if name in _SHAPED else NotImplemented
 
 
-def _same_shapes(pair: tuple[Any, ...]) -> bool:
-    first, second = pair
-    return isinstance(second, Tensor) and first.shape == second.shape and first.dtype == second.dtype
+def _same(args: tuple[Any, ...]) -> Any:
+    return torch.empty_like(args[0])
+
+
+def _normalised(args: tuple[Any, ...]) -> Any:
+    empty = args[0].new_empty(0)
+    return torch.empty_like(args[0]), empty, empty
+
+
+def _joined(args: tuple[Any, ...]) -> Any:
+    first, second = args[0], args[1]
+    if not isinstance(second, Tensor):
+        return torch.empty_like(first) if first.is_floating_point() else NotImplemented
+    if first.dtype != second.dtype or second.device != first.device:
+        return NotImplemented
+    pairs = list(zip_longest(reversed(first.shape), reversed(second.shape), fillvalue=1))
+    if any(a != b and 1 not in (a, b) for a, b in pairs):
+        return NotImplemented
+    return first.new_empty([b if a == 1 else a for a, b in reversed(pairs)])
+
+
+def _averaged(args: tuple[Any, ...]) -> Any:
+    if len(args) < 2 or not isinstance(args[1], list | tuple) or not args[1] or not args[0].is_floating_point():
+        return NotImplemented
+    source = args[0]
+    dims = {dim % source.ndim for dim in args[1]}
+    keeps = len(args) > 2 and args[2]
+    return source.new_empty([1 if d in dims else size for d, size in enumerate(source.shape) if keeps or d not in dims])
+
+
+_SHAPED: dict[str, Callable[[tuple[Any, ...]], Any]] = {
+    **dict.fromkeys(_NORMS, _normalised),
+    **dict.fromkeys(_SAME, _same),
+    **dict.fromkeys(("add", "sub", "mul"), _joined),
+    "mean": _averaged,
+}
