@@ -34,6 +34,9 @@ def _same(args: tuple[Any, ...]) -> Any:
 
 
 def _normalised(args: tuple[Any, ...]) -> Any:
+    vectors = [vector for vector in args[1:5] if isinstance(vector, Tensor)]
+    if any(vector.numel() != args[0].shape[1] for vector in vectors):
+        return NotImplemented
     empty = args[0].new_empty(0)
     return torch.empty_like(args[0]), empty, empty
 
@@ -59,9 +62,17 @@ def _averaged(args: tuple[Any, ...]) -> Any:
     return source.new_empty([1 if d in dims else size for d, size in enumerate(source.shape) if keeps or d not in dims])
 
 
+def _multiplied(args: tuple[Any, ...]) -> Any:
+    bias, first, second = args
+    if first.shape[1] != second.shape[0] or bias.shape != second.shape[1:]:
+        return NotImplemented
+    return first.new_empty(first.shape[0], second.shape[1])
+
+
 _SHAPED: dict[str, Callable[[tuple[Any, ...]], Any]] = {
     **dict.fromkeys(_NORMS, _normalised),
     **dict.fromkeys(_SAME, _same),
     **dict.fromkeys(("add", "sub", "mul"), _joined),
     "mean": _averaged,
+    "addmm": _multiplied,
 }
