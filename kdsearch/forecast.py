@@ -37,7 +37,7 @@ def dry_run(spec: StudySpec) -> dict[str, Any]:
             study = plan(spec, paths)
         except DataError as error:
             study = plan(spec, paths, task=stand_in_task(spec, error))
-            note = f"random images stand in: {error}"
+            note = f"{len(study.task.images('train')):,} random images stand in: {error}"
         return _forecast(study, note)
 
 

@@ -112,7 +112,9 @@ def _check_batches(spec: StudySpec, images: int) -> None:
 
 
 def stand_in_task(spec: StudySpec, error: DataError) -> Task:
-    """A task of random images in the study's size, to time steps on where the data are not there yet.
+    """A task of a random image, as often as the study says, to time steps on where the data are not there yet.
+
+    The training part has ``task.train_images`` images, or 1,024; the validation part its share beside them.
 
     Raises:
         DataError: ``error``, where the study does not say ``task.image_size``.
@@ -128,14 +130,19 @@ def stand_in_task(spec: StudySpec, error: DataError) -> Task:
         raise error
     channels = spec.task.channels or 3
     random = torch.Generator().manual_seed(0)
-    shape = (_STAND_IN_IMAGES, channels, side, side)
-    images = ImageSet(
-        torch.randint(0, 256, shape, dtype=torch.uint8, generator=random),
-        torch.randint(0, _STAND_IN_CLASSES, shape[:1], generator=random),
-    )
+    image_BCHW = torch.randint(0, 256, (1, channels, side, side), dtype=torch.uint8, generator=random)
+
+    def part(count: int) -> ImageSet:
+        labels_N = torch.randint(0, _STAND_IN_CLASSES, (count,), generator=random)
+        return ImageSet(image_BCHW.expand(count, -1, -1, -1), labels_N)  # no memory but that of one image
+
+    count, share = spec.task.train_images or _STAND_IN_IMAGES, spec.task.validation_share
+    train, validation = part(count), part(max(1, round(count * share / (1 - share))))
     classes = tuple(f"class {number}" for number in range(_STAND_IN_CLASSES))
-    dataset = Dataset("random images", images, images, images, classes, (0.5,) * channels, (0.25,) * channels, "random")
-    return Classification(spec.task, dataset)
+    statistics = (0.5,) * channels, (0.25,) * channels
+    return Classification(
+        spec.task, Dataset("random", train, validation, validation, classes, *statistics, digest="random")
+    )
 
 
 def make_context(spec: StudySpec, task: Task, net: nn.Module, paths: RunPaths) -> Context:

@@ -44,6 +44,7 @@ def epoch_seconds(task: Task, recipe: Recipe, device: torch.device, step: Step, 
     for number, (image_BCHW, label_B) in zip(range(count + _WARM_STEPS), _endless(batches), strict=False):
         started = time.monotonic()
         step(image_BCHW, label_B)
+        _settle(device)
         if number >= _WARM_STEPS:
             times.append(time.monotonic() - started)
     images = len(task.train_batches(recipe, 0, device)) * recipe.batch_size
@@ -89,5 +90,12 @@ def image_seconds(net: nn.Module, task: Task, device: torch.device, count: int) 
         for _ in range(count + 1):
             started = time.monotonic()
             net(batch)
+            _settle(device)
             times.append(time.monotonic() - started)
     return float(statistics.median(times[1:])) / len(batch)
+
+
+def _settle(device: torch.device) -> None:
+    """Waits for a GPU, which is given work faster than it does it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
