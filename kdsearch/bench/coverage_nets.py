@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from kdsearch.models.tracing import FOREIGN_ERRORS
 from kdsearch.models.zoo import make_net
 from kdsearch.sections import StudentOptions
 
@@ -41,14 +42,18 @@ class Entry:
         return make_net(options, num_classes=10, in_channels=3).eval()
 
     def image_shape(self, net: nn.Module) -> tuple[int, int, int]:
-        """The image it is measured on: its own size if it takes no other, else 128 pixels (Inception: 224)."""
-        if self.name.startswith(("inception", "googlenet")):
-            return (3, 224, 224)
+        """The image it is measured on: 128 pixels if it runs on those, else its own size."""
         settings: Any = getattr(net, "pretrained_cfg", None) or {}
-        channels, height, width = settings.get("input_size") or (3, 224, 224)
-        if settings.get("fixed_input_size") or max(height, width) < _SIDE:
-            return (channels, height, width)
-        return (channels, _SIDE, _SIDE)
+        own: tuple[int, int, int] = tuple(settings.get("input_size") or (3, 224, 224))
+        small = (own[0], _SIDE, _SIDE)
+        if settings.get("fixed_input_size") or max(own) < _SIDE:
+            return own
+        try:
+            with torch.no_grad():
+                net(torch.zeros(1, *small))
+        except FOREIGN_ERRORS:
+            return own
+        return small
 
 
 def smallest_nets() -> Iterator[Entry]:

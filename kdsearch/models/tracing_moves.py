@@ -99,7 +99,7 @@ def _tie_pieces(call: Call, pieces: list[Tensor]) -> None:
     first = pieces[0]
     for piece in pieces[1:]:
         if piece.shape == first.shape and len(varying(first)) > 0:
-            call.scene.ledger.tie(first, piece)
+            call.scene.ledger.pair(first, piece)
 
 
 def _settled(call: Call, label: Tensor) -> Label:

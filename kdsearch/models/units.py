@@ -36,6 +36,9 @@ class Ledger(Protocol):
     def tie(self, first: Tensor, second: Tensor) -> None:
         """Units that must be kept or dropped together, element by element."""
 
+    def pair(self, first: Tensor, second: Tensor) -> None:
+        """Units of pieces that have one size in the full net, and are to have one size always."""
+
     def freeze(self, units: Tensor, reason: str) -> None:
         """Units that must be kept."""
 
@@ -69,6 +72,9 @@ class UnitRecorder:
         if pairs.shape[1]:
             pairs = torch.unique(pairs, dim=1)
             self.tied.append((pairs[0], pairs[1]))
+
+    def pair(self, first: Tensor, second: Tensor) -> None:
+        self.tie(first, second)
 
     def freeze(self, units: Tensor, reason: str) -> None:
         self.frozen.append((torch.unique(units), reason))

@@ -12,65 +12,22 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from kdsearch.errors import WidthError
 from kdsearch.models.crop import take
 from kdsearch.models.swap import Slots
 from kdsearch.models.tracing import FOREIGN_ERRORS, Tracer
-from kdsearch.models.units import Ids, Port, UnitMismatchError
+from kdsearch.models.unit_check import UnitCheck
+from kdsearch.models.units import Ids, Port
 from kdsearch.models.width_groups import Grouping
 from kdsearch.models.width_layers import Attribute, Place
 from kdsearch.models.width_layout import Layout
 
 _TRIES = 24
-_NEAR = 4
+_NEAR = 6
 _MOST = 300  # runs, after which nothing is patched any more and whole neighbourhoods are frozen
 _END = 1_000_000
-
-
-@dataclass(slots=True)
-class UnitCheck:
-    """A ledger that compares a cropped net's units with those of the full net.
-
-    A group cropped to one class has no order to compare: with such a crop only sizes are checked (``is_strict`` False).
-    """
-
-    grouping: Grouping
-    ports: Mapping[Port, Tensor]
-    kept: Ids
-    is_strict: bool = True
-
-    def expected(self, port: Port) -> Tensor:
-        """The classes that should be at a port under this crop; 0 stands for all fixed ones."""
-        roots = self.grouping.classes.of(self.ports[port])
-        named = np.where(self.grouping.group_of[roots] < 0, 0, roots)
-        return torch.from_numpy(named[self.grouping.vector(self.ports[port]).mask(self.kept)])
-
-    def arrive(self, port: Port, units: Tensor) -> None:
-        if self.is_strict and not torch.equal(self.expected(port), units.reshape(-1)):
-            raise UnitMismatchError(f"other channels arrive at {port[0].removesuffix(':in')} than the crop keeps")
-
-    def leave(self, port: Port, count: int) -> Tensor | None:
-        if not self.is_strict or port not in self.ports or len(self.ports[port]) == 1:
-            return None
-        units = self.expected(port)
-        if len(units) != count:
-            raise UnitMismatchError(
-                f"{port[0].removesuffix(':out')} gives {count} channels, the crop keeps {len(units)}"
-            )
-        return units
-
-    def tie(self, first: Tensor, second: Tensor) -> None:
-        if not bool((first == second).all()):
-            raise UnitMismatchError("channels meet that the crop takes for different ones")
-
-    def freeze(self, units: Tensor, reason: str) -> None:
-        """Nothing: what is frozen is known."""
-
-    def single(self, units: Tensor, reason: str) -> Tensor | None:  # noqa: ARG002
-        return units
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,16 +148,17 @@ class CropProof:
         return False
 
     def _split_sizes(self, module: str) -> list[list[Attribute]]:
-        """Lists in a module that hold the sizes into which it splits channels."""
+        """The sizes into which a module splits channels, where it remembers them in a list or one by one."""
         held = self.net.get_submodule(module).__dict__
         found = []
         for sizes, pieces in self.splits.get(module, {}).items():
-            for name in [name for name, value in held.items() if _is_list(value) and tuple(value) == sizes]:
-                places = enumerate(pieces)
-                extra = [Attribute(module, name, units, 1, at) for at, units in places if units is not None]
-                if any((attribute.place, _bytes(attribute)) not in self._tried for attribute in extra):
-                    found.append(extra)
-        return found
+            places = [(at, units) for at, units in enumerate(pieces) if units is not None]
+            lists = [name for name, value in held.items() if _is_list(value) and tuple(value) == sizes]
+            found += [[Attribute(module, name, units, 1, at) for at, units in places] for name in lists]
+            numbers = [(name, number) for name, value in held.items() for at, number in _numbers(value) if at is None]
+            equal = [(name, units) for at, units in places for name, number in numbers if number == sizes[at]]
+            found.append([Attribute(module, name, units) for name, units in equal])
+        return [extra for extra in found if any((a.place, _bytes(a)) not in self._tried for a in extra)]
 
     def _best(self, extras: Sequence[Sequence[Attribute]], failure: Failure, kept: Ids) -> tuple[Attribute, ...]:
         """The patches with which the net gets furthest; none where it fails in the same place with all of them."""
@@ -219,17 +177,25 @@ class CropProof:
 
     def _alike(self, patches: Sequence[Attribute]) -> list[Attribute]:
         """The same patches for all modules of the same class: what one of them remembers, its like remember too."""
+        first = patches[0].module
+        names = {attribute.name for attribute in patches}
+        kind = type(self.net.get_submodule(first))
+        found: list[Attribute] = []
+        for name, module in self.net.named_modules():
+            if type(module) is kind and name != first:
+                exact = [extra for extra in self._split_sizes(name) if {a.name for a in extra} == names]
+                found += exact[0] if exact else self._same_place(name, patches)
+        return [attribute for attribute in found if attribute.place not in self.patches]
+
+    def _same_place(self, module: str, patches: Sequence[Attribute]) -> list[Attribute]:
+        """The candidates of a module that stand where the patches stand among those of their own module."""
         found = []
         for patch in patches:
-            first = self.net.get_submodule(patch.module)
             order = [_bytes(a) for a in self._candidates(patch.module, is_open=False) if a.place == patch.place]
             at = order.index(_bytes(patch)) if _bytes(patch) in order else len(order)
-            for name, module in self.net.named_modules():
-                if type(module) is type(first) and name != patch.module:
-                    place = (name, patch.name, patch.position)
-                    like = [a for a in self._candidates(name) if a.place == place]
-                    found += like[at : at + 1]
-        return [a for a in found if a.place not in self.patches]
+            place = (module, patch.name, patch.position)
+            found += [a for a in self._candidates(module) if a.place == place][at : at + 1]
+        return found
 
     def _candidates(self, module: str, *, is_open: bool = True) -> list[Attribute]:
         """The numbers in a module that equal the size of something with croppable channels that it handles."""

@@ -7,6 +7,7 @@ from kdsearch.bench.coverage_nets import Entry, why_no_cnn
 from tests.models.nets import Residual
 
 IMAGE = (3, 16, 16)
+pytestmark = pytest.mark.timeout(30)  # milliseconds each on a quiet machine
 
 
 class Attending(Residual):
@@ -68,6 +69,11 @@ def test_the_summary_counts_nets_of_which_most_can_be_cropped():
     assert (summary["nets"], summary["ok"], summary["covered"]) == (4, 3, 2)
     assert summary["covered_share"] == 0.5
     assert summary["parity_failures"] == 1
+
+
+def test_a_net_that_does_not_run_on_small_images_gets_its_own_size():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 224 * 224, 1))
+    assert Entry("any", "timm", "any").image_shape(net) == (3, 224, 224)
 
 
 def test_image_sizes_follow_the_net():

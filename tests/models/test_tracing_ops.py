@@ -191,3 +191,25 @@ def test_splitting_channels_into_rows_keeps_the_smaller_constant():
     first = next(group for group in widths(net).groups if group.name == "first")
     assert first.multiplicity == 2
     assert exact(net) == FREE
+
+
+def test_unlike_pieces_may_get_one_size_by_chance():
+    """Only pieces that are equal in the full net stay equal: here 4 and 12 channels, split by remembered sizes."""
+
+    class Partial(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.worked, self.kept = 4, 12
+            self.conv = conv(4, 4)
+
+        def forward(self, x):
+            worked, kept = torch.split(x, [self.worked, self.kept], dim=1)
+            return torch.cat((self.conv(worked), kept), 1)
+
+    net = Net(lambda net, a, b: a + net.partial(a), partial=Partial())
+    space = widths(net)
+    assert {"first", "first#2"} <= {group.name for group in space.groups}
+    gene = space.smallest.values | {"first": 3, "first#2": 3}
+    compact = space.build(space.full.of(gene))
+    assert (compact.partial.worked, compact.partial.kept, compact.first.out_channels) == (3, 3, 6)
+    assert compact(torch.randn(2, *IMAGE)).shape == (2, 5)
