@@ -73,7 +73,7 @@ def test_killed_and_resumed_ends_in_the_same_bits(tmp_path, monkeypatch, name):
     assert [(row["epoch"], row["loss"]) for row in resumed] == [(row["epoch"], row["loss"]) for row in history]
 
 
-def test_resume_repeats_no_epoch_and_takes_up_the_momentum(tmp_path, monkeypatch):
+def test_defect_4_resume_repeats_no_epoch_and_takes_up_the_momentum(tmp_path, monkeypatch):
     """Official code: saves the epoch without adding one, saves the optimiser and never loads it."""
     monkeypatch.setattr(module, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
     ctx = toy_context(tmp_path)
@@ -120,7 +120,7 @@ def test_every_gene_is_at_the_budget(tmp_path):
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
-def test_no_step_has_a_rate_of_zero(tmp_path, schedule):
+def test_defect_3_no_step_has_a_rate_of_zero(tmp_path, schedule):
     """Official code: the schedule is stepped at each epoch's start, so the last epoch trains at 0."""
     ctx = toy_context(tmp_path)
     generator = Recorder(ctx.net, ctx.widths)

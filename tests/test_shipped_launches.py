@@ -1,0 +1,94 @@
+"""Every shipped study runs from its file to its students, shortened to two trials on a few images."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kdsearch.manifest import read_manifest
+from kdsearch.spec import load_spec
+from kdsearch.spec_sources import shipped_studies
+from kdsearch.study import run_study
+
+pytestmark = [pytest.mark.medium, pytest.mark.timeout(120)]
+CLI = Path(__file__).parent.parent / "cli.py"
+SHORT = (
+    "budget.trials=2",
+    "strategy.epochs=1",
+    "strategy.pretrain_epochs=1",
+    "strategy.batch_size=50",
+    "strategy.check_genes=2",
+    "finish.epochs=1",
+    "finish.batch_size=50",
+    "finish.seeds=1",
+    "finish.finalist_epochs=1",
+    "finish.controls.random=0",
+)
+ON_PAPER = ("metapruning_paper.yaml", "metapruning_imagenet.yaml")
+
+
+def write_npz(folder: Path) -> str:
+    random = np.random.default_rng(0)
+    arrays = {}
+    for part, count in (("train", 200), ("test", 64)):
+        arrays[f"x_{part}"] = random.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+        arrays[f"y_{part}"] = np.arange(count) % 10
+    np.savez(folder / "images.npz", **arrays)
+    return f"task.npz={folder / 'images.npz'}"
+
+
+def write_folder(folder: Path) -> str:
+    random = np.random.default_rng(0)
+    for part, count in (("train", 40), ("val", 32)):
+        for name in ("cat", "dog"):
+            home = folder / "images" / part / name
+            home.mkdir(parents=True)
+            for number in range(count):
+                Image.fromarray(random.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(home / f"{number}.png")
+    return f"task.folder={folder / 'images'}"
+
+
+def data_for(name: str, folder: Path) -> list[str]:
+    if name == "metapruning_cifar10.yaml":
+        return [write_npz(folder), "task.train_images=null", "executor={name: serial}"]
+    if name == "metapruning_folder.yaml":
+        return [write_folder(folder), "task.image_size=48"]
+    return ["task.train_images=200"]
+
+
+@pytest.mark.parametrize("name", sorted(shipped_studies().keys() - set(ON_PAPER)))
+def test_it_runs_to_its_students(name, tmp_path):
+    spec = load_spec(name, (*SHORT, *data_for(name, tmp_path)))
+    summary = run_study(spec, tmp_path / "run")
+    assert summary["state"] == "done"
+    assert summary["trials"]["done"] == 2
+    winners = [student for student in summary["students"] if student["role"] == "winner"]
+    assert len(winners) == len(summary["budgets"]) == max(1, len(spec.limits.macs))
+    roles = {student["role"] for student in summary["students"]}
+    assert roles == {"winner", "uniform", "full"}
+    for winner, bounds in zip(winners, summary["budgets"], strict=True):
+        assert winner["costs"]["macs"] <= bounds["macs"][1]
+        assert winner["files"].keys() == {"torchscript", "torchscript_lite", "weights"}
+        assert max(winner["parity"].values()) <= 1e-4
+        manifest = read_manifest(tmp_path / "run/students" / winner["id"])
+        assert manifest["widths"] == winner["widths"]
+    assert (tmp_path / "run/report.html").exists()
+
+
+@pytest.mark.parametrize("name", ON_PAPER)
+def test_it_is_forecast(name, tmp_path):
+    command = [sys.executable, str(CLI), "launch", name, "--dry-run", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    forecast = json.loads(done.stdout)
+    assert forecast["net"] == "mobilenetv2_140"
+    assert forecast["evaluations"] == 1000
+    assert forecast["hours"]["total"] > 1
+    assert forecast["full"]["macs"] > forecast["uniform"][0]["macs"] > forecast["smallest"]["macs"] > 0
+    assert list(tmp_path.iterdir()) == []
