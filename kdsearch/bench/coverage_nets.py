@@ -23,10 +23,6 @@ Source = Literal["timm", "torchvision"]
 _SIDE = 128  # pixels; nets that take one size only keep theirs
 _LEAST_SPATIAL = 3
 
-_FAMILIES = ("alexnet", "convnext", "densenet", "efficientnet", "googlenet", "inception", "maxvit", "mnasnet",
-             "mobilenetv2", "mobilenetv3", "regnet", "resnet", "shufflenetv2", "squeezenet", "swin_transformer", "vgg",
-             "vision_transformer")  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -65,8 +61,11 @@ def smallest_nets() -> Iterator[Entry]:
         names = [name for name in timm.list_models(module=module) if not name.startswith("test_")]
         if names:
             yield Entry(min(names, key=_timm_parameters), "timm", module)
-    for family in _FAMILIES:
-        names = torchvision.models.list_models(module=getattr(torchvision.models, family))
+    families: dict[str, list[str]] = {}
+    for name in torchvision.models.list_models(module=torchvision.models):
+        family = torchvision.models.get_model_builder(name).__module__.rpartition(".")[2]
+        families.setdefault(family, []).append(name)
+    for family, names in families.items():
         yield Entry(min(names, key=_torchvision_parameters), "torchvision", family)
 
 
