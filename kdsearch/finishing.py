@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from kdsearch.errors import InfeasibleError
 from kdsearch.files import read_json, save_json
 from kdsearch.progress import Watch
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from kdsearch.planning import Study
 
 Role = Literal["winner", "uniform", "random", "full"]
+_DRAWS = 20
 RunTrainings = Callable[[Sequence[Training], str], None]
 
 
@@ -133,8 +136,6 @@ def _best(study: Study, row: Sequence[Candidate], trainings: Sequence[Training |
 
 def plan_students(study: Study, winners: Sequence[Candidate]) -> list[Plan]:
     """Every net of the final table: winners, and the controls that the study asks for."""
-    import numpy as np
-
     spec, ctx = study.spec.finish, study.ctx
     seeds = tuple(study.spec.seed + at for at in range(spec.seeds))
     plans = []
@@ -143,14 +144,23 @@ def plan_students(study: Study, winners: Sequence[Candidate]) -> list[Plan]:
         plans.append(Plan(f"winner{mark}", "winner", budget, winner, seeds))
         if spec.controls.uniform:
             plans.append(Plan(f"uniform{mark}", "uniform", budget, ctx.uniform[budget], seeds))
-        rng = np.random.default_rng((study.spec.seed, 13, budget))
-        for number in range(spec.controls.random):
-            gene = draw_for(ctx.space, ctx.widths.costs, ctx.budgets[budget], rng)
-            gene = replace(gene, origin="random control")
+        for number, gene in enumerate(_random_controls(study, budget)):
             plans.append(Plan(f"random{mark}-{number}", "random", budget, gene, seeds[:1]))
     if spec.controls.full:
         plans.append(Plan("full", "full", None, ctx.widths.full, seeds[:1]))
     return plans
+
+
+def _random_controls(study: Study, budget: int) -> list[Candidate]:
+    """So many different random genes as the study asks for; fewer where the budget leaves hardly any."""
+    ctx, wanted = study.ctx, study.spec.finish.controls.random
+    rng = np.random.default_rng((study.spec.seed, 13, budget))
+    found: dict[Candidate, None] = {}
+    for _ in range(_DRAWS * wanted):
+        if len(found) < wanted:
+            gene = draw_for(ctx.space, ctx.widths.costs, ctx.budgets[budget], rng)
+            found[replace(gene, origin="random control")] = None
+    return list(found)
 
 
 def collect(study: Study, plans: Sequence[Plan]) -> list[Student]:

@@ -168,17 +168,21 @@ def uniform_gene(widths: WidthSpace, windows: tuple[Window, ...]) -> Candidate:
     """The largest uniform-width gene inside the windows' upper ends: what a search has to beat.
 
     Widths come in steps, so no uniform gene need hit the budget exactly: the widths of single groups are then raised
-    one step at a time, in the net's order, while the budget allows.
+    one step at a time, in rounds through the net, until no other step fits.
     """
     best = widths.smallest
     for step in range(1, _UNIFORM_STEPS + 1):
         gene = widths.uniform(step / _UNIFORM_STEPS)
         if _fits(widths, gene, windows):
             best = gene
-    return replace(_top_up(widths, best, windows), origin="uniform widths")
+    topped = _top_up(widths, best, windows)
+    while topped != best:
+        best, topped = topped, _top_up(widths, topped, windows)
+    return replace(topped, origin="uniform widths")
 
 
 def _top_up(widths: WidthSpace, gene: Candidate, windows: tuple[Window, ...]) -> Candidate:
+    """The gene with one step more in every group where the budget allows."""
     for group in widths.groups:
         values = gene.values
         above = [choice for choice in group.choices if choice > int(values[group.name])]

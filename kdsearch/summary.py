@@ -99,6 +99,11 @@ def judge_proxy(check: Mapping[str, Any] | None, students: Sequence[Student]) ->
     if not check or not check["budgets"]:
         return {"verdict": "unknown", "advice": ["this strategy trains every candidate, so there is no proxy to judge"]}
     rows = [_judge_budget(row, _trained_uniform(students, at)) for at, row in enumerate(check["budgets"])]
+    if all(row["ratio"] is None and row["spread"] is None for row in rows):
+        return {
+            "verdict": "unknown",
+            "advice": ["nothing was measured: set strategy.check_genes, finish.controls.uniform"],
+        }
     advice = sorted({line for row in rows for line in row["advice"]})
     weak = any(row["advice"] for row in rows)
     worst = min(rows, key=lambda row: row["ratio"] if row["ratio"] is not None else 1.0)

@@ -30,7 +30,7 @@ SHORT = (
     "finish.finalist_epochs=1",
     "finish.controls.random=0",
 )
-ON_PAPER = ("metapruning_paper.yaml", "metapruning_imagenet.yaml")
+ON_PAPER = {"metapruning_paper.yaml": (), "metapruning_imagenet.yaml": pytest.mark.slow}
 
 
 def write_npz(folder: Path) -> str:
@@ -58,11 +58,11 @@ def data_for(name: str, folder: Path) -> list[str]:
     if name == "metapruning_cifar10.yaml":
         return [write_npz(folder), "task.train_images=null", "executor={name: serial}"]
     if name == "metapruning_folder.yaml":
-        return [write_folder(folder), "task.image_size=48"]
+        return [write_folder(folder), "task.image_size=32"]
     return ["task.train_images=200"]
 
 
-@pytest.mark.parametrize("name", sorted(shipped_studies().keys() - set(ON_PAPER)))
+@pytest.mark.parametrize("name", sorted(shipped_studies().keys() - ON_PAPER.keys()))
 def test_it_runs_to_its_students(name, tmp_path):
     spec = load_spec(name, (*SHORT, *data_for(name, tmp_path)))
     summary = run_study(spec, tmp_path / "run")
@@ -81,7 +81,7 @@ def test_it_runs_to_its_students(name, tmp_path):
     assert (tmp_path / "run/report.html").exists()
 
 
-@pytest.mark.parametrize("name", ON_PAPER)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks) for name, marks in ON_PAPER.items()])
 def test_it_is_forecast(name, tmp_path):
     command = [sys.executable, str(CLI), "launch", name, "--dry-run", "--json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

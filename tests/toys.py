@@ -12,10 +12,11 @@ from kdsearch.data.datasets import Dataset
 from kdsearch.data.images import ImageSet
 from kdsearch.models.width_finding import find_widths
 from kdsearch.models.widths import WidthSpace
-from kdsearch.planning import uniform_gene
+from kdsearch.planning import Study, uniform_gene
 from kdsearch.records import RunPaths
 from kdsearch.sections import TaskOptions, WidthOptions
 from kdsearch.space import Candidate, SearchSpace, Window
+from kdsearch.spec import load_spec
 from kdsearch.tasks.classification import Classification
 
 SHAPE = (1, 8, 8)
@@ -91,3 +92,11 @@ def toy_context(folder: Path, *, trained: bool = False, share: float = 0.5, trai
     task = make_task(train).without_test()
     uniform = (uniform_gene(widths, windows),)
     return Context(task, net, widths, space, (windows,), uniform, CPU, 0, False, RunPaths(folder))
+
+
+def toy_study(folder: Path, *sets: str) -> Study:
+    """A study of the toy with the strategies that a shipped study names, shortened; ``sets`` change it."""
+    short = ("strategy={name: metapruning, epochs: 2, pretrain_epochs: 1, batch_size: 24, calibration_images: 48}",)
+    spec = load_spec("quickstart", (*short, "finish={name: scratch, epochs: 2, batch_size: 24}", *sets))
+    strategy, finish = (plugin.find()(plugin.options) for plugin in (spec.strategy, spec.finish))
+    return Study(spec, make_task(), toy_context(folder), strategy, finish)

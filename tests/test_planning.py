@@ -1,0 +1,119 @@
+"""From a study file to its parts, checked before anything long runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kdsearch.errors import DataError, InfeasibleError, SpecError
+from kdsearch.planning import cache_dir, plan, stand_in_task, uniform_gene
+from kdsearch.records import RunPaths
+from kdsearch.space import Window
+from kdsearch.spec import load_spec
+from tests.tiny import tiny_spec
+from tests.toys import make_task, make_toy, toy_context, toy_widths
+
+pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
+
+
+def test_the_uniform_gene_is_the_largest_that_fits():
+    widths = toy_widths(make_toy())
+    full = widths.costs(widths.full)["macs"]
+    for share in (0.2, 0.5, 0.8):
+        windows = (Window("macs", None, share * full),)
+        gene = uniform_gene(widths, windows)
+        assert widths.costs(gene)["macs"] <= share * full
+        assert gene.origin == "uniform widths"
+        for group in widths.groups:
+            above = [choice for choice in group.choices if choice > gene.values[group.name]]
+            if above:
+                raised = replace(gene, pairs=type(gene).of(gene.values | {group.name: above[0]}).pairs)
+                assert widths.costs(raised)["macs"] > share * full
+
+
+def test_without_limits_it_is_the_full_net():
+    widths = toy_widths(make_toy())
+    assert uniform_gene(widths, ()) == widths.full
+
+
+def test_every_limit_binds_it():
+    widths = toy_widths(make_toy())
+    full = widths.costs(widths.full)
+    windows = (Window("macs", None, full["macs"]), Window("parameters", None, 0.3 * full["parameters"]))
+    assert widths.costs(uniform_gene(widths, windows))["parameters"] <= 0.3 * full["parameters"]
+
+
+def test_a_plan_keeps_the_test_part_from_the_search(tmp_path):
+    study = plan(tiny_spec(), RunPaths(tmp_path), task=make_task())
+    assert len(study.task.images("test")) == 60
+    with pytest.raises(RuntimeError, match="test part is read once"):
+        study.ctx.task.images("test")
+    first = study.make_searcher().ask(0)
+    assert first == study.ctx.uniform[0] or first.origin == "uniform widths"
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ("finish.batch_size=201", SpecError, "finish.batch_size is 201; the training part has 200 images; lower it"),
+        ("strategy.batch_size=300", SpecError, "strategy.batch_size is 300; the training part has 200 images"),
+        (
+            "limits.macs=5000",
+            InfeasibleError,
+            r"limits.macs is 5,000; the smallest resnet20 has [\d,]+; raise the limit",
+        ),
+        ("limits={macs: 50%, window: 1e-6}", InfeasibleError, r"found no candidate .* widen limits.window"),
+        ("student={net: given}", SpecError, "student.net: given stands for a module passed to kdsearch.run_study"),
+    ],
+)
+def test_what_cannot_work_is_named(tmp_path, change, error, words):
+    sets = (change, "strategy.calibration_images=300") if "300" in change else (change,)
+    with pytest.raises(error, match=words):
+        plan(tiny_spec(*sets), RunPaths(tmp_path))
+
+
+def test_a_finish_that_goes_on_from_a_strategy_needs_it(tmp_path):
+    spec = tiny_spec("strategy={name: scratch, batch_size: 50}", "finish={name: metapruning}")
+    with pytest.raises(SpecError, match=r"finish.name: metapruning goes on from what strategy: \{name: metapruning\}"):
+        plan(spec, RunPaths(tmp_path))
+
+
+def test_a_module_of_ones_own_is_the_student(tmp_path):
+    net = make_toy()
+    study = plan(tiny_spec("student={net: given, divisor: 1}"), RunPaths(tmp_path), task=make_task(), net=net)
+    assert study.ctx.net.state_dict().keys() == net.state_dict().keys()
+    assert len(study.ctx.widths.groups) == len(toy_widths(make_toy()).groups)
+
+
+def test_images_stand_in_for_as_many_as_the_study_names():
+    spec = load_spec("metapruning_imagenet.yaml")
+    task = stand_in_task(spec, DataError("none"))
+    assert task.image_shape == (3, 224, 224)
+    assert len(task.images("train")) == 1_231_167
+    assert len(task.images("validation")) == pytest.approx(50_000, rel=0.01)
+    assert task.images("train").images_NCHW.untyped_storage().nbytes() == 3 * 224 * 224
+    recipe = spec.finish.options.model_copy(update={"batch_size": 4})
+    images, labels = next(task.train_batches(recipe, 0, torch.device("cpu")).epoch(0))
+    assert images.shape == (4, 3, 224, 224)
+    assert labels.max() < task.num_classes
+    with pytest.raises(DataError, match="not there"):
+        stand_in_task(load_spec("quickstart"), DataError("not there"))
+
+
+def test_the_cache_is_where_the_user_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("KDSEARCH_CACHE", str(tmp_path))
+    assert cache_dir() == tmp_path
+    monkeypatch.delenv("KDSEARCH_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_dir() == tmp_path / "kdsearch"
+
+
+def test_the_context_of_the_toy_is_one_that_a_plan_makes(tmp_path):
+    assert (
+        toy_context(tmp_path).space.names
+        == plan(
+            tiny_spec("student={net: given, divisor: 1}"), RunPaths(tmp_path), task=make_task(), net=make_toy()
+        ).ctx.space.names
+    )
