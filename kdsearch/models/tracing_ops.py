@@ -210,12 +210,6 @@ def normalise(call: Call) -> None:
     call.scene.set(call.outputs[0], label)
 
 
-def attend(call: Call) -> None:
-    """Attention keeps the units of the values where they lie on the batch or head dimensions of nothing else."""
-    call.refuse()
-    call.scene.add_macs(call.macs)
-
-
 def copy(call: Call) -> None:
     """Writing into a whole tensor hands units over; writing into a part of one freezes them."""
     target, source = call.args[0], call.args[1]

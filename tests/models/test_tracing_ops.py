@@ -213,3 +213,19 @@ def test_unlike_pieces_may_get_one_size_by_chance():
     compact = space.build(space.full.of(gene))
     assert (compact.partial.worked, compact.partial.kept, compact.first.out_channels) == (3, 3, 6)
     assert compact(torch.randn(2, *IMAGE)).shape == (2, 5)
+
+
+def test_channels_that_arrive_in_another_order_are_noticed_though_the_sizes_fit():
+    """Halves that change places: of 12 kept channels the net would move 6, the crop of the full net 8 and 4."""
+    space = widths(Net(lambda net, a, b: torch.cat((a[:, a.shape[1] // 2 :], a[:, : a.shape[1] // 2]), 1)))
+    assert dict(space.frozen)["first"] == "second: other channels arrive at second than the crop keeps"
+
+
+def test_a_norm_called_as_a_function_takes_its_vectors_along():
+    def between(net, a, b):
+        last = a.permute(0, 2, 3, 1)
+        return F.layer_norm(last, last.shape[-1:], net.scale, net.shift).permute(0, 3, 1, 2)
+
+    net = Net(between, scale=nn.Parameter(torch.rand(16)), shift=nn.Parameter(torch.rand(16)))
+    assert exact(net) == FREE
+    assert widths(net).touches("shift") == widths(net).touches("first.weight")
