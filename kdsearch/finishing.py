@@ -85,13 +85,21 @@ def trained_net(study: Study, candidate: Candidate, name: str) -> nn.Module:
 
 
 def rank(outcomes: Iterable[Outcome], windows: Sequence[Window]) -> list[Outcome]:
-    """The finished outcomes within the windows' upper ends, best accuracy first (the earlier one at a tie)."""
+    """The finished outcomes within the windows' upper ends, best accuracy first (the earlier one at a tie).
+
+    Those below a lower end, such as another budget's, come last: a score is too rough to give away half a budget for.
+    """
     fitting = [
         outcome
         for outcome in outcomes
         if outcome.state == "done" and all(outcome.costs[window.cost] <= window.high for window in windows)
     ]
-    return sorted(fitting, key=lambda outcome: (-outcome.metrics["accuracy"], outcome.number))
+
+    def place(outcome: Outcome) -> tuple[bool, float, int]:
+        below = any(window.miss(outcome.costs) != 0 for window in windows)
+        return below, -outcome.metrics["accuracy"], outcome.number
+
+    return sorted(fitting, key=place)
 
 
 def choose_winners(study: Study, outcomes: Sequence[Outcome], run: RunTrainings) -> list[Candidate]:

@@ -35,7 +35,8 @@ def test_ranked_are_the_done_inside_the_limit_best_and_earliest_first():
         outcome(3, some(3), 0.7),
         outcome(4, some(4), 0.5, macs=10),
     ]
-    assert [each.number for each in rank(told, (Window("macs", 9, 10),))] == [3, 0, 4]
+    assert [each.number for each in rank(told, (Window("macs", None, 10),))] == [3, 0, 4]
+    assert [each.number for each in rank(told, (Window("macs", 9, 10),))] == [4, 3, 0]  # 3 and 0 are of another budget
 
 
 def train_all(study):
