@@ -14,7 +14,7 @@ from kdsearch.space import Candidate
 from tests.models.nets import Residual, Split, gap, random_gene, shaken, widths_of, zeroed
 
 IMAGE = (3, 32, 32)
-NAMED = ("lcnet_035", "regnetx_002", "ghostnet_050", "convnext_atto", "resnet10t")
+NAMED = ("lcnet_035", "regnetx_002", "convnext_atto")
 _spaces = {}
 pytestmark = pytest.mark.timeout(30)  # milliseconds each on a quiet machine
 
@@ -39,7 +39,7 @@ def run(net, batch):
 
 @pytest.mark.medium
 @pytest.mark.timeout(120)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(kind=st.sampled_from((*NAMED, Residual, Split)), seed=st.integers(0, 2**32 - 1))
 def test_random_genes_crop_build_and_cost_alike(kind, seed):
     space = space_of(kind)
