@@ -67,7 +67,7 @@ def run(
         trial = ProxyTrial(world, effort)
         for proxy in proxies() if chosen is None else chosen:
             rows.append(trial.row(proxy, truth_SN.mean(axis=0)))
-            tell(rows[-1])
+            tell({key: value for key, value in rows[-1].items() if key != "scores"})
     finally:
         torch.set_num_threads(threads)
     return {"suite": "ranking", "threads": 1, **found, "target": _TARGET, "proxies": rows, **_verdict(rows, found)}

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from kdsearch.models.width_finding import find_widths
 from kdsearch.models.widths import WidthSpace
 from kdsearch.models.zoo import make_net
 from kdsearch.planning import cache_dir
+from kdsearch.progress import Progress
 from kdsearch.records import RunPaths
 from kdsearch.repair import draw_for
 from kdsearch.sections import StudentOptions
@@ -39,7 +41,6 @@ _STATISTICS = ((0.5,) * 3, (0.25,) * 3)
 _GENERATOR = MetaPruning.Options().generator
 _BATCH = MetaPruning.Options().batch_size
 _SEARCH = (
-    "student={net: lenet5}",
     "task={name: classification, dataset: mnist5k, train_images: 256}",
     "strategy={name: metapruning, epochs: 1, pretrain_epochs: 1, check_genes: 0, calibration_images: 64}",
     "finish={name: scratch, epochs: 1, controls: {uniform: false, full: false}}",
@@ -67,7 +68,7 @@ def cases() -> tuple[Case, ...]:
 def run(
     *,
     genes: int = 9,
-    trials: int = 200,
+    trials: int = 100,
     chosen: Sequence[Case] | None = None,
     on_row: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
@@ -75,8 +76,8 @@ def run(
 
     Both see the same images in the same batches and memory layout and take turns over ``genes`` random genes at a
     quarter of the MACs; a net's ratio is the median over genes, in the thread's processor time on a CPU.
-    ``overhead_ms``: wall time a candidate that a search of ``trials`` candidates spends outside scoring, its journal on
-    the disk.
+    ``overhead_ms``: wall time a candidate that a search, its journal on the disk, spends outside scoring; the median
+    of ``trials``.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -102,18 +103,24 @@ def run(
 
 
 def measure_overhead(trials: int) -> float:
-    """Milliseconds a candidate of asking, submitting, costs, ledger and telling: a real search less its scoring time.
+    """Milliseconds a candidate of asking, submitting, ledger and telling: a real search less its scoring, the median.
 
     The run lies in the cache directory and is deleted afterwards.
     """
     spec = load_spec("quickstart", (*_SEARCH, f"budget={{trials: {trials}}}"))
     folder = cache_dir()
     folder.mkdir(parents=True, exist_ok=True)
+    moments: list[float] = []
+
+    def watch(progress: Progress) -> None:
+        if progress.phase == "search":
+            moments.append(time.monotonic())  # as the search starts, and after each candidate
+
     with tempfile.TemporaryDirectory(dir=folder) as fresh:
-        summary = run_study(spec, Path(fresh, "run"))
+        run_study(spec, Path(fresh, "run"), watch)
         outcomes = read_outcomes(RunPaths(Path(fresh, "run")))
-    scoring = sum(outcome.seconds for outcome in outcomes)
-    return 1e3 * (float(summary["seconds"]["search"]) - scoring) / len(outcomes)
+    passed = [after - before for before, after in pairwise(moments)]
+    return 1e3 * statistics.median(whole - outcome.seconds for whole, outcome in zip(passed, outcomes, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
