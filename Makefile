@@ -44,13 +44,21 @@ bench: install
 	set -e; for suite in $(SUITES); do \
 	  echo "bench $$suite"; $(BIN)/kdsearch bench $$suite --json > runs/bench/$$suite.json; done
 
-# the table of results in the README: winner against uniform, full and random nets
+# the table of results in the README: winner against uniform, full and random nets; what was stopped goes on
+RESULTS := runs/results
+MOBILENET := --set name=mobilenetv2-cifar10 --set 'student={timm: mobilenetv2_100, stem_stride: 1, divisor: 8}'
+define run_or_resume
+if [ -e $(RESULTS)/$(1)/spec.json ]; then $(BIN)/kdsearch resume $(RESULTS)/$(1); \
+else $(BIN)/kdsearch launch $(2) --run-dir $(RESULTS)/$(1); fi || [ $$? = 3 ]
+endef
+
 results: install
-	$(BIN)/kdsearch launch metapruning.yaml --run-dir runs/results/mnist5k \
-	  --set 'limits.macs=[25%, 10%]' --set finish.seeds=3 --set finish.controls.random=3
-	$(BIN)/kdsearch launch metapruning_cifar10.yaml --run-dir runs/results/vgg11-cifar10 --set task.npz=$(CIFAR10)
-	$(BIN)/kdsearch launch metapruning_cifar10.yaml --run-dir runs/results/mobilenetv2-cifar10 --set task.npz=$(CIFAR10) \
-	  --set name=mobilenetv2-cifar10 --set 'student={timm: mobilenetv2_100, stem_stride: 1}'
+	mkdir -p $(RESULTS)
+	$(call run_or_resume,mnist5k,metapruning.yaml --set 'limits.macs=[25%, 10%]' --set finish.seeds=3 \
+	  --set finish.controls.random=3)
+	$(call run_or_resume,vgg16-cifar10,metapruning_cifar10.yaml --set task.npz=$(CIFAR10))
+	$(call run_or_resume,mobilenetv2-cifar10,metapruning_cifar10.yaml --set task.npz=$(CIFAR10) $(MOBILENET))
+	$(BIN)/kdsearch bench results
 
 # everything that was built; runs/ stays
 clean:

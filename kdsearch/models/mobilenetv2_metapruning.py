@@ -1,15 +1,25 @@
 """MobileNetV2 as MetaPruning's supernet has it (Liu et al. 2019): 1.4 times as wide, with an expansion in every block.
 
 Stem 44, blocks of 22, 33, 44, 88, 132, 224 and 448 channels, head 1280. Unlike MobileNetV2 (Sandler et al. 2018) the
-first block has a 1x1 expansion too, so that every block has an inner width: 8 stage widths and 17 inner ones.
+first block has a 1x1 convolution before its depthwise one too (of ratio 1), so that every block has an inner width:
+8 stage widths and 17 inner ones.
 """
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-_STAGES = ((22, 1, 1), (33, 2, 2), (44, 3, 2), (88, 4, 2), (132, 3, 1), (224, 3, 2), (448, 1, 1))
-_STEM, _HEAD, _EXPANSION = 44, 1280, 6
+# channels, blocks, stride of the first, expansion
+_STAGES = (
+    (22, 1, 1, 1),
+    (33, 2, 2, 6),
+    (44, 3, 2, 6),
+    (88, 4, 2, 6),
+    (132, 3, 1, 6),
+    (224, 3, 2, 6),
+    (448, 1, 1, 6),
+)
+_STEM, _HEAD = 44, 1280
 
 
 def _conv(arriving: int, leaving: int, kernel: int, *, stride: int = 1, groups: int = 1) -> list[nn.Module]:
@@ -21,9 +31,9 @@ def _conv(arriving: int, leaving: int, kernel: int, *, stride: int = 1, groups: 
 class InvertedResidual(nn.Module):
     """1x1 expansion, 3x3 depthwise, 1x1 projection; a shortcut where the shape stays."""
 
-    def __init__(self, arriving: int, leaving: int, stride: int) -> None:
+    def __init__(self, arriving: int, leaving: int, stride: int, expansion: int) -> None:
         super().__init__()
-        inner = arriving * _EXPANSION
+        inner = arriving * expansion
         self.expand = nn.Sequential(*_conv(arriving, inner, 1), nn.ReLU6(inplace=True))
         self.depthwise = nn.Sequential(*_conv(inner, inner, 3, stride=stride, groups=inner), nn.ReLU6(inplace=True))
         self.project = nn.Sequential(*_conv(inner, leaving, 1))
@@ -42,10 +52,10 @@ class MetaPruningMobileNetV2(nn.Module):
         stem = max(1, round(_STEM * width))
         self.stem = nn.Sequential(*_conv(in_channels, stem, 3, stride=2), nn.ReLU6(inplace=True))
         blocks, arriving = [], stem
-        for size, repeats, stride in _STAGES:
+        for size, repeats, stride, expansion in _STAGES:
             leaving = max(1, round(size * width))
             for number in range(repeats):
-                blocks.append(InvertedResidual(arriving, leaving, stride if number == 0 else 1))
+                blocks.append(InvertedResidual(arriving, leaving, stride if number == 0 else 1, expansion))
                 arriving = leaving
         self.blocks = nn.Sequential(*blocks)
         head = max(1, round(_HEAD * width))
