@@ -46,6 +46,7 @@ bench: install
 
 # the table of results in the README: winner against uniform, full and random nets; what was stopped goes on
 RESULTS := runs/results
+DIGITS := --set 'limits.macs=[25%, 10%]' --set finish.seeds=3 --set finish.controls.random=3
 MOBILENET := --set name=mobilenetv2-cifar10 --set 'student={timm: mobilenetv2_100, stem_stride: 1, divisor: 8}'
 define run_or_resume
 if [ -e $(RESULTS)/$(1)/spec.json ]; then $(BIN)/kdsearch resume $(RESULTS)/$(1); \
@@ -54,8 +55,7 @@ endef
 
 results: install
 	mkdir -p $(RESULTS)
-	$(call run_or_resume,mnist5k,metapruning.yaml --set 'limits.macs=[25%, 10%]' --set finish.seeds=3 \
-	  --set finish.controls.random=3)
+	$(call run_or_resume,mnist5k,metapruning.yaml $(DIGITS))
 	$(call run_or_resume,vgg16-cifar10,metapruning_cifar10.yaml --set task.npz=$(CIFAR10))
 	$(call run_or_resume,mobilenetv2-cifar10,metapruning_cifar10.yaml --set task.npz=$(CIFAR10) $(MOBILENET))
 	$(BIN)/kdsearch bench results
