@@ -141,15 +141,16 @@ def read_outcomes(paths: RunPaths) -> list[Outcome]:
 
     try:
         spec = json.loads((paths.root / "spec.json").read_text(encoding="utf-8"))
+        storage, name = str(spec["storage"]), str(spec["name"])
     except (OSError, ValueError) as error:
         raise StoreError(f"{paths.root / 'spec.json'}: cannot be read: {error}") from None
-    if spec["storage"] == JOURNAL and not (paths.root / _FILE).exists():
+    except (KeyError, TypeError):
+        raise StoreError(f"{paths.root / 'spec.json'}: holds no study; it is damaged") from None
+    if storage == JOURNAL and not (paths.root / _FILE).exists():
         return []
-    with _damage_told(paths, spec["storage"]):
+    with _damage_told(paths, storage):
         try:
-            study = optuna.load_study(
-                study_name=_study_name(paths, spec["storage"], spec["name"]), storage=_storage(paths, spec["storage"])
-            )
+            study = optuna.load_study(study_name=_study_name(paths, storage, name), storage=_storage(paths, storage))
         except KeyError:
             return []
         return [_outcome(trial) for trial in study.get_trials(deepcopy=False)]

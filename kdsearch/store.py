@@ -12,10 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from pydantic import ValidationError
+
 from kdsearch.errors import StoreError
 from kdsearch.files import save_atomically
 from kdsearch.records import RunPaths
-from kdsearch.spec import StudySpec, dumps, to_yaml
+from kdsearch.spec import StudySpec, dumps, loads, to_yaml
 
 SCHEMA = 1
 _SPEC, _SUMMARY, _LOCK = "spec.json", "summary.json", "lock"
@@ -44,6 +46,23 @@ def open_run(run_dir: Path) -> RunPaths:
     if not (run_dir / _SPEC).is_file():
         raise StoreError(f"{run_dir}: not a run directory (it has no {_SPEC}); kdsearch list shows the runs")
     return RunPaths(run_dir.absolute())
+
+
+def read_spec(paths: RunPaths) -> StudySpec:
+    """The study of a run.
+
+    Raises:
+        StoreError: its file is missing, damaged or of another version.
+    """
+    path = paths.root / _SPEC
+    try:
+        return loads(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        found = ": ".join(part for part in (".".join(map(str, first["loc"])), first["msg"].lower()) if part)
+        raise StoreError(f"{path}: holds no study ({found}); launch the spec.yaml beside it anew") from None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from None
 
 
 def save_text(path: Path, text: str) -> None:

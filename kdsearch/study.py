@@ -21,8 +21,8 @@ from kdsearch.planning import GIVEN
 from kdsearch.progress import Phase, Progress, Watch, unwatched
 from kdsearch.records import Outcome, RunPaths, Student, Training, Trial
 from kdsearch.report.html import write_html
-from kdsearch.spec import StudySpec, dumps, loads
-from kdsearch.store import RunLock, create_run, open_run, read_summary, write_summary
+from kdsearch.spec import StudySpec, dumps
+from kdsearch.store import RunLock, create_run, open_run, read_spec, read_summary, write_summary
 from kdsearch.summary import RunFacts, summarise
 from kdsearch.trial import run_training, run_trial, start_worker, use
 
@@ -72,7 +72,11 @@ def resume_study(run_dir: Path, watch: Watch = unwatched, *, net: nn.Module | No
     if (summary := _ended(paths)) is not None:
         log.warning("%s: is %s already; there is nothing left to do", run_dir, summary["state"])
         return summary
-    spec = loads((paths.root / "spec.json").read_text(encoding="utf-8"))
+    spec = read_spec(paths)
+    if net is None and spec.student.net == GIVEN:
+        raise SpecError(
+            f"{run_dir}: this run's net was passed from Python; use kdsearch.resume_study(run_dir, net=...)"
+        )
     return _drive(plan(spec, paths, net=net), watch)
 
 

@@ -13,7 +13,7 @@ import pytest
 from kdsearch.errors import StoreError
 from kdsearch.records import RunPaths
 from kdsearch.spec import StudySpec, load_spec, loads
-from kdsearch.store import RunLock, create_run, open_run, read_summary, write_summary
+from kdsearch.store import RunLock, create_run, open_run, read_spec, read_summary, write_summary
 
 ROOT = Path(__file__).parents[1]
 _STUDY = """
@@ -80,6 +80,22 @@ def test_a_missing_damaged_or_newer_summary_is_told_in_one_line(tmp_path):
     (tmp_path / "summary.json").write_text(json.dumps({"schema": 2}))
     with pytest.raises(StoreError, match=r"summary\.json: needs schema 1; another version"):
         read_summary(paths)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{}", r"spec\.json: holds no study \(name: field required\); launch the spec\.yaml beside it anew"),
+        ("{", r"spec\.json: holds no study \(invalid json"),
+        ("\udcff", r"spec\.json: cannot be read"),
+    ],
+)
+def test_a_damaged_study_of_a_run_is_one_line(spec, tmp_path, content, said):
+    paths = create_run(spec, tmp_path / "run")
+    assert read_spec(paths) == spec
+    (paths.root / "spec.json").write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(StoreError, match=said):
+        read_spec(paths)
 
 
 def test_a_second_driver_is_refused_and_told_who_has_the_run(tmp_path):

@@ -11,7 +11,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from kdsearch.cli.output import remark
 from kdsearch.cli.runs import find_run
 from kdsearch.errors import KdsearchError
-from kdsearch.spec import loads
+from kdsearch.records import RunPaths
+from kdsearch.store import read_spec
 
 _HOST = "127.0.0.1"
 
@@ -19,11 +20,13 @@ _HOST = "127.0.0.1"
 def dashboard(given: argparse.Namespace) -> int:
     """Serves until Ctrl-C."""
     run_dir = find_run(given.run)
-    storage = loads((run_dir / "spec.json").read_text(encoding="utf-8")).storage
+    storage = read_spec(RunPaths(run_dir)).storage
     try:
         import optuna_dashboard
     except ImportError:
-        raise KdsearchError("optuna-dashboard is not installed: pip install 'kdsearch[dashboard]'") from None
+        raise KdsearchError(
+            "optuna-dashboard is not installed: in the checkout, pip install -e '.[dashboard]'"
+        ) from None
     # optuna-dashboard's own server takes Ctrl-C for a normal end, and logs every request
     app = optuna_dashboard.wsgi(_open(storage, run_dir))
     try:

@@ -25,7 +25,7 @@ def export(given: argparse.Namespace) -> int:
     if given.format not in known:
         raise SpecError(f"--format {given.format}: {unknown('format', given.format, known)}")
     run_dir = find_run(given.run)
-    row = choose_student(read_summary(run_dir)["students"], given.student, run_dir)
+    row = choose_student(read_summary(run_dir).get("students", ()), given.student, run_dir)
     student = write_files(run_dir, row, given.format, given.to)
     if given.json:
         say_json({"student": student.id, "files": student.files, "parity": student.parity})
@@ -54,13 +54,18 @@ def choose_student(students: Sequence[Mapping[str, Any]], wanted: str | None, ru
 def write_files(run_dir: Path, row: Mapping[str, Any], form: str, folder: Path) -> Student:
     """The student with its files in ``folder``."""
     from kdsearch.delivery import best_net, export_to
-    from kdsearch.planning import plan
+    from kdsearch.planning import GIVEN, plan
     from kdsearch.records import RunPaths, Student
     from kdsearch.space import Candidate
-    from kdsearch.spec import loads
     from kdsearch.spec_plugins import ExporterPlugin
+    from kdsearch.store import read_spec
 
-    spec = loads((run_dir / "spec.json").read_text(encoding="utf-8"))
+    spec = read_spec(RunPaths(run_dir))
+    if spec.student.net == GIVEN:
+        raise SpecError(
+            f"{run_dir}: this run's net was passed from Python; what the study exports is under students/, "
+            "for more use kdsearch.resume_study(run_dir, net=...)"
+        )
     as_in_study = [plugin for plugin in spec.export if plugin.name == form]
     spec = spec.model_copy(update={"export": tuple(as_in_study or [ExporterPlugin.of(form)])})
     student = Student(

@@ -11,6 +11,7 @@ from typing import Any
 
 from kdsearch.cli.output import say, say_json
 from kdsearch.errors import SpecError, StoreError
+from kdsearch.records import RunPaths
 from kdsearch.spec_sources import shipped_studies
 
 RUNS = Path("runs")
@@ -56,14 +57,18 @@ def list_all(given: argparse.Namespace) -> int:
 
 def describe_run(path: Path) -> dict[str, Any]:
     """One line about a run: its directory, what it searches, how far it is, and its winner's accuracy (0..1)."""
-    spec, summary = _read_json(path / _SPEC), _read_json(path / "summary.json")
+    from kdsearch.store import read_spec
+
+    try:
+        spec, summary = read_spec(RunPaths(path)), _read_json(path / "summary.json")
+    except StoreError:
+        return {"run": str(path), "state": "damaged", "net": None, "strategy": None, "accuracy": None}
     winner: dict[str, Any] = next((row for row in summary.get("students", ()) if row["role"] == "winner"), {})
-    student = spec["student"]
     return {
         "run": str(path),
         "state": "running" if find_driver(path) else summary.get("state", "unfinished"),
-        "net": student["timm"] or student["torchvision"] or student["net"],
-        "strategy": spec["strategy"]["name"],
+        "net": spec.student.label,
+        "strategy": spec.strategy.name,
         "accuracy": winner.get("metrics", {}).get("accuracy"),
     }
 
@@ -99,9 +104,9 @@ def status(given: argparse.Namespace) -> int:
 def describe_progress(path: Path) -> dict[str, Any]:
     """State, trials so far, the best one, seconds by phase, and the students if there are any."""
     from kdsearch.ledger import read_outcomes
-    from kdsearch.records import RunPaths
+    from kdsearch.store import read_spec
 
-    spec = _read_json(path / _SPEC)
+    spec = read_spec(RunPaths(path))
     summary = _read_json(path / "summary.json")
     outcomes = read_outcomes(RunPaths(path))
     done = [outcome for outcome in outcomes if outcome.state == "done"]
@@ -111,7 +116,7 @@ def describe_progress(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"run": str(path), "state": state}
     if driver:
         found["driver"] = driver
-    found["trials"] = {"done": len(done), "failed": len(outcomes) - len(done), "of": spec["budget"]["trials"]}
+    found["trials"] = {"done": len(done), "failed": len(outcomes) - len(done), "of": spec.budget.trials}
     if best:
         found["best"] = {"trial": best.number, "accuracy": best.metrics["accuracy"], **best.costs}
     found["seconds"] = _read_json(path / "seconds.json")
@@ -142,4 +147,6 @@ def _read_json(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read: {error}") from None
+    if not isinstance(read, dict):
+        raise StoreError(f"{path}: cannot be read: it holds no JSON object")
     return read

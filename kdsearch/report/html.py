@@ -73,17 +73,17 @@ def read_summary(run_dir: Path) -> dict[str, Any]:
 
 def _summarise_so_far(paths: RunPaths) -> dict[str, Any]:
     """The summary of a run under way, or killed, from the files it has written so far."""
-    spec = _load(paths.root / "spec.json")
-    student, task = spec["student"], spec["task"]
-    sources = (task.get(key) for key in ("dataset", "npz", "folder", "torchvision", "timm"))
+    spec = store.read_spec(paths)
+    task = spec.task
+    sources = (task.dataset, task.npz, task.folder, task.torchvision, task.timm)
     return {
         "schema": store.SCHEMA,
-        "name": spec["name"],
+        "name": spec.name,
         "state": "running",
         "run_dir": str(paths.root),
-        "seed": spec["seed"],
-        "net": student.get("timm") or student.get("torchvision") or student.get("net"),
-        "task": {"data": next((source for source in sources if source), "")},
+        "seed": spec.seed,
+        "net": spec.student.label,
+        "task": {"data": next((str(source) for source in sources if source), "")},
         "seconds": _load(paths.root / "seconds.json"),
         "prepared": _load(paths.prepared / "prepared.json"),
         "commands": {"resume": f"kdsearch resume {paths.root}"},

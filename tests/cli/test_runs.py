@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from kdsearch.cli.exporting import choose_student
 from kdsearch.cli.runs import describe_progress, find_driver, find_run, known_runs
 from kdsearch.commands import run
 from kdsearch.errors import SpecError, StoreError
@@ -115,28 +114,23 @@ def test_a_damaged_file_of_a_run_is_one_line(begun, capsys):
     assert "summary.json: cannot be read:" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", [["status"], ["report"], ["export", "--to", "x"], ["resume"], ["dashboard"]])
+def test_a_damaged_study_of_a_run_is_one_line(begun, command, capsys):
+    (begun.root / "spec.json").write_text("{}")
+    assert run([*command, "quickstart"]) == StoreError.exit_code
+    [line] = capsys.readouterr().err.splitlines()
+    assert "spec.json: holds no study" in line
+
+
+def test_a_damaged_run_is_listed_as_such(begun, capsys):
+    (begun.root / "spec.json").write_text("{}")
+    assert run(["list", "--json"]) == 0
+    [row] = json.loads(capsys.readouterr().out)["runs"]
+    assert (row["run"], row["state"]) == ("runs/quickstart", "damaged")
+
+
 def test_report_writes_the_page_and_says_where(begun, capsys):
     finish(begun)
     assert run(["report", "quickstart"]) == 0
     assert capsys.readouterr().out == f"{begun.root / 'report.html'}\n"
     assert (begun.root / "report.html").stat().st_size > 1000
-
-
-def test_the_student_to_export_is_the_winner_unless_named():
-    rows = [{"id": "uniform", "role": "uniform"}, {"id": "winner-1", "role": "winner"}]
-    assert choose_student(rows, None, Path("r"))["id"] == "winner-1"
-    assert choose_student(rows, "uniform", Path("r"))["id"] == "uniform"
-    with pytest.raises(SpecError, match=r"--student wxyz: unknown student 'wxyz'; known: uniform, winner-1"):
-        choose_student(rows, "wxyz", Path("r"))
-    with pytest.raises(SpecError, match="r: no student has been trained yet; kdsearch resume r"):
-        choose_student([], None, Path("r"))
-
-
-def test_export_refuses_an_unknown_format_and_a_run_without_students(begun, capsys):
-    assert run(["export", "quickstart", "--to", "x", "--format", "torchscrip"]) == 2
-    assert capsys.readouterr().err == (
-        "--format torchscrip: unknown format 'torchscrip'; did you mean 'torchscript'?\n"
-    )
-    write_summary(begun, {"name": "quickstart", "state": "running", "students": []})
-    assert run(["export", "quickstart", "--to", "x"]) == 2
-    assert "no student has been trained yet" in capsys.readouterr().err
