@@ -105,7 +105,7 @@ def rank(outcomes: Iterable[Outcome], windows: Sequence[Window]) -> list[Outcome
 def choose_winners(study: Study, outcomes: Sequence[Outcome], run: RunTrainings) -> list[Candidate]:
     """The winner of each budget: the best score, or the best of the finalists after a short training each.
 
-    The uniform gene is always a finalist: a search that found nothing better says so.
+    With several finalists the uniform gene is one of them: a search that found nothing better says so.
 
     Raises:
         InfeasibleError: no candidate of a budget was scored.

@@ -29,7 +29,7 @@ class BrightestColour(nn.Module):
 
 def predict(model: Path, picture: Path) -> str:
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len([line for line in code.splitlines() if line.strip()]) <= 11
+    assert len([line for line in code.splitlines() if line.strip()]) <= 12
     command = [sys.executable, "-I", "-c", ALONE + code, str(model), str(picture)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
@@ -53,3 +53,15 @@ def test_the_example_names_the_class_of_a_picture_without_kdsearch(tmp_path):
     # By hand: the logits are (value / 255 - 0.5) / 0.1 for 10, 200 and 30.
     expected = torch.tensor([(value / 255 - 0.5) / 0.1 for value in (10, 200, 30)]).softmax(0)
     assert (name, share) == ("vert", f"{float(expected[1]):.1%}")
+
+
+def test_the_readme_shows_the_same_example():
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert code in (PAGE.parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_relative_link_of_the_readme_leads_somewhere():
+    readme = (PAGE.parents[1] / "README.md").read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", readme) if "://" not in link]
+    assert links
+    assert [link for link in links if not (PAGE.parents[1] / link).exists()] == []
