@@ -12,15 +12,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdsearch.models.pruningnet import Descent, Generator
+from kdsearch.models.crop_descent import Descent
+from kdsearch.models.pruningnet import Generator
 from kdsearch.models.pruningnet_making import make_generator
 from kdsearch.models.width_finding import find_widths
 from kdsearch.models.widths import WidthSpace
 from kdsearch.models.zoo import make_net
-from kdsearch.sections import StudentOptions
+from kdsearch.sections import Recipe, StudentOptions
 from kdsearch.space import Candidate
 from kdsearch.training.losses import cross_entropy
+from kdsearch.training.optim import make_optimizer
 from kdsearch.training.supernet import Supernet
+
+RECIPE = Recipe(learning_rate=0.01)
+"""Of both steps: the same momentum and weight decay, and the plain one with the optimiser that our trainings use."""
 
 GENERATORS = ("condnorm", "slim", "condscale", "lowrank", "paper")
 
@@ -61,7 +66,8 @@ def run(
 ) -> dict[str, Any]:
     """``cases``: for each net, scale and generator the median milliseconds of both steps and the median ratio.
 
-    Both steps take turns on one thread; times are the thread's processor time on a CPU, wall time with
+    Both steps follow ``RECIPE`` and take turns on one thread; times are the thread's processor time on a CPU, wall
+    time with
     synchronisation on an accelerator. The ratio is the median over the turns.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -79,7 +85,8 @@ def run(
                 gc.collect()
     finally:
         torch.set_num_threads(threads)
-    return {"suite": "step", "device": str(device), "cases": rows}
+    optimizer = RECIPE.model_dump(include={"optimizer", "learning_rate", "momentum", "weight_decay"})
+    return {"suite": "step", "device": str(device), "recipe": optimizer, "cases": rows}
 
 
 def _net_of(case: Case, device: torch.device) -> tuple[nn.Module, WidthSpace]:
@@ -114,7 +121,7 @@ def _measure(case: Case, net: nn.Module, widths: WidthSpace, name: str, repeats:
 
 def _plain_step(net: nn.Module, image_BCHW: Tensor, label_B: Tensor) -> Callable[[], None]:
     net.train().to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9)
+    optimizer = make_optimizer(RECIPE, net)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -131,9 +138,10 @@ def _generated_step(
 ) -> Callable[[], None]:
     net.train()
     supernet = Supernet(net, widths, generator, distill=False)
+    descent = Descent(RECIPE.learning_rate, RECIPE.momentum, RECIPE.weight_decay)
 
     def step() -> None:
-        supernet.step(image_BCHW, label_B, [gene], Descent(0.01), 0.0)
+        supernet.step(image_BCHW, label_B, [gene], descent, 0.0)
 
     return step
 

@@ -13,28 +13,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from kdsearch.models.crop import Index, put, take
+from kdsearch.models.crop import Index, take
+from kdsearch.models.crop_descent import Descent, dense_copy, step_on_crop
 
 if TYPE_CHECKING:
     from kdsearch.models.widths import WidthSpace
     from kdsearch.space import Candidate
-
-Name = Literal["slim", "condscale", "lowrank", "paper"]
-
-
-@dataclass(frozen=True, slots=True)
-class Descent:
-    """One step of SGD with momentum (PyTorch's form): the learning rate, the momentum, the weight decay."""
-
-    learning_rate: float
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    clip_norm: float | None = None
 
 
 @dataclass(slots=True)
@@ -106,28 +95,12 @@ class Generator(ABC):
         return {name: dense_copy(crop).requires_grad_() for name, crop in crops.items()}
 
     def _update_crops(self, draft: Draft, descent: Descent) -> None:
-        """Steps on the crops; the weight decay is added to the leaves' gradients themselves, which spares a copy."""
-        names = [name for name, leaf in draft.leaves.items() if leaf.grad is not None]
-        index = {name: kept for name, kept in self.index(draft.gene).items() if name in draft.leaves}
-        gradients = [_gradient(draft.leaves[name]) for name in names]
-        values = [take(self.full[name], index[name]) for name in names]
-        momenta = [take(self.momentum[name], index[name]) for name in names]
-        if descent.weight_decay:
-            decayed = [position for position, name in enumerate(names) if name in self.decayed]
-            torch._foreach_add_(
-                [gradients[at] for at in decayed], [values[at] for at in decayed], alpha=descent.weight_decay
-            )
-        torch._foreach_mul_(momenta, descent.momentum)
-        torch._foreach_add_(momenta, gradients)
-        torch._foreach_add_(values, momenta, alpha=-descent.learning_rate)
-        for name, value, momentum in zip(names, values, momenta, strict=True):
-            put(self.full[name], index[name], value)
-            put(self.momentum[name], index[name], momentum)
-
-
-def dense_copy(tensor: Tensor) -> Tensor:
-    """A copy without gaps, channels-last where that is defined: wide convolutions run faster so on a CPU."""
-    return tensor.clone(memory_format=torch.channels_last if tensor.ndim == 4 else torch.contiguous_format)
+        """Steps on the crops of what the loss reached; only weights of two dimensions or more decay."""
+        index = self.index(draft.gene)
+        for name, leaf in draft.leaves.items():
+            if leaf.grad is not None:
+                stored = self.full[name], self.momentum[name]
+                step_on_crop(stored, index[name], leaf.grad, descent, decays=name in self.decayed)
 
 
 def _gradient(leaf: Tensor) -> Tensor:

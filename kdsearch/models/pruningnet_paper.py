@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.models.crop import Index, put, take
-from kdsearch.models.pruningnet import Descent, Draft, Generator, dense_copy
+from kdsearch.models.crop_descent import Descent, dense_copy
+from kdsearch.models.pruningnet import Draft, Generator
 
 if TYPE_CHECKING:
     from kdsearch.models.widths import WidthSpace

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kdsearch.models.pruningnet import Descent
+from kdsearch.models.crop_descent import Descent
 from kdsearch.sections import Recipe
 from kdsearch.training.optim import make_optimizer
 

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from kdsearch.data.seeds import mix_seed, seeded
 from kdsearch.errors import KdsearchError, StoreError
-from kdsearch.models.pruningnet import Descent, Generator
+from kdsearch.models.crop_descent import Descent
+from kdsearch.models.pruningnet import Generator
 from kdsearch.progress import Progress
 from kdsearch.training.checkpoint import load_checkpoint, save_checkpoint
 from kdsearch.training.loop import Setting

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.models.crop import take
-from kdsearch.models.pruningnet import Descent, Generator
+from kdsearch.models.crop_descent import Descent
+from kdsearch.models.pruningnet import Generator
 from kdsearch.models.pruningnet_making import make_generator
 from kdsearch.training.supernet import Supernet
 from tests.toys import bars, half, make_toy, toy_widths

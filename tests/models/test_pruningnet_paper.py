@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kdsearch.models.pruningnet import Descent
+from kdsearch.models.crop_descent import Descent
 from kdsearch.models.pruningnet_making import make_generator
 from kdsearch.models.pruningnet_paper import Paper
 from tests.toys import half, make_toy, toy_widths

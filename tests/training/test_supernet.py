@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from kdsearch.errors import KdsearchError, StoreError
-from kdsearch.models.pruningnet import Descent, Draft, Slim
+from kdsearch.models.crop_descent import Descent
+from kdsearch.models.pruningnet import Draft, Slim
 from kdsearch.models.pruningnet_making import make_generator
 from kdsearch.progress import unwatched
 from kdsearch.repair import draw_for
