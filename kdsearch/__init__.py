@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from kdsearch.spec import StudySpec, load_spec
     from kdsearch.study import resume_study, run_study
 
+__version__ = "0.1.0"  # the only place: a bare checkout has no package metadata
+
 _HOMES = {
     "KdsearchError": "errors",
     "StudySpec": "spec",

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from kdsearch import __version__
 from kdsearch.errors import KdsearchError
 
 _SUITES = ("step", "coverage", "score", "ranking", "data", "results")
@@ -97,10 +98,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        # only here: importlib.metadata takes a tenth of what --help may
-        from importlib import metadata
-
-        sys.stdout.write(f"kdsearch {metadata.version('kdsearch')}\n")
+        sys.stdout.write(f"kdsearch {__version__}\n")
         parser.exit(0)
 
 

@@ -9,18 +9,20 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from kdsearch import __version__
 from kdsearch.records import Outcome, Student, pareto_front
 
 if TYPE_CHECKING:
     from kdsearch.planning import Study
 
-_PACKAGES = ("kdsearch", "torch", "torchvision", "timm", "optuna", "numpy")
+_PACKAGES = ("torch", "torchvision", "timm", "optuna", "numpy")
 _BELIEVABLE = 0.7
 
 
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that a result depends on."""
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES}
+    packages = {name: metadata.version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), "kdsearch": __version__} | packages
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,21 @@ def test_version_is_the_packages(capsys):
     assert capsys.readouterr().out == f"kdsearch {metadata.version('kdsearch')}\n"
 
 
+@pytest.mark.medium
+@pytest.mark.timeout(60)
+def test_a_checkout_that_is_not_installed_knows_its_version():
+    code = (
+        "from importlib import metadata; found = metadata.version\n"
+        "def version(name):\n"
+        "    if name == 'kdsearch': raise metadata.PackageNotFoundError(name)\n"
+        "    return found(name)\n"
+        "metadata.version = version\n"
+        "from kdsearch.summary import versions; print(versions()['kdsearch'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{metadata.version('kdsearch')}\n"
+
+
 def test_what_a_user_did_wrong_is_a_line_and_its_code(capsys):
     assert run(["validate", "nosuch.yaml"]) == 2
     assert capsys.readouterr().err.startswith("nosuch.yaml: no such file, nor a shipped study (")

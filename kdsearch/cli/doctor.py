@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from kdsearch import __version__
 from kdsearch.cli.output import say, say_json
 
 _REQUIRED = (
@@ -67,6 +68,8 @@ def examine() -> dict[str, Any]:
 
 
 def _version(name: str) -> str | None:
+    if name == "kdsearch":
+        return __version__
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -114,7 +117,9 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
     for extra, packages in found["extras"].items():
         has = all(packages.values())
         said = ", ".join(f"{name} {version}" for name, version in packages.items())
-        lines.append(f"{extra:<12} {said}" if has else f"{extra:<12} not installed: pip install 'kdsearch[{extra}]'")
+        lines.append(
+            f"{extra:<12} {said}" if has else f"{extra:<12} not installed: in the checkout, pip install -e '.[{extra}]'"
+        )
     return (
         lines
         + [f"PROBLEM      {problem}" for problem in found["problems"]]

@@ -32,4 +32,4 @@ def test_doctor_fails_on_a_missing_package_and_says_how_to_get_an_extra(monkeypa
     assert run(["doctor"]) == 1
     text = capsys.readouterr().out
     assert "PROBLEM      no-such-package is missing: pip install no-such-package" in text
-    assert "ray          not installed: pip install 'kdsearch[ray]'" in text
+    assert "ray          not installed: in the checkout, pip install -e '.[ray]'" in text
