@@ -84,8 +84,7 @@ def export_student(
     if len(pixels_BCHW) == 0:
         raise ExportError(f"{folder}: no image to compare the exported net on; give some of the test part")
     deployed = Deployed(model, manifest.mean, manifest.std)
-    folder.mkdir(parents=True, exist_ok=True)
-    hidden = Path(tempfile.mkdtemp(dir=folder, prefix=".export-"))
+    hidden = _make_hidden(folder)
     try:
         pixels_BCHW = pixels_BCHW.detach().to("cpu", torch.float32).contiguous()
         with torch.no_grad():
@@ -98,6 +97,14 @@ def export_student(
         raise ExportError(f"{folder}: the export was not written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _make_hidden(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=folder, prefix=".export-"))
+    except OSError as error:
+        raise ExportError(f"{folder}: no folder to export to: {(error.strerror or str(error)).lower()}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +187,11 @@ def _list_others(folder: Path, names: set[str]) -> dict[str, dict[str, Any]]:
     path = folder / FILE_NAME
     if not path.is_file():
         return {}
-    listed = json.loads(path.read_text(encoding="utf-8"))["files"]
-    return {name: about for name, about in listed.items() if name not in names}
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8"))["files"]
+        return {name: {**about} for name, about in listed.items() if name not in names}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ExportError(f"{path}: is no manifest of kdsearch; move it, or export to another folder") from None
 
 
 def _replace_synced(written: Path, target: Path) -> None:

@@ -96,6 +96,21 @@ def test_a_runtime_that_needs_this_package_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_cannot_be_is_one_line(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    for folder in (tmp_path / "taken", tmp_path / "taken" / "below"):
+        with pytest.raises(ExportError, match=r"taken.*: no folder to export to: "):
+            export(folder)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "not json", '{"files": ["a"]}', '{"files": {"a": 1}}'])
+def test_a_manifest_of_something_else_is_left_alone(tmp_path, content):
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(ExportError, match=r"manifest\.json: is no manifest of kdsearch; move it"):
+        export(tmp_path)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("manifest.json", content)]
+
+
 def test_too_few_logits_are_refused(tmp_path):
     with pytest.raises(ExportError, match="gives 0 logits where the net gives 6"):
         export(tmp_path, runtime="def run(path, pixels, shape):\n    return b''\n")
