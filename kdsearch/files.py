@@ -34,6 +34,22 @@ def save_atomically(path: Path, write: Callable[[Path], None]) -> None:
             fresh.unlink()
 
 
+def make_cache_folder(folder: Path) -> None:
+    """Makes a folder of the cache, unless it is there.
+
+    Raises:
+        StoreError: it cannot be made or written; the message says what moves the cache.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: cannot be written: {_reason(error)}; set KDSEARCH_CACHE to another folder"
+        ) from None
+
+
 def save_json(path: Path, content: object) -> None:
     """Writes ``content`` as JSON, whole or not at all.
 

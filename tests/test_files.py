@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from kdsearch.errors import StoreError
-from kdsearch.files import save_atomically
+from kdsearch.files import make_cache_folder, save_atomically
 
 
 def test_the_file_appears_whole_and_alone(tmp_path):
@@ -51,3 +51,12 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"a\.txt: (file exists|not a directory)"):
         save_atomically(tmp_path / "file" / "a.txt", lambda path: path.write_text("x"))
+
+
+def test_a_cache_that_cannot_be_made_says_what_moves_it(tmp_path):
+    make_cache_folder(tmp_path / "cache" / "images")
+    assert (tmp_path / "cache" / "images").is_dir()
+    (tmp_path / "taken").write_text("mine")
+    told = "images: cannot be written: not a directory; set KDSEARCH_CACHE to another folder"
+    with pytest.raises(StoreError, match=told):
+        make_cache_folder(tmp_path / "taken" / "images")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from kdsearch.data.augment import normalise
 from kdsearch.data.images import ImageSet
+from kdsearch.files import make_cache_folder
 from kdsearch.ledger import read_outcomes
 from kdsearch.models.pruningnet import Generator
 from kdsearch.models.pruningnet_making import make_generator
@@ -109,7 +110,7 @@ def measure_overhead(trials: int) -> float:
     """
     spec = load_spec("quickstart", (*_SEARCH, f"budget={{trials: {trials}}}"))
     folder = cache_dir()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_cache_folder(folder)
     moments: list[float] = []
 
     def watch(progress: Progress) -> None:

@@ -24,7 +24,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from kdsearch.errors import DataError
-from kdsearch.files import save_atomically
+from kdsearch.files import make_cache_folder, save_atomically
 
 _log = logging.getLogger(__name__)
 _IN_MEMORY_BYTES = 2**28  # beyond it, one file serves all worker processes and need not fit into memory
@@ -88,7 +88,7 @@ class Decoder:
                 file.write(chunk.data)
 
     def _check_space(self, path: Path, needed: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_cache_folder(path.parent)
         free = shutil.disk_usage(path.parent).free
         if needed > free:
             raise DataError(
