@@ -29,6 +29,7 @@ from kdsearch.spec_sources import read_study
 from kdsearch.spec_yaml import Document, Key
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|:memory:|file:|$)(.+)")
 _STORAGE = re.compile(r"journal|[a-z][a-z0-9+]*://.+")
 
 
@@ -99,7 +100,7 @@ def load_document(study: str | Path, sets: Sequence[str] = ()) -> tuple[StudySpe
         mistakes += describe(error, document, lambda key: known_keys(document.data, key))
     if mistakes or spec is None:
         raise SpecError("\n".join(one_line(f"{place}: {what}") for place, what in sorted(mistakes, key=_by_line)))
-    return _absolute(spec), document
+    return _absolute(spec.model_copy(update={"storage": _absolute_storage(spec.storage)})), document
 
 
 def _by_line(mistake: tuple[str, str]) -> tuple[bool, int, str]:
@@ -158,6 +159,12 @@ def _paths_in(value: Any, key: Key) -> Iterator[tuple[Key, Path]]:
     elif isinstance(value, tuple):
         for number, item in enumerate(value):
             yield from _paths_in(item, (*key, number))
+
+
+def _absolute_storage(storage: str) -> str:
+    """The storage, an SQLite file of it at the place that it has now: a run may be resumed from another directory."""
+    found = _SQLITE_FILE.fullmatch(storage)
+    return storage if found is None else f"{found[1]}{Path.cwd() / found[2]}"
 
 
 def _absolute(value: Any) -> Any:

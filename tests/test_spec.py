@@ -48,6 +48,23 @@ def lines_of(study: str, *sets: str) -> list[str]:
     return str(caught.value).splitlines()
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("sqlite:///study.db", "sqlite:///{here}/study.db"),
+        ("sqlite+pysqlite:///below/study.db?timeout=9", "sqlite+pysqlite:///{here}/below/study.db?timeout=9"),
+        ("sqlite:////var/study.db", "sqlite:////var/study.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("postgresql://host/studies", "postgresql://host/studies"),
+        ("journal", "journal"),
+    ],
+)
+def test_an_sqlite_file_stays_where_the_study_was_loaded(write, given, kept, tmp_path):
+    spec = load_spec(write(STUDY + f"storage: '{given}'\n"))
+    assert spec.storage == kept.format(here=tmp_path)
+    assert loads(dumps(spec)) == spec
+
+
 def test_a_study_becomes_typed_options_of_its_plug_ins(write):
     spec = load_spec(write(STUDY))
     assert spec.seed == 3
