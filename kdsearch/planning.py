@@ -159,9 +159,15 @@ def make_context(spec: StudySpec, task: Task, net: nn.Module, paths: RunPaths) -
     budgets = resolve(spec.limits, full, smallest, net=spec.student.label)
     space = SearchSpace(widths.parameters())
     uniform = tuple(uniform_gene(widths, windows) for windows in budgets)
-    return Context(
-        task, net, widths, space, budgets, uniform, device, spec.seed, spec.student.weights is not None, paths
-    )
+    return Context(task, net, widths, space, budgets, uniform, device, spec.seed, _is_trained(spec, net), paths)
+
+
+def _is_trained(spec: StudySpec, net: nn.Module) -> bool:
+    """Whether the net starts as a classifier of these classes, so that pretraining it would be lost time."""
+    from kdsearch.models.checkpoints import other_head, read_weights
+
+    weights = spec.student.weights
+    return weights is not None and not other_head(net, read_weights(weights))
 
 
 def uniform_gene(widths: WidthSpace, windows: tuple[Window, ...]) -> Candidate:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from kdsearch.errors import DataError, InfeasibleError, SpecError
+from kdsearch.models.resnet_cifar import resnet20
 from kdsearch.planning import cache_dir, plan, stand_in_task, uniform_gene
 from kdsearch.records import RunPaths
 from kdsearch.space import Window
@@ -117,3 +118,11 @@ def test_the_context_of_the_toy_is_one_that_a_plan_makes(tmp_path):
             tiny_spec("student={net: given, divisor: 1}"), RunPaths(tmp_path), task=make_task(), net=make_toy()
         ).ctx.space.names
     )
+
+
+def test_a_checkpoint_of_other_classes_is_a_start_that_still_needs_pretraining(tmp_path):
+    for classes, trained in ((10, True), (7, False)):
+        path = tmp_path / f"{classes}.pt"
+        torch.save(resnet20(classes, 1, 0.25).state_dict(), path)
+        spec = tiny_spec("student={net: resnet20, width: 0.25, divisor: 1, weights: " + str(path) + "}")
+        assert plan(spec, RunPaths(tmp_path)).ctx.trained is trained

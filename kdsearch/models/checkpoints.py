@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,15 +15,23 @@ from torch import Tensor, nn
 
 from kdsearch.errors import SpecError
 
+log = logging.getLogger(__name__)
+
 
 def load_weights(net: nn.Module, path: Path) -> None:
     """Fills the net from a .safetensors file or a .pt file that holds tensors only; every name and shape must fit.
+
+    The classifier of a checkpoint for another number of classes is left out, with a warning; the net keeps its own.
 
     Raises:
         SpecError: the file cannot be read, or it is of another net; the message counts and names what differs.
     """
     given = read_weights(path)
     own = net.state_dict()
+    if head := other_head(net, given):
+        log.warning("%s: is for another number of classes; %s stay untrained", path, " and ".join(head))
+        given = {name: value for name, value in given.items() if name not in head}
+        own = {name: value for name, value in own.items() if name not in head}
     wrong = [
         f"{name} is {tuple(given[name].shape)}, the net has {tuple(own[name].shape)}"
         for name in own
@@ -40,6 +49,16 @@ def load_weights(net: nn.Module, path: Path) -> None:
     net.load_state_dict(dict(given), strict=False)
 
 
+def other_head(net: nn.Module, given: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """The names of the classifier's tensors where a checkpoint has them for another number of classes; else none."""
+    classifiers = [name for name, module in net.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    own = net.state_dict()
+    names = tuple(name for name in own if classifiers and name.rpartition(".")[0] == classifiers[-1])
+    if not all(name in given and given[name].shape[1:] == own[name].shape[1:] for name in names):
+        return ()
+    return names if any(given[name].shape != own[name].shape for name in names) else ()
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a .safetensors or .pt file by name; a state dict under ``state_dict`` or ``model`` is found.
 
@@ -51,8 +70,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         loaded: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise SpecError(f"{path}: cannot be read as weights: {line}") from error
+        whole = "it is damaged, or no .safetensors file"
+        if path.suffix != ".safetensors":
+            whole = "it is damaged, or holds more than tensors; save net.state_dict() alone, with torch.save"
+        raise SpecError(f"{path}: cannot be read as weights: {whole}") from error
     for key in ("state_dict", "model"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]

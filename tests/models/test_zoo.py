@@ -109,4 +109,24 @@ def test_a_missing_or_broken_weights_file_is_one_line(tmp_path):
         (tmp_path / name).write_bytes(b"not a checkpoint")
         with pytest.raises(SpecError, match="cannot be read as weights") as caught:
             net_of(net="lenet5", weights=tmp_path / name)
+        assert str(caught.value).startswith(f"{tmp_path / name}: cannot be read as weights: it is damaged, or ")
         assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_that_holds_a_whole_module_is_told_what_to_save(tmp_path):
+    torch.save(net_of(net="lenet5"), tmp_path / "net.pt")
+    with pytest.raises(SpecError, match=r"holds more than tensors; save net\.state_dict\(\) alone, with torch\.save"):
+        net_of(net="lenet5", weights=tmp_path / "net.pt")
+
+
+@pytest.mark.parametrize("name", ["lenet5", "resnet20"])
+def test_the_classifier_of_other_classes_is_left_out_with_a_warning(tmp_path, caplog, name):
+    source = net_of(net=name, num_classes=1000, seed=1)
+    torch.save(source.state_dict(), tmp_path / "net.pt")
+    loaded, fresh = net_of(net=name, weights=tmp_path / "net.pt").state_dict(), net_of(net=name).state_dict()
+    other = {key for key, value in source.state_dict().items() if value.shape != fresh[key].shape}
+    assert len(other) == 2
+    for key, value in loaded.items():
+        assert torch.equal(value, fresh[key] if key in other else source.state_dict()[key])
+    assert "net.pt: is for another number of classes; " in caplog.text
+    assert all(key in caplog.text for key in other)
