@@ -19,6 +19,8 @@ from kdsearch.data.images import Pool, Source
 from kdsearch.errors import DataError
 from kdsearch.sections import TaskOptions
 
+_DOWNLOADING = ("hfds/", "hfids/", "tfds/", "wds/")  # readers of timm that fetch what is not there
+
 
 def read(options: TaskOptions, cache_dir: Path) -> Source:
     """The named torchvision or timm data set under ``root``.
@@ -73,6 +75,11 @@ def _torchvision_pool(data: Any, label: str, options: TaskOptions, cache_dir: Pa
 def _timm(name: str, options: TaskOptions, cache_dir: Path) -> Source:
     from timm.data import create_dataset
 
+    if name.lower().startswith(_DOWNLOADING):
+        raise DataError(
+            f"task.timm: {name} would be downloaded or streamed, and kdsearch downloads nothing; "
+            "write its images into folders and use task.folder"
+        )
     root = _root(options)
     parts: dict[str, Any] = {}
     for split in ("train", "validation"):

@@ -73,6 +73,10 @@ def test_a_broken_image_is_named_where_timm_would_give_the_next_one(image_folder
         ({"torchvision": "cifar10", "root": "."}, "torchvision has no data set 'cifar10'.*meant: CIFAR10"),
         ({"torchvision": "VisionDataset", "root": "."}, "has no training and test split"),
         ({"torchvision": "CIFAR10", "root": "."}, r"cannot be read \(.*\); get it with: python -c .*download=True"),
+        *(
+            ({"timm": f"{prefix}/mnist", "root": "."}, f"task.timm: {prefix}/mnist would be downloaded")
+            for prefix in ("hfds", "hfids", "HFDS", "tfds", "wds")
+        ),
         ({"timm": "folder", "root": "."}, "cannot be read .* kdsearch downloads nothing"),
     ],
 )
