@@ -36,9 +36,18 @@ def dry_run(spec: StudySpec) -> dict[str, Any]:
         try:
             study = plan(spec, paths)
         except DataError as error:
+            if _data_are_there(spec):
+                raise
             study = plan(spec, paths, task=stand_in_task(spec, error))
             note = f"{len(study.task.images('train')):,} random images stand in: {error}"
         return _forecast(study, note)
+
+
+def _data_are_there(spec: StudySpec) -> bool:
+    """Whether everything that the study's task names lies on the disk, so that an error is about what it holds."""
+    task = spec.task
+    named = [path for path in (task.npz, task.folder, task.root) if path is not None]
+    return all(path.exists() for path in named) and (bool(named) or task.dataset is not None)
 
 
 def _forecast(study: Study, note: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from kdsearch.strategies.base import Strategy
 if TYPE_CHECKING:
     from torch import nn
 
+    from kdsearch.executors.base import Executor
     from kdsearch.models.widths import WidthSpace
     from kdsearch.spec import StudySpec
     from kdsearch.tasks.base import Task
@@ -85,6 +86,7 @@ def plan(spec: StudySpec, paths: RunPaths, *, task: Task | None = None, net: nn.
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     strategy, finish = _strategy(spec.strategy), _strategy(spec.finish)
     _check_finish(spec, finish)
+    _check_ends(spec)
     if task is None:
         task = Classification(spec.task, load_dataset(spec.task, cache_dir=cache_dir(), seed=spec.seed))
         _check_batches(spec, len(task.images("train")))
@@ -92,7 +94,9 @@ def plan(spec: StudySpec, paths: RunPaths, *, task: Task | None = None, net: nn.
     ctx = replace(ctx, space=SearchSpace(strategy.parameters(ctx)))
     for windows in ctx.budgets:
         draw_for(ctx.space, ctx.widths.costs, windows, np.random.default_rng(spec.seed))
-    return Study(spec, task, ctx, strategy, finish)
+    study = Study(spec, task, ctx, strategy, finish)
+    _check_search(study)
+    return study
 
 
 def _check_finish(spec: StudySpec, finish: Strategy) -> None:
@@ -101,6 +105,22 @@ def _check_finish(spec: StudySpec, finish: Strategy) -> None:
         raise SpecError(f"finish.name: {named.name} goes on from what strategy: {{name: {named.name}}} prepares")
     if named.finalists > 1 and "epochs" not in type(named.options).model_fields:
         raise SpecError(f"finish.finalists: {named.name} has no epochs to shorten; set it to 1")
+
+
+def _check_ends(spec: StudySpec) -> None:
+    """Makes what else a run would only meet after hours: its executor and exporters."""
+    executor: type[Executor] = registry.find("kdsearch.executors", spec.executor.name)
+    if spec.student.net == GIVEN and not executor.in_process:
+        raise SpecError(f"executor: {spec.executor.name} cannot be handed a module; use executor: {{name: serial}}")
+    for plugin in spec.export:
+        registry.find("kdsearch.exporters", plugin.name)(plugin.options)
+
+
+def _check_search(study: Study) -> None:
+    """Makes a searcher, which refuses what it cannot do, and gives every budget a trial at least."""
+    trials, budgets = study.make_searcher().total(study.spec.budget.trials), len(study.ctx.budgets)
+    if trials < budgets:
+        raise SpecError(f"budget.trials: {trials} trials cannot serve the {budgets} budgets of limits; raise it")
 
 
 def _check_batches(spec: StudySpec, images: int) -> None:

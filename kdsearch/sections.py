@@ -9,7 +9,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -41,6 +51,13 @@ class WidthOptions(Section):
     scales: Literal["paper", "fine"] | tuple[Share, ...] = "paper"
     fix_last: bool = False
     tie_bottleneck: bool = False
+
+    @field_validator("scales")
+    @classmethod
+    def _names_one(cls, scales: str | tuple[float, ...]) -> str | tuple[float, ...]:
+        if not scales:
+            raise ValueError("must be paper, fine, or a list of one share or more (got [])")
+        return scales
 
 
 class StudentOptions(WidthOptions):
@@ -79,6 +96,13 @@ class Augmentation(Section):
     flip: bool = True
     cutout: float = Field(0.0, ge=0, lt=1)
     resized_crop: tuple[Share, Share] | None = None
+
+    @field_validator("resized_crop")
+    @classmethod
+    def _rises(cls, area: tuple[float, float] | None) -> tuple[float, float] | None:
+        if area is not None and area[0] > area[1]:
+            raise ValueError(f"must be [least, most] (got [{area[0]:g}, {area[1]:g}])")
+        return area
 
 
 class Recipe(Section):
@@ -184,9 +208,17 @@ class Limits(Section):
     @field_validator("macs", "parameters", "size_bytes", mode="before")
     @classmethod
     def _read(cls, given: Any) -> tuple[Bound, ...]:
+        if given is None or given == ():  # as it is written out, and the default
+            return ()
         if isinstance(given, list | tuple):
+            if not given:
+                raise ValueError("must name at least one, or be left out (got [])")
             return tuple(Bound.read(item) for item in given)
         return (Bound.read(given),)
+
+    @field_serializer("macs", "parameters", "size_bytes", mode="wrap")
+    def _write(self, bounds: tuple[Bound, ...], dump: SerializerFunctionWrapHandler) -> Any:
+        return dump(bounds) if bounds else None
 
     @model_validator(mode="after")
     def _one_list(self) -> Limits:

@@ -62,6 +62,20 @@ class StudySpec(Section):
             raise ValueError(f"must be at most 100 letters, digits, '.', '_' and '-', no blanks (got {shown(name)})")
         return name
 
+    @field_validator("teacher")
+    @classmethod
+    def _has_no_use_for_a_teacher(cls, teacher: Path | None) -> Path | None:
+        if teacher is not None:
+            raise ValueError("no strategy uses one yet; remove it")
+        return teacher
+
+    @field_validator("compress")
+    @classmethod
+    def _runs_no_passes(cls, compress: tuple[PassPlugin, ...]) -> tuple[PassPlugin, ...]:
+        if compress:
+            raise ValueError("no pass is run yet; remove it")
+        return compress
+
     @field_validator("storage")
     @classmethod
     def _journal_or_address(cls, storage: str) -> str:

@@ -96,18 +96,18 @@ def judge_proxy(check: Mapping[str, Any] | None, students: Sequence[Student]) ->
 
     ``ratio``: the uniform gene's validation accuracy under generated weights over that of the same net trained alone.
     ``spread``: standard deviation of the scores of random genes at the budget (null of fewer than two); ``stderr``: of
-    one score. Weak below a ratio of 0.7, or with a spread inside the error; what was not measured is not judged.
+    one score. Weak below a ratio of 0.7, or with a spread inside the error; else trusted where both were measured.
     """
     if not check or not check["budgets"]:
         return {"verdict": "unknown", "advice": ["this strategy trains every candidate, so there is no proxy to judge"]}
     rows = [_judge_budget(row, _trained_uniform(students, at)) for at, row in enumerate(check["budgets"])]
-    if all(row["ratio"] is None and row["spread"] is None for row in rows):
+    weak = any(row["advice"] for row in rows)
+    if not weak and any(row["ratio"] is None or row["spread"] is None for row in rows):
         return {
             "verdict": "unknown",
-            "advice": ["nothing was measured: set strategy.check_genes, finish.controls.uniform"],
+            "advice": ["not everything was measured: set strategy.check_genes (2 or more), finish.controls.uniform"],
         }
     advice = sorted({line for row in rows for line in row["advice"]})
-    weak = any(row["advice"] for row in rows)
     worst = min(rows, key=lambda row: row["ratio"] if row["ratio"] is not None else 1.0)
     return {
         "verdict": "weak" if weak else "trusted",

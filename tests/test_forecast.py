@@ -40,5 +40,8 @@ def test_a_strategy_that_trains_candidates_is_forecast_too():
 def test_data_that_are_not_there_are_stood_in_for(tmp_path):
     task = f"task={{name: classification, npz: {tmp_path / 'none.npz'}, image_size: 16, train_images: 5000}}"
     assert dry_run(tiny_spec(task))["data"].startswith("5,000 random images stand in: ")
+    (tmp_path / "bad.npz").write_text("no archive")
+    with pytest.raises(DataError, match=r"bad\.npz"):
+        dry_run(tiny_spec(task.replace("none.npz", "bad.npz")))
     with pytest.raises(DataError, match=r"none\.npz"):
         dry_run(tiny_spec(task.replace("image_size: 16, ", "")))

@@ -11,6 +11,7 @@ from kdsearch.errors import DataError, InfeasibleError, SpecError
 from kdsearch.models.resnet_cifar import resnet20
 from kdsearch.planning import cache_dir, plan, stand_in_task, uniform_gene
 from kdsearch.records import RunPaths
+from kdsearch.searchers.optuna import OptunaSearch
 from kdsearch.space import Window
 from kdsearch.spec import load_spec
 from tests.tiny import tiny_spec
@@ -66,11 +67,12 @@ def test_a_plan_keeps_the_test_part_from_the_search(tmp_path):
             r"limits.macs is 5,000; the smallest resnet20 has [\d,]+; raise the limit",
         ),
         ("limits={macs: 50%, window: 1e-6}", InfeasibleError, r"found no candidate .* widen limits.window"),
+        ("limits.macs=[30%, 50%, 60%]", SpecError, "budget.trials: 2 trials cannot serve the 3 budgets of limits"),
         ("student={net: given}", SpecError, "student.net: given stands for a module passed to kdsearch.run_study"),
     ],
 )
 def test_what_cannot_work_is_named(tmp_path, change, error, words):
-    sets = (change, "strategy.calibration_images=300") if "300" in change else (change,)
+    sets = (change, "budget.trials=2") if "[30%" in change else (change,)
     with pytest.raises(error, match=words):
         plan(tiny_spec(*sets), RunPaths(tmp_path))
 
@@ -86,6 +88,18 @@ def test_a_module_of_ones_own_is_the_student(tmp_path):
     study = plan(tiny_spec("student={net: given, divisor: 1}"), RunPaths(tmp_path), task=make_task(), net=net)
     assert study.ctx.net.state_dict().keys() == net.state_dict().keys()
     assert len(study.ctx.widths.groups) == len(toy_widths(make_toy()).groups)
+
+
+def test_what_a_run_would_meet_at_its_end_is_met_before(tmp_path, monkeypatch):
+    with pytest.raises(SpecError, match=r"executor: process cannot be handed a module; use executor: \{name: serial\}"):
+        plan(tiny_spec("student={net: given}", "executor={name: process}"), RunPaths(tmp_path), net=make_toy())
+
+    def refuse(self, number):
+        raise SpecError("search.sampler: needs a package")
+
+    monkeypatch.setattr(OptunaSearch, "_sampler", refuse)
+    with pytest.raises(SpecError, match="needs a package"):
+        plan(tiny_spec("search={name: optuna}"), RunPaths(tmp_path), task=make_task())
 
 
 def test_images_stand_in_for_as_many_as_the_study_names():

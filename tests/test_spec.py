@@ -156,6 +156,7 @@ def test_missing_sections_and_names_are_said_where_they_belong(write):
         ("export: {name: torchscript}", "export: must be a list (got a section)"),
         ("budget: {minutes: .inf}", "budget.minutes: must be a number (got .inf)"),
         ("budget: {minutes: 1e999}", "budget.minutes: must be a finite number (got inf)"),
+        ("teacher: net.pt", "teacher: no strategy uses one yet; remove it"),
         ("teacher: [1]", "teacher: must be a path (got [1])"),
         ('"bud\\nget": {}', "bud\\nget: unknown key; did you mean 'budget'?"),
         ("budget: {trials: null}", "budget.trials: must be a whole number (got nothing)"),
@@ -165,6 +166,16 @@ def test_missing_sections_and_names_are_said_where_they_belong(write):
 )
 def test_each_kind_of_mistake_has_its_words(write, given, line):
     assert lines_of(write(STUDY + given)) == [f"a.yaml:12: {line}"]
+
+
+def test_lists_that_say_nothing_and_ranges_that_fall_are_refused(write):
+    sets = "limits.macs=[]", "student.scales=[]", "strategy.augment.resized_crop=[1, 0.1]"
+    wrong = [line.split(": ", 1)[1] for line in lines_of(write(STUDY), *sets)]
+    assert sorted(wrong) == [
+        "limits.macs: must name at least one, or be left out (got [])",
+        "strategy.augment.resized_crop: must be [least, most] (got [1, 0.1])",
+        "student.scales: must be paper, fine, or a list of one share or more (got [])",
+    ]
 
 
 def test_options_of_the_wrong_kind_show_what_they_got_and_what_is_allowed(write):

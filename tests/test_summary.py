@@ -55,8 +55,9 @@ def test_what_was_not_measured_is_not_judged(figures):
     assert judge_proxy(figures, [])["verdict"] == "unknown"
 
 
-def test_one_of_the_two_is_judged_alone():
-    assert judge_proxy(check((0.5, (), 0.02)), [uniform(0.6)])["verdict"] == "trusted"
+def test_half_of_the_evidence_can_condemn_but_not_acquit():
+    assert judge_proxy(check((0.5, (), 0.02)), [uniform(0.6)])["verdict"] == "unknown"
+    assert judge_proxy(check((0.5, (0.1, 0.9), 0.02)), [])["verdict"] == "unknown"
     assert judge_proxy(check((0.5, (0.1, 0.1), 0.02)), [])["verdict"] == "weak"
 
 

@@ -67,8 +67,7 @@ def run(
     """``cases``: for each net, scale and generator the median milliseconds of both steps and the median ratio.
 
     Both steps follow ``RECIPE`` and take turns on one thread; times are the thread's processor time on a CPU, wall
-    time with
-    synchronisation on an accelerator. The ratio is the median over the turns.
+    time with synchronisation on an accelerator. The ratio is the median over the turns.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     threads = torch.get_num_threads()

@@ -61,9 +61,10 @@ class MetaPruning(Strategy):
 
         @model_validator(mode="after")
         def _calibrates_in_batches(self) -> MetaPruning.Options:
-            if self.calibration_images < self.batch_size:
+            batch = min(self.batch_size, _CALIBRATION_BATCH)
+            if self.calibration_images < batch:
                 raise ValueError(
-                    f"calibration_images ({self.calibration_images}) must be at least batch_size ({self.batch_size})"
+                    f"calibration_images ({self.calibration_images}) must be at least a batch of calibration ({batch})"
                 )
             return self
 

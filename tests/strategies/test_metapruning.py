@@ -126,8 +126,11 @@ def test_several_budgets_are_all_drawn_from(tmp_path):
 
 
 def test_calibration_smaller_than_a_batch_is_refused():
-    with pytest.raises(ValidationError, match=r"calibration_images \(10\) must be at least batch_size \(24\)"):
+    with pytest.raises(
+        ValidationError, match=r"calibration_images \(10\) must be at least a batch of calibration \(24\)"
+    ):
         make(calibration_images=10)
+    assert make(calibration_images=128, batch_size=256).options.batch_size == 256  # calibrated in batches of 128
 
 
 def test_a_run_without_a_pruningnet_is_named(tmp_path):
