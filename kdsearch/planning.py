@@ -85,6 +85,7 @@ def plan(spec: StudySpec, paths: RunPaths, *, task: Task | None = None, net: nn.
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     strategy, finish = _strategy(spec.strategy), _strategy(spec.finish)
+    strategy.check_search()
     _check_finish(spec, finish)
     _check_ends(spec)
     if task is None:

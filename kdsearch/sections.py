@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 Share = Annotated[float, Field(gt=0, le=1)]
+Precision = Literal["auto", "fp32", "bf16"]
 
 
 class Section(BaseModel):
@@ -119,7 +120,7 @@ class Recipe(Section):
     milestones: tuple[Share, ...] = (0.5, 0.75)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     clip_norm: float | None = Field(None, gt=0)
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Precision = "auto"
     augment: Augmentation = Augmentation()
 
 

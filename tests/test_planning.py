@@ -68,6 +68,7 @@ def test_a_plan_keeps_the_test_part_from_the_search(tmp_path):
         ),
         ("limits={macs: 50%, window: 1e-6}", InfeasibleError, r"found no candidate .* widen limits.window"),
         ("limits.macs=[30%, 50%, 60%]", SpecError, "budget.trials: 2 trials cannot serve the 3 budgets of limits"),
+        ("strategy.optimizer=adamw", SpecError, "strategy.optimizer: a PruningNet is trained by sgd"),
         ("student={net: given}", SpecError, "student.net: given stands for a module passed to kdsearch.run_study"),
     ],
 )

@@ -41,6 +41,9 @@ class Strategy(ABC):
     def __init__(self, options: Section) -> None:
         self.options = options
 
+    def check_search(self) -> None:  # noqa: B027
+        """Refuses, by a SpecError, options with which it cannot score candidates, fit as they may be for ``finish``."""
+
     def parameters(self, ctx: Context) -> tuple[Choice | Real, ...]:
         """The search space; by default one kept width a channel group of the student."""
         return ctx.widths.parameters()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from kdsearch.errors import StoreError
+from kdsearch.errors import SpecError, StoreError
 from kdsearch.progress import Progress, Watch, unwatched
 from kdsearch.records import Trial
 from kdsearch.sections import Recipe
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kdsearch.context import Context
     from kdsearch.models.pruningnet import Generator
     from kdsearch.space import Candidate
+    from kdsearch.training.supernet import Supernet
 
 
 _IMPORTANCE_BATCHES = 8
@@ -76,9 +77,13 @@ class MetaPruning(Strategy):
         self._generator: Generator | None = None
         self._calibration: list[Tensor] = []
 
+    def check_search(self) -> None:
+        if self.options.optimizer != "sgd":
+            raise SpecError(f"strategy.optimizer: a PruningNet is trained by sgd (got {self.options.optimizer})")
+
     def prepare(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
         from kdsearch.training.loop import Setting
-        from kdsearch.training.supernet import Supernet, train_supernet
+        from kdsearch.training.supernet import train_supernet
 
         figures: dict[str, Any] = {}
         start = ctx.net
@@ -87,7 +92,7 @@ class MetaPruning(Strategy):
             start = copy.deepcopy(ctx.net)
             figures["pretrained"] = self._pretrain(ctx, start, watch)
         generator = _make_generator(self.options, ctx, start)
-        supernet = Supernet(ctx.net, ctx.widths, generator, distill=self.options.sampling == "sandwich")
+        supernet = self._supernet(ctx, generator)
         figures["history"] = train_supernet(
             supernet,
             ctx.task,
@@ -141,12 +146,9 @@ class MetaPruning(Strategy):
 
     def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:
         from kdsearch.training.rehearsal import image_seconds, supernet_seconds, training_seconds
-        from kdsearch.training.supernet import Supernet
 
         options = self.options
-        supernet = Supernet(
-            ctx.net, ctx.widths, _make_generator(options, ctx, ctx.net), distill=options.sampling == "sandwich"
-        )
+        supernet = self._supernet(ctx, _make_generator(options, ctx, ctx.net))
         epoch = supernet_seconds(supernet, ctx.task, options, lambda rng: self._draw(ctx, rng), steps)
         prepare = epoch * options.epochs
         if options.init == "pretrained" and not ctx.trained:
@@ -155,6 +157,12 @@ class MetaPruning(Strategy):
         images = options.calibration_images + len(ctx.task.images("validation"))
         score = images * image_seconds(ctx.widths.build(ctx.uniform[0]).eval(), ctx.task, ctx.device, steps)
         return {"prepare": prepare + score * (options.check_genes + 1) * len(ctx.budgets), "score": score}
+
+    def _supernet(self, ctx: Context, generator: Generator) -> Supernet:
+        from kdsearch.training.supernet import Supernet
+
+        distill = self.options.sampling == "sandwich"
+        return Supernet(ctx.net, ctx.widths, generator, distill=distill, precision=self.options.precision)
 
     def _pretrain(self, ctx: Context, net: nn.Module, watch: Watch) -> dict[str, float]:
         """Trains the full ``net`` in place, if no checkpoint was named, and sorts its channels."""

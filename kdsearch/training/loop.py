@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from kdsearch.data.seeds import mix_seed, seed_torch
 from kdsearch.errors import KdsearchError, StoreError
 from kdsearch.progress import Phase, Progress, Watch, unwatched
-from kdsearch.sections import Recipe
+from kdsearch.sections import Precision, Recipe
 from kdsearch.tasks.base import Task
 from kdsearch.training.checkpoint import load_checkpoint, save_checkpoint
 from kdsearch.training.layout import training_layout
@@ -125,7 +125,7 @@ class _Training:
         seed_torch(mix_seed(self.setting.seed, done, 3), self.setting.device)
         set_learning_rate(self.optimizer, learning_rate(self.recipe, done, steps, len(self.batches)))
         self.optimizer.zero_grad()
-        with _autocast(self.recipe, self.setting.device):
+        with autocast(self.recipe.precision, self.setting.device):
             loss, logits_BC = self._objective(images, labels)
         loss.backward()
         if self.recipe.clip_norm is not None:
@@ -211,8 +211,9 @@ class _Training:
         at.epoch, at.step, at.history = state["epoch"], state["step"], state["history"]
 
 
-def _autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[Any]:
-    wanted = recipe.precision == "bf16" or (recipe.precision == "auto" and device.type == "cuda")
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
+    """bfloat16 where a recipe's ``precision`` asks for it; auto does on CUDA only."""
+    wanted = precision == "bf16" or (precision == "auto" and device.type == "cuda")
     return torch.autocast(device.type, dtype=torch.bfloat16) if wanted else nullcontext()
 
 

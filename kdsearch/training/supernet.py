@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from kdsearch.data.seeds import mix_seed, seeded
@@ -19,13 +17,13 @@ from kdsearch.models.crop_descent import Descent
 from kdsearch.models.pruningnet import Generator
 from kdsearch.progress import Progress
 from kdsearch.training.checkpoint import load_checkpoint, save_checkpoint
-from kdsearch.training.loop import Setting
+from kdsearch.training.loop import Setting, autocast
 from kdsearch.training.losses import cross_entropy, kd_loss
 from kdsearch.training.optim import learning_rate
 
 if TYPE_CHECKING:
     from kdsearch.models.widths import WidthSpace
-    from kdsearch.sections import Recipe
+    from kdsearch.sections import Precision, Recipe
     from kdsearch.space import Candidate
     from kdsearch.tasks.base import Task
 
@@ -41,13 +39,14 @@ class Supernet:
     """A net, its widths and the generator of its weights: what a training step works on.
 
     ``distill``: the first gene of a step teaches the others (in-place distillation, US-Nets, Yu and Huang 2019);
-    else each learns from the labels.
+    else each learns from the labels. ``precision``: of the forward, as in a recipe.
     """
 
     net: nn.Module
     widths: WidthSpace
     generator: Generator
     distill: bool
+    precision: Precision = "auto"
 
     def step(
         self, image_BCHW: Tensor, label_B: Tensor, genes: Sequence[Candidate], descent: Descent, smoothing: float
@@ -58,7 +57,7 @@ class Supernet:
         for position, gene in enumerate(genes):
             draft = self.generator.draft(gene)
             tensors = training_tensors(self.net, self.widths, gene, draft.tensors)
-            with self.widths.applied(gene, tensors), _autocast(image_BCHW.device):
+            with self.widths.applied(gene, tensors), autocast(self.precision, image_BCHW.device):
                 logits_BC = self.net(image_BCHW)
             if position and self.distill and taught_BC is not None:
                 loss = kd_loss(logits_BC, taught_BC, 1.0)
@@ -85,10 +84,6 @@ def training_tensors(
 
 def _is_running(name: str) -> bool:
     return name.rsplit(".", 1)[-1] in ("running_mean", "running_var", "num_batches_tracked")
-
-
-def _autocast(device: torch.device) -> AbstractContextManager[Any]:
-    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
 
 
 def train_supernet(

@@ -17,7 +17,7 @@ from kdsearch.training import supernet as module
 from kdsearch.training.loop import Setting
 from kdsearch.training.losses import cross_entropy, kd_loss
 from kdsearch.training.supernet import Supernet, train_supernet, training_tensors
-from tests.toys import CPU, bars, half, make_toy, toy_context, toy_widths
+from tests.toys import CPU, SHAPE, bars, half, make_toy, toy_context, toy_widths
 
 pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
 RECIPE = Recipe(epochs=2, batch_size=24, learning_rate=0.05, augment=Augmentation(flip=False))  # 4 steps an epoch
@@ -197,3 +197,14 @@ def test_the_checkpoint_of_another_pruningnet_is_refused(tmp_path):
     train(ctx, make_generator("slim", ctx.net, ctx.widths), checkpoint=tmp_path / "c.pt")
     with pytest.raises(StoreError, match=r"c.pt: is the checkpoint of another PruningNet .* delete it"):
         train(ctx, make_generator("condnorm", ctx.net, ctx.widths), checkpoint=tmp_path / "c.pt")
+
+
+def test_the_recipes_precision_is_that_of_the_forward():
+    net = make_toy()
+    widths = toy_widths(net)
+    kinds = []
+    net.classifier.register_forward_hook(lambda _module, _given, logits_BC: kinds.append(logits_BC.dtype))
+    for precision in ("bf16", "fp32"):
+        supernet = Supernet(net, widths, Slim(net, widths), distill=False, precision=precision)
+        supernet.step(torch.rand(4, *SHAPE), torch.arange(4) % 3, [widths.full], Descent(0.01), 0.0)
+    assert kinds == [torch.bfloat16, torch.float32]
