@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,14 +17,16 @@ from kdsearch.errors import KdsearchError, SpaceExhausted, SpecError, StoreError
 from kdsearch.files import read_json, save_json
 from kdsearch.forecast import dry_run as dry_run
 from kdsearch.ledger import Ledger
-from kdsearch.planning import GIVEN
+from kdsearch.planning import GIVEN, cache_dir
 from kdsearch.progress import Phase, Progress, Watch, unwatched
 from kdsearch.records import Outcome, RunPaths, Student, Training, Trial
 from kdsearch.report.html import write_html
+from kdsearch.runlog import recording
 from kdsearch.spec import StudySpec, dumps
 from kdsearch.store import RunLock, create_run, open_run, read_spec, read_summary, write_summary
 from kdsearch.summary import RunFacts, summarise
-from kdsearch.trial import run_training, run_trial, start_worker, use
+from kdsearch.trainings import noted, train_all
+from kdsearch.trial import run_trial, start_worker, use
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,10 +53,10 @@ def run_study(
     """
     from kdsearch.planning import plan
 
-    scratch = plan(
-        spec, RunPaths(Path("unused")), net=net
-    )  # a study that cannot be planned leaves no run directory behind
+    # a study that cannot be planned leaves no run directory behind
+    scratch = plan(spec, RunPaths(Path("unused")), net=net)
     paths = create_run(spec, run_dir)
+    watch(Progress("plan", 0, 0, f"run directory {paths.root}, cache {cache_dir()}"))
     return _drive(_moved(scratch, paths), watch)
 
 
@@ -125,7 +127,7 @@ class _Run:
 
 def _drive(study: Study, watch: Watch) -> dict[str, Any]:
     paths, spec = study.ctx.paths, study.spec
-    with RunLock(paths):
+    with RunLock(paths), recording(paths):
         costs = ("macs",) if len(study.ctx.budgets) > 1 else ()
         ledger = Ledger(paths, spec.storage, spec.name, study.ctx.space.parameters, costs=costs)
         timed = paths.root / "seconds.json"
@@ -266,39 +268,10 @@ def _finish(run: _Run, executor: Executor) -> list[Student]:
 
     study = run.study
 
-    def train_all(trainings: Sequence[Training], note: str) -> None:
-        _train_all(trainings, executor, _noted(run.watch, note))
+    def train(trainings: Sequence[Training], note: str) -> None:
+        train_all(trainings, executor, noted(run.watch, note))
 
-    winners = choose_winners(study, run.ledger.outcomes(), train_all)
+    winners = choose_winners(study, run.ledger.outcomes(), train)
     plans = plan_students(study, winners)
-    train_all([training for made in plans for training in made.trainings()], "students")
+    train([training for made in plans for training in made.trainings()], "students")
     return collect(study, plans)
-
-
-def _train_all(trainings: Sequence[Training], executor: Executor, watch: Watch) -> None:
-    """Every training once: on the workers side by side if there are any, else here, one after the other."""
-    single = {training.name: training for training in trainings}
-    if executor.capacity == 1:
-        for at, training in enumerate(single.values()):
-            run_training(training, _placed(watch, at, len(single), training.name))
-        return
-    futures = {executor.submit(run_training, training): training for training in single.values()}
-    for at, future in enumerate(futures):
-        future.result()
-        watch(Progress("finish", at + 1, len(futures), futures[future].name))
-
-
-def _noted(watch: Watch, note: str) -> Watch:
-    return lambda progress: watch(
-        Progress("finish", progress.step, progress.total, f"{note} {progress.note}", progress.values)
-    )
-
-
-def _placed(watch: Watch, at: int, count: int, name: str) -> Callable[[Progress], None]:
-    """Steps of one training as steps of all of them."""
-
-    def told(progress: Progress) -> None:
-        step, total = at * max(progress.total, 1) + progress.step, count * max(progress.total, 1)
-        watch(Progress("finish", step, total, f"{at + 1}/{count} {name}", progress.values))
-
-    return told

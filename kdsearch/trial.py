@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import time
 import traceback
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from kdsearch.errors import KdsearchError
 from kdsearch.progress import Watch, unwatched
 from kdsearch.records import Outcome, RunPaths, Training, Trial
+from kdsearch.runlog import log_to
 
 if TYPE_CHECKING:
     from kdsearch.planning import Study
@@ -26,7 +28,9 @@ def start_worker(spec_json: str, run_dir: str) -> None:
     from kdsearch.planning import plan
     from kdsearch.spec import loads
 
-    study = plan(loads(spec_json), RunPaths(Path(run_dir)))
+    paths = RunPaths(Path(run_dir))
+    log_to(paths.logs / f"worker-{os.getpid()}.log")
+    study = plan(loads(spec_json), paths)
     use(study)
     study.strategy.load(study.ctx)
 

@@ -25,9 +25,9 @@ LAYERS = (
     ("data.*", "training.*", "tasks.*"),
     ("context",),  # what a strategy may see
     ("manifest", "fresh", "searchers.*", "strategies.*", "compress.*", "exporters.*", "executors.*"),  # the plug-ins
-    ("store", "ledger"),
+    ("store", "ledger", "runlog"),
     ("report.*",),
-    ("trial", "planning", "forecast", "finishing", "delivery", "summary", "study"),
+    ("trial", "planning", "forecast", "finishing", "delivery", "summary", "trainings", "study"),
     ("bench.*",),
     ("cli.*", "commands"),
 )

@@ -18,6 +18,7 @@ from kdsearch.errors import InfeasibleError, KdsearchError, SpecError, StoreErro
 from kdsearch.ledger import journal_path
 from kdsearch.planning import plan
 from kdsearch.records import RunPaths, Trial
+from kdsearch.runlog import read_failure
 from kdsearch.spec import loads
 from kdsearch.store import RunLock, create_run
 from kdsearch.strategies.metapruning import MetaPruning
@@ -230,8 +231,10 @@ def test_failed_candidates_end_a_search_when_they_are_too_many(tmp_path):
     with pytest.raises(KdsearchError, match=wanted):
         _drive(brittle(paths), lambda _: None)
     assert [outcome[2] for outcome in outcomes_of(paths.root)] == ["done", "failed"] * 3
+    assert read_failure(paths).startswith("3 candidates failed")
     summary = _drive(brittle(paths), lambda _: None)  # as after mending the cause: these failures are not counted again
     assert summary["trials"] == {"done": 5, "failed": 5, "cached": 6}
+    assert read_failure(paths) == ""
     scores = {outcome[1]: outcome[3].get("accuracy", -1) for outcome in outcomes_of(paths.root)}
     winner = summary["students"][0]["candidate"]
     assert max(scores.values()) == next(score for gene, score in scores.items() if gene.values == winner)

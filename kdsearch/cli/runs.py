@@ -6,12 +6,14 @@ import argparse
 import difflib
 import fcntl
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kdsearch.cli.output import say, say_json
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.records import RunPaths
+from kdsearch.runlog import read_failure
 from kdsearch.spec_sources import shipped_studies
 
 RUNS = Path("runs")
@@ -66,7 +68,7 @@ def describe_run(path: Path) -> dict[str, Any]:
     winner: dict[str, Any] = next((row for row in summary.get("students", ()) if row["role"] == "winner"), {})
     return {
         "run": str(path),
-        "state": "running" if find_driver(path) else summary.get("state", "unfinished"),
+        "state": _state(path, summary),
         "net": spec.student.label,
         "strategy": spec.strategy.name,
         "accuracy": winner.get("metrics", {}).get("accuracy"),
@@ -112,8 +114,10 @@ def describe_progress(path: Path) -> dict[str, Any]:
     done = [outcome for outcome in outcomes if outcome.state == "done"]
     best = max(done, key=lambda outcome: outcome.metrics["accuracy"], default=None)
     driver = find_driver(path)
-    state = "running" if driver else str(summary.get("state", "unfinished"))
+    state = _state(path, summary)
     found: dict[str, Any] = {"run": str(path), "state": state}
+    if state == "failed":
+        found["reason"] = read_failure(RunPaths(path))
     if driver:
         found["driver"] = driver
     found["trials"] = {"done": len(done), "failed": len(outcomes) - len(done), "of": spec.budget.trials}
@@ -121,9 +125,15 @@ def describe_progress(path: Path) -> dict[str, Any]:
         found["best"] = {"trial": best.number, "accuracy": best.metrics["accuracy"], **best.costs}
     found["seconds"] = _read_json(path / "seconds.json")
     found["students"] = {row["id"]: {"accuracy": row["metrics"]["accuracy"]} for row in summary.get("students", ())}
-    if state == "unfinished":
+    if state in ("unfinished", "failed"):
         found["go on with"] = f"kdsearch resume {path}"
     return found
+
+
+def _state(path: Path, summary: Mapping[str, Any]) -> str:
+    if find_driver(path):
+        return "running"
+    return str(summary.get("state") or ("failed" if read_failure(RunPaths(path)) else "unfinished"))
 
 
 def find_driver(path: Path) -> str:

@@ -16,6 +16,7 @@ from kdsearch.records import Outcome, RunPaths
 from kdsearch.report import parts
 from kdsearch.report.figures import draw_figures
 from kdsearch.report.reading import read_run
+from kdsearch.runlog import read_failure
 
 FILE_NAME = "report.html"
 
@@ -74,12 +75,13 @@ def read_summary(run_dir: Path) -> dict[str, Any]:
 def _summarise_so_far(paths: RunPaths) -> dict[str, Any]:
     """The summary of a run under way, or killed, from the files it has written so far."""
     spec = store.read_spec(paths)
-    task = spec.task
+    task, failure = spec.task, read_failure(paths)
     sources = (task.dataset, task.npz, task.folder, task.torchvision, task.timm)
     return {
         "schema": store.SCHEMA,
         "name": spec.name,
-        "state": "running",
+        "state": "failed" if failure else "running",
+        "stopped": failure,
         "run_dir": str(paths.root),
         "seed": spec.seed,
         "net": spec.student.label,
