@@ -14,8 +14,8 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from kdsearch.errors import SpecError
-from kdsearch.sections import Budget, Limits, Section, StudentOptions, TaskOptions
-from kdsearch.spec_errors import describe, one_line, shown
+from kdsearch.sections import OWN_NETS, Budget, Limits, Section, StudentOptions, TaskOptions
+from kdsearch.spec_errors import describe, one_line, shown, unknown
 from kdsearch.spec_plugins import (
     ExecutorPlugin,
     ExporterPlugin,
@@ -61,6 +61,14 @@ class StudySpec(Section):
         if not _NAME.fullmatch(name):
             raise ValueError(f"must be at most 100 letters, digits, '.', '_' and '-', no blanks (got {shown(name)})")
         return name
+
+    @field_validator("student")
+    @classmethod
+    def _names_a_net(cls, student: StudentOptions) -> StudentOptions:
+        known = (*OWN_NETS, "given")
+        if student.net is not None and student.net not in known:
+            raise ValueError(unknown("net", student.net, known))
+        return student
 
     @field_validator("teacher")
     @classmethod

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from kdsearch import registry
 from kdsearch.errors import SpecError
-from kdsearch.sections import Bound
+from kdsearch.models.zoo import OWN
+from kdsearch.sections import OWN_NETS, Bound
 from kdsearch.spec import dumps, files_named, known_keys, load_document, load_spec, loads, to_yaml
 from kdsearch.spec_plugins import FinishPlugin, StrategyPlugin
 
@@ -166,6 +167,12 @@ def test_missing_sections_and_names_are_said_where_they_belong(write):
 )
 def test_each_kind_of_mistake_has_its_words(write, given, line):
     assert lines_of(write(STUDY + given)) == [f"a.yaml:12: {line}"]
+
+
+def test_a_net_that_does_not_exist_is_named_without_torch(write):
+    (line,) = lines_of(write(STUDY), "student={net: resnet99}")
+    assert line.endswith("student: unknown net 'resnet99'; did you mean 'resnet56'?")
+    assert set(OWN_NETS) == OWN.keys()
 
 
 def test_lists_that_say_nothing_and_ranges_that_fall_are_refused(write):
