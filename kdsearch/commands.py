@@ -53,6 +53,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return int(getattr(importlib.import_module(module), function)(given))
     except KdsearchError as error:
         sys.stderr.write(f"{error}\n")
+        if given.json:
+            from kdsearch.cli.output import say_json
+
+            say_json({"error": str(error)})
         return error.exit_code
     except KeyboardInterrupt as stop:
         by, code = ("SIGTERM", 143) if isinstance(stop, Terminated) else ("Ctrl-C", 130)

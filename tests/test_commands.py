@@ -101,6 +101,13 @@ def test_what_a_user_did_wrong_is_a_line_and_its_code(capsys):
     assert capsys.readouterr().err.startswith("nosuch.yaml: no such file, nor a shipped study (")
 
 
+@pytest.mark.parametrize("words", [["validate", "nosuch.yaml"], ["status", "nosuch"], ["launch", "nosuch.yaml"]])
+def test_an_error_as_json_is_one_object_beside_the_line(words, capsys):
+    assert run([*words, "--json"]) == 2
+    said = capsys.readouterr()
+    assert json.loads(said.out)["error"] == said.err.rstrip("\n")
+
+
 def test_a_bug_is_a_traceback_and_exit_1():
     code = "import kdsearch.cli.studies as s; s.launch = lambda given: 1 / 0; import kdsearch.commands as c; "
     done = subprocess.run([sys.executable, "-c", f"{code}c.main(['launch', 'x'])"], capture_output=True, text=True)

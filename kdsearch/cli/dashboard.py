@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from kdsearch.cli.output import remark
+from kdsearch.cli.output import remark, say_json
 from kdsearch.cli.runs import find_run
 from kdsearch.errors import KdsearchError
 from kdsearch.records import RunPaths
@@ -34,8 +35,12 @@ def dashboard(given: argparse.Namespace) -> int:
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no such port"
         raise KdsearchError(f"port {given.port}: {reason}; choose another with --port") from None
+    url = f"http://{_HOST}:{given.port}/dashboard"
     with server:
-        remark(f"http://{_HOST}:{given.port}/dashboard shows {run_dir}; Ctrl-C ends it")
+        if given.json:
+            say_json({"url": url})
+            sys.stdout.flush()
+        remark(f"{url} shows {run_dir}; Ctrl-C ends it")
         server.serve_forever()
     return 0
 

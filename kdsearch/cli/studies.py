@@ -62,9 +62,12 @@ def validate(given: argparse.Namespace) -> int:
     try:
         spec, document = load_document(given.study, given.sets)
     except SpecError as error:
-        if given.json:
-            say_json({"study": str(given.study), "valid": False, "mistakes": str(error).splitlines()})
-        raise
+        if not given.json:
+            raise
+        remark(str(error))
+        mistakes = str(error).splitlines()
+        say_json({"study": str(given.study), "valid": False, "mistakes": mistakes, "error": str(error)})
+        return error.exit_code
     missing = missing_files(spec, document)
     if given.json:
         dumped = spec.model_dump(mode="json")

@@ -14,7 +14,7 @@ from kdsearch.report.live import Lines, on_screen
 from kdsearch.report.parts import list_cells, order_nets
 from kdsearch.report.reading import Run, read_run
 from kdsearch.report.verdict import Answer, judge_fit, judge_proxy, judge_search
-from kdsearch.report.words import say_value
+from kdsearch.report.words import say_value, say_values
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,7 +65,11 @@ def print_summary(summary: Mapping[str, Any], stream: TextIO | None = None) -> N
 
 def print_dry_run(forecast: Mapping[str, Any], stream: TextIO | None = None) -> None:
     """What a study would do: the resolved study, costs of the nets, evaluations and hours."""
-    print_facts(forecast, stream)
+    shown = {"budgets": _say_budget, "uniform": say_values, "frozen": _say_frozen}
+    facts: dict[str, Any] = dict(forecast)
+    for name in shown.keys() & facts.keys():
+        facts[name] = "; ".join(shown[name](row) for row in facts[name]) or None
+    print_facts(facts, stream)
 
 
 def print_status(status: Mapping[str, Any], stream: TextIO | None = None) -> None:
@@ -132,6 +136,17 @@ def _say_any(name: str, value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_say_any(name, item) for item in value) or "–"
     return "–" if value is None or value == {} else str(value)
+
+
+def _say_budget(budget: Mapping[str, Any]) -> str:
+    """The windows of a budget: ``macs 28.5 M to 30.0 M``."""
+    said = {cost: [None if end is None else say_value(cost, end) for end in ends] for cost, ends in budget.items()}
+    windows = [f"{cost} {low} to {high}" if low else f"{cost} at most {high}" for cost, (low, high) in said.items()]
+    return ", ".join(windows) or "no limit"
+
+
+def _say_frozen(pair: Sequence[str]) -> str:
+    return ": ".join(pair)
 
 
 def _console(stream: TextIO) -> Console:

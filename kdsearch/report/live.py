@@ -45,12 +45,14 @@ class Lines:
 class Screen:
     """Draws the board; rich asks for the drawing several times a second, so that the clock runs between messages."""
 
-    def __init__(self, clock: Clock = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock = time.monotonic, say: Callable[[str], None] | None = None) -> None:
+        self._clock, self._say = clock, say
         self._board = Board()
 
     def __call__(self, progress: Progress) -> None:
         self._board.post(progress, self._clock())
+        if progress.phase == "plan" and progress.note and self._say is not None:
+            self._say(progress.note)  # it stays, above what is redrawn
 
     def __rich__(self) -> RenderableType:
         from rich.console import Group
@@ -92,7 +94,7 @@ def on_screen(console: Console) -> Iterator[Screen]:
     """A screen that redraws itself until the block ends; lines logged meanwhile appear above it."""
     from rich.live import Live
 
-    screen = Screen()
+    screen = Screen(say=console.print)
     with (
         Live(console=console, get_renderable=lambda: screen, refresh_per_second=REDRAWS_PER_SECOND, transient=True),
         _logs_above(),

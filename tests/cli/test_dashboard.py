@@ -38,8 +38,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(port: int) -> subprocess.Popen[str]:
-    words = [sys.executable, str(ROOT / "cli.py"), "dashboard", "quickstart", "--port", str(port)]
+def start(port: int, *more: str) -> subprocess.Popen[str]:
+    words = [sys.executable, str(ROOT / "cli.py"), "dashboard", "quickstart", "--port", str(port), *more]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -59,7 +59,7 @@ def fetch(url: str, seconds: float = 40) -> bytes:
 @pytest.mark.timeout(90)
 def test_the_dashboard_shows_the_runs_trials_to_this_machine_only_until_it_is_stopped(paths):
     port = free_port()
-    server = start(port)
+    server = start(port, "--json")
     try:
         studies = json.loads(fetch(f"http://127.0.0.1:{port}/api/studies"))
         assert [study["study_name"] for study in studies["study_summaries"]] == ["quickstart"]
@@ -68,8 +68,9 @@ def test_the_dashboard_shows_the_runs_trials_to_this_machine_only_until_it_is_st
         assert f"00000000:{port:04X}" not in listening
     finally:
         server.send_signal(signal.SIGTERM)
-        _, said = server.communicate(timeout=20)
+        out, said = server.communicate(timeout=20)
     assert server.returncode == 143
+    assert json.loads(out) == {"url": f"http://127.0.0.1:{port}/dashboard"}
     assert "Traceback" not in said
     assert said.splitlines()[-1] == "stopped by SIGTERM"
 

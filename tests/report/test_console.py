@@ -123,6 +123,22 @@ def test_facts_are_said_in_their_units():
     assert rows == [["full.macs", "150", "M"], ["evaluations", "200"], ["forecast.hours", "0.25"]]
 
 
+def test_budgets_and_nets_of_a_forecast_are_sentences():
+    stream = io.StringIO()
+    forecast = {
+        "budgets": [{"macs": [2.85e7, 3e7], "parameters": [None, 1e6]}, {}],
+        "uniform": [{"macs": 29_000_000, "parameters": 900_000}],
+        "frozen": [["stem", "read by two"]],
+    }
+    print_dry_run(forecast, stream)
+    rows = [line.split(maxsplit=1) for line in stream.getvalue().splitlines()]
+    assert [[name, said.strip()] for name, said in rows] == [
+        ["budgets", "macs 28.5 M to 30.0 M, parameters at most 1 M; no limit"],
+        ["uniform", "macs 29.0 M, parameters 900 k"],
+        ["frozen", "stem: read by two"],
+    ]
+
+
 def test_a_status_says_times_and_accuracies_as_such():
     status = {"state": "running", "seconds": {"prepare": 200}, "students": {"winner": 0.91}, "trials": {"done": 3}}
     stream = io.StringIO()
