@@ -15,7 +15,6 @@ from kdsearch import registry
 from kdsearch.delivery import deliver
 from kdsearch.errors import KdsearchError, SpaceExhausted, SpecError, StoreError
 from kdsearch.files import read_json, save_json
-from kdsearch.forecast import dry_run as dry_run
 from kdsearch.ledger import Ledger
 from kdsearch.planning import GIVEN, cache_dir
 from kdsearch.progress import Phase, Progress, Watch, unwatched
@@ -170,8 +169,6 @@ def _executor(study: Study) -> Iterator[Executor]:
     plugin = study.spec.executor
     kind = registry.find("kdsearch.executors", plugin.name)
     executor: Executor = kind(plugin.options)
-    if not executor.in_process and study.spec.student.net == GIVEN:
-        raise SpecError(f"executor: {plugin.name} cannot be handed a module; use executor: {{name: serial}}")
     if executor.in_process:
         executor.start(use, (study,))
     else:
