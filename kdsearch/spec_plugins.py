@@ -70,7 +70,7 @@ class Plugin(Section):
         if "name" not in info.data:  # the name is wrong, which is said already
             return Section()
         kind = registry.find(cls.package, info.data["name"])
-        return kind.Options.model_validate(given)  # type: ignore[attr-defined,no-any-return]
+        return kind.Options.model_validate(given)  # type: ignore[attr-defined]
 
     @model_serializer(mode="plain")
     def _flat(self, info: SerializationInfo) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
@@ -65,7 +65,7 @@ def print_summary(summary: Mapping[str, Any], stream: TextIO | None = None) -> N
 
 def print_dry_run(forecast: Mapping[str, Any], stream: TextIO | None = None) -> None:
     """What a study would do: the resolved study, costs of the nets, evaluations and hours."""
-    shown = {"budgets": _say_budget, "uniform": say_values, "frozen": _say_frozen}
+    shown: dict[str, Callable[[Any], str]] = {"budgets": _say_budget, "uniform": say_values, "frozen": _say_frozen}
     facts: dict[str, Any] = dict(forecast)
     for name in shown.keys() & facts.keys():
         facts[name] = "; ".join(shown[name](row) for row in facts[name]) or None
