@@ -114,6 +114,4 @@ def _timm_parameters(name: str) -> int:
 def _torchvision_parameters(name: str) -> int:
     import torchvision
 
-    with torch.device("meta"):
-        net = torchvision.models.get_model(name, weights=None)
-    return sum(p.numel() for p in net.parameters())
+    return min(int(weights.meta["num_params"]) for weights in torchvision.models.get_model_weights(name))
