@@ -27,7 +27,7 @@ from kdsearch.training.supernet import Supernet
 RECIPE = Recipe(learning_rate=0.01)
 """Of both steps: the same momentum and weight decay, and the plain one with the optimiser that our trainings use."""
 
-GENERATORS = ("condnorm", "slim", "condscale", "lowrank", "paper")
+GENERATORS = ("slim", "condnorm", "condscale", "lowrank", "paper")
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class MetaPruning(Strategy):
         that cannot reach the best any more. ``check_genes``: random genes scored to tell whether scores differ.
         """
 
-        generator: Literal["slim", "condnorm", "condscale", "lowrank", "paper"] = "condnorm"
+        generator: Literal["slim", "condnorm", "condscale", "lowrank", "paper"] = "slim"
         hidden: int | None = Field(None, ge=1, le=1024)
         rank: int = Field(2, ge=1, le=64)
         sampling: Literal["single", "sandwich"] = "single"
