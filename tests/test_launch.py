@@ -70,7 +70,7 @@ def test_status_list_and_export_read_the_run(launched):
 
 
 def test_a_study_that_ran_out_of_minutes_gives_its_result_and_exit_3(tmp_path):
-    sets = (*SMALL, "budget={trials: 100000, minutes: 0.02}")
+    sets = (*SMALL, "budget={trials: 100000, minutes: 0.001}")
     done = call(tmp_path, "launch", "quickstart", "--json", "--quiet", sets=sets)
     assert done.returncode == 3, done.stderr
     summary = json.loads(done.stdout)

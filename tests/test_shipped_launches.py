@@ -87,7 +87,7 @@ def test_it_is_forecast(name, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     forecast = json.loads(done.stdout)
-    assert forecast["net"] == "mobilenetv2_140"
+    assert forecast["net"] == "mobilenetv2_metapruning"
     assert forecast["evaluations"] == 1000
     assert forecast["hours"]["total"] > 1
     assert forecast["full"]["macs"] > forecast["uniform"][0]["macs"] > forecast["smallest"]["macs"] > 0
