@@ -39,7 +39,7 @@ def proxies() -> tuple[Proxy, ...]:
 
 def run(
     *,
-    processes: int = 1,
+    processes: int = 2,
     quick: bool = False,
     chosen: Sequence[Proxy] | None = None,
     on_row: Callable[[dict[str, Any]], None] | None = None,
@@ -48,7 +48,8 @@ def run(
 
     ``ceiling`` is what tau one training of every net reaches against the others', ``macs_tau`` what MACs alone reach;
     ``regret`` is by how much the net with the best score falls short of the best (its gain over the mean net beside
-    it). Times are processor seconds of one thread. ``quick`` is a rehearsal that says nothing about proxies.
+    it). Times are processor seconds of one thread; only the ground truth is trained by several ``processes``. ``quick``
+    is a rehearsal that says nothing about proxies.
     """
     setup, effort = (_QUICK, Effort(1, 1)) if quick else (Setup(), Effort())
     threads = torch.get_num_threads()
