@@ -96,7 +96,7 @@ class _MixingWatch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = str(func._schema.name).split("::")[-1]
-        self.products += name in ("bmm", "baddbmm") or name.startswith("_scaled_dot_product")
+        self.products += name in ("bmm", "baddbmm") or "attention" in name
         return func(*args, **(kwargs or {}))
 
 
