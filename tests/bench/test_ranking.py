@@ -12,6 +12,8 @@ from kdsearch.sections import StudentOptions
 from kdsearch.strategies.metapruning import MetaPruning
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(120)]
+DEFAULT = MetaPruning.Options()
+USUAL = Proxy(DEFAULT.generator, DEFAULT.init, DEFAULT.sampling)
 SMALL = Setup(
     student=StudentOptions(net="lenet5", divisor=1),
     train_images=128,
@@ -30,15 +32,14 @@ def _own_cache(tmp_path, monkeypatch):
 
 def test_the_table_has_every_generator_and_every_choice_of_the_default_one():
     labels = [proxy.label for proxy in proxies()]
-    default = MetaPruning.Options()
     assert {proxy.generator for proxy in proxies()} == set(GENERATORS)
-    assert Proxy(default.generator, default.init, default.sampling).label in labels
+    assert USUAL.label in labels
     assert len(set(labels)) == len(labels) == 8
 
 
 def test_a_quick_run_measures_what_a_full_one_does():
     rows = []
-    measured = run(quick=True, chosen=[Proxy("condnorm"), Proxy("slim", trained=False)], on_row=rows.append)
+    measured = run(quick=True, chosen=[USUAL, Proxy("slim", trained=False)], on_row=rows.append)
     assert np.array(measured["accuracies"]).shape == (2, 4)
     assert [row["tau"] for row in measured["proxies"]] == [row["tau"] for row in rows[-2:]]
     trained, untrained = measured["proxies"]
