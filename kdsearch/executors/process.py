@@ -152,6 +152,8 @@ class _Worker:
             return "it was not started"
         process.join()
         code = process.exitcode
+        if code is None:  # `kill` waits for the same process in another thread, and only one of them hears its code
+            return "ended by the driver"
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
