@@ -103,7 +103,12 @@ class Generator(ABC):
                 step_on_crop(stored, index[name], leaf.grad, descent, decays=name in self.decayed)
 
 
-def _gradient(leaf: Tensor) -> Tensor:
+def gradient_of(leaf: Tensor) -> Tensor:
+    """The leaf's gradient.
+
+    Raises:
+        ValueError: it has none.
+    """
     if leaf.grad is None:
         raise ValueError("a leaf without a gradient has no step to make")
     return leaf.grad
@@ -159,7 +164,7 @@ class _Conditioned(Generator):
         with torch.no_grad():
             for name, value in self.trunk.named_parameters():
                 momentum = self.trunk_momentum[name]
-                momentum.mul_(descent.momentum).add_(_gradient(value))
+                momentum.mul_(descent.momentum).add_(gradient_of(value))
                 value.add_(momentum, alpha=-descent.learning_rate)
                 value.grad = None
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from kdsearch.models.crop import Index, put, take
 from kdsearch.models.crop_descent import Descent, dense_copy
-from kdsearch.models.pruningnet import Draft, Generator
+from kdsearch.models.pruningnet import Draft, Generator, gradient_of
 
 if TYPE_CHECKING:
     from kdsearch.models.widths import WidthSpace
@@ -82,7 +82,7 @@ class Paper(Generator):
         draft.hidden_LH.backward(torch.stack(slopes))
         for value, momentum in zip((self.first_LHS, self.first_LH), self.first_momentum, strict=True):
             with torch.no_grad():
-                momentum.mul_(descent.momentum).add_(_slope(value))
+                momentum.mul_(descent.momentum).add_(gradient_of(value))
                 value.sub_(momentum, alpha=descent.learning_rate)
             value.grad = None
 
@@ -102,7 +102,7 @@ class Paper(Generator):
             return torch.zeros_like(code_H)
         kept = _basis_index(index)
         basis, momentum = take(self.basis[name], kept), take(self.basis_momentum[name], kept)
-        flat = _flat(basis), _flat(momentum), _slope(draft.leaves[name]).reshape(basis.shape[0], -1, 1)
+        flat = _flat(basis), _flat(momentum), gradient_of(draft.leaves[name]).reshape(basis.shape[0], -1, 1)
         slope_H = torch.zeros_like(code_H)
         for basis_OJH, momentum_OJH, gradient_OJ1 in _chunks(*flat):
             rows = basis_OJH.shape[0]
@@ -126,12 +126,6 @@ class Paper(Generator):
         with torch.no_grad():
             for name, value in self.state().items():
                 value.copy_(state[name])
-
-
-def _slope(leaf: Tensor) -> Tensor:
-    if leaf.grad is None:
-        raise ValueError("a leaf without a gradient has no step to make")
-    return leaf.grad
 
 
 def _basis_index(index: Index) -> Index:
