@@ -18,7 +18,7 @@ from kdsearch.limits import resolve
 from kdsearch.records import RunPaths
 from kdsearch.repair import draw_for
 from kdsearch.searchers.base import Searcher
-from kdsearch.sections import Recipe
+from kdsearch.sections import GIVEN, Recipe
 from kdsearch.space import Candidate, SearchSpace, Window
 from kdsearch.strategies.base import Strategy
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _UNIFORM_STEPS = 400
-GIVEN = "given"
 _STAND_IN_IMAGES = 1024
 _STAND_IN_CLASSES = 1000
 
@@ -187,6 +186,8 @@ def _is_trained(spec: StudySpec, net: nn.Module) -> bool:
     """Whether the net starts as a classifier of these classes, so that pretraining it would be lost time."""
     from kdsearch.models.checkpoints import other_head, read_weights
 
+    if spec.student.net == GIVEN:
+        return spec.student.trained
     weights = spec.student.weights
     return weights is not None and not other_head(net, read_weights(weights))
 

@@ -24,6 +24,8 @@ from pydantic import (
 Share = Annotated[float, Field(gt=0, le=1)]
 OWN_NETS = ("lenet5", "mobilenetv2_metapruning", "resnet20", "resnet56", "vgg11_bn_cifar", "vgg16_bn_cifar")
 """What ``student.net`` may name, beside ``given``; ``kdsearch.models.zoo`` makes them."""
+GIVEN = "given"
+"""What ``student.net`` says where the net is a module passed from Python."""
 Precision = Literal["auto", "fp32", "bf16"]
 
 
@@ -68,6 +70,7 @@ class StudentOptions(WidthOptions):
 
     ``width`` multiplies the channels of our own nets. ``stem_stride``: total stride of the stem; 1 fits ImageNet nets
     to 32-pixel images. ``weights``: a local checkpoint to start from (.safetensors, or .pt with tensors only).
+    ``trained``: a module passed from Python (``net: given``) is trained already, so that nothing pretrains it again.
     """
 
     timm: str | None = None
@@ -76,6 +79,7 @@ class StudentOptions(WidthOptions):
     width: float = Field(1.0, gt=0, le=4)
     stem_stride: Literal[1, 2, 4] | None = None
     weights: Path | None = None
+    trained: bool = False
 
     @model_validator(mode="after")
     def _one_source(self) -> StudentOptions:
@@ -84,6 +88,16 @@ class StudentOptions(WidthOptions):
             raise ValueError(f"needs exactly one of timm, torchvision, net (got {', '.join(named) or 'none'})")
         if self.width != 1.0 and self.net is None:
             raise ValueError("width goes with net only; a timm or torchvision net has its width in its name")
+        return self
+
+    @model_validator(mode="after")
+    def _given_is_taken_as_it_is(self) -> StudentOptions:
+        if self.trained and self.net != GIVEN:
+            raise ValueError("trained goes with net: given; a checkpoint that weights names is trained already")
+        unset = {"width": 1.0, "stem_stride": None, "weights": None}
+        changes = [key for key, value in unset.items() if getattr(self, key) != value]
+        if self.net == GIVEN and changes:
+            raise ValueError(f"{changes[0]} does not go with net: given; change the module before you pass it")
         return self
 
     @property

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from kdsearch.errors import SpecError
-from kdsearch.sections import OWN_NETS, Budget, Limits, Section, StudentOptions, TaskOptions
+from kdsearch.sections import GIVEN, OWN_NETS, Budget, Limits, Section, StudentOptions, TaskOptions
 from kdsearch.spec_errors import describe, one_line, shown, unknown
 from kdsearch.spec_plugins import (
     ExecutorPlugin,
@@ -65,7 +65,7 @@ class StudySpec(Section):
     @field_validator("student")
     @classmethod
     def _names_a_net(cls, student: StudentOptions) -> StudentOptions:
-        known = (*OWN_NETS, "given")
+        known = (*OWN_NETS, GIVEN)
         if student.net is not None and student.net not in known:
             raise ValueError(unknown("net", student.net, known))
         return student

@@ -15,16 +15,18 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from kdsearch.errors import StoreError
-from kdsearch.files import save_atomically
+from kdsearch.files import read_json, save_atomically, save_json
 from kdsearch.records import RunPaths
 from kdsearch.spec import StudySpec, dumps, loads, to_yaml
 
 SCHEMA = 1
-_SPEC, _SUMMARY, _LOCK = "spec.json", "summary.json", "lock"
+_SPEC, _SUMMARY, _LOCK, _GIVEN = "spec.json", "summary.json", "lock", "given.json"
 
 
-def create_run(spec: StudySpec, run_dir: Path | None = None) -> RunPaths:
+def create_run(spec: StudySpec, run_dir: Path | None = None, *, given: str = "") -> RunPaths:
     """A new run directory with the study in it: ``run_dir``, or runs/NAME, numbered where the name is taken.
+
+    ``given``: the SHA-256 of the weights of a net that was passed from Python.
 
     Raises:
         StoreError: ``run_dir`` is there and not empty, or cannot be made.
@@ -33,6 +35,8 @@ def create_run(spec: StudySpec, run_dir: Path | None = None) -> RunPaths:
     for folder in (paths.prepared, paths.checkpoints, paths.students, paths.logs):
         folder.mkdir()
     save_text(paths.root / "spec.yaml", to_yaml(spec))
+    if given:
+        save_json(paths.root / _GIVEN, {"sha256": given})
     save_text(paths.root / _SPEC, dumps(spec))  # last: what has it is a run
     return paths
 
@@ -46,6 +50,20 @@ def open_run(run_dir: Path) -> RunPaths:
     if not (run_dir / _SPEC).is_file():
         raise StoreError(f"{run_dir}: not a run directory (it has no {_SPEC}); kdsearch list shows the runs")
     return RunPaths(run_dir.absolute())
+
+
+def check_given(paths: RunPaths, given: str) -> None:
+    """Compares the net passed for a run with the one that it was launched with, by the SHA-256 of their weights.
+
+    Raises:
+        StoreError: they differ, so that what was computed would be mixed with what is another net's.
+    """
+    launched = read_json(paths.root / _GIVEN)["sha256"]
+    if given != launched:
+        raise StoreError(
+            f"{paths.root}: was launched with a net of other weights (SHA-256 {launched[:12]}.., now {given[:12]}..); "
+            "pass the net as it was then, or launch a new run"
+        )
 
 
 def read_spec(paths: RunPaths) -> StudySpec:

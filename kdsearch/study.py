@@ -16,16 +16,18 @@ from kdsearch.delivery import deliver
 from kdsearch.errors import KdsearchError, SpaceExhausted, SpecError, StoreError
 from kdsearch.files import read_json, save_json
 from kdsearch.ledger import Ledger
-from kdsearch.planning import GIVEN, cache_dir
+from kdsearch.planning import cache_dir
 from kdsearch.progress import Phase, Progress, Watch, unwatched
 from kdsearch.records import Outcome, RunPaths, Student, Training, Trial
 from kdsearch.report.html import write_html
 from kdsearch.runlog import recording
+from kdsearch.sections import GIVEN
 from kdsearch.spec import StudySpec, dumps
-from kdsearch.store import RunLock, create_run, open_run, read_spec, read_summary, write_summary
+from kdsearch.store import RunLock, check_given, create_run, open_run, read_spec, read_summary, write_summary
 from kdsearch.summary import RunFacts, summarise
 from kdsearch.trainings import noted, train_all
 from kdsearch.trial import run_trial, start_worker, use
+from kdsearch.weights import hash_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +47,8 @@ def run_study(
     """The summary of a new run, in ``run_dir`` or in runs/NAME below the current directory.
 
     ``net`` is a student of your own, for a study that says ``student: {net: given}``; workers in other processes cannot
-    be handed one, so such a study runs on the serial executor.
+    be handed one, so such a study runs on the serial executor. ``trained: true`` beside it says that the net is trained
+    already.
 
     Raises:
         KdsearchError: the study cannot be planned, or its run failed; what was computed stays in the run directory.
@@ -54,7 +57,7 @@ def run_study(
 
     # a study that cannot be planned leaves no run directory behind
     scratch = plan(spec, RunPaths(Path("unused")), net=net)
-    paths = create_run(spec, run_dir)
+    paths = create_run(spec, run_dir, given="" if net is None else hash_weights(net.state_dict()))
     watch(Progress("plan", 0, 0, f"run directory {paths.root}, cache {cache_dir()}"))
     return _drive(_moved(scratch, paths), watch)
 
@@ -62,10 +65,10 @@ def run_study(
 def resume_study(run_dir: Path, watch: Watch = unwatched, *, net: nn.Module | None = None) -> dict[str, Any]:
     """The summary of a run that goes on where it was stopped; nothing is done to one that has ended by itself.
 
-    ``net`` as in ``run_study``, with the same starting weights.
+    ``net`` as in ``run_study``, with the weights that it had when the run was launched.
 
     Raises:
-        KdsearchError: it is no run directory, another driver has it, or the run failed again.
+        KdsearchError: it is no run directory, another driver has it, ``net`` is another one, or the run failed again.
     """
     from kdsearch.planning import plan
 
@@ -74,10 +77,12 @@ def resume_study(run_dir: Path, watch: Watch = unwatched, *, net: nn.Module | No
         log.warning("%s: is %s already; there is nothing left to do", run_dir, summary["state"])
         return summary
     spec = read_spec(paths)
-    if net is None and spec.student.net == GIVEN:
-        raise SpecError(
-            f"{run_dir}: this run's net was passed from Python; use kdsearch.resume_study(run_dir, net=...)"
-        )
+    if spec.student.net == GIVEN:
+        if net is None:
+            raise SpecError(
+                f"{run_dir}: this run's net was passed from Python; use kdsearch.resume_study(run_dir, net=...)"
+            )
+        check_given(paths, hash_weights(net.state_dict()))
     return _drive(plan(spec, paths, net=net), watch)
 
 

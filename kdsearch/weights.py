@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,17 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         raise StoreError(
             f"{path}: cannot be read as weights ({str(error).splitlines()[0]}); delete it and resume"
         ) from None
+
+
+def hash_weights(tensors: Mapping[str, Tensor]) -> str:
+    """The SHA-256, in hexadecimal, of the tensors' names, types, shapes and values, in the order of the names."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -91,6 +91,12 @@ def test_a_module_of_ones_own_is_the_student(tmp_path):
     assert len(study.ctx.widths.groups) == len(toy_widths(make_toy()).groups)
 
 
+def test_a_module_of_ones_own_is_trained_where_the_study_says_so(tmp_path):
+    for trained in (True, False):
+        spec = tiny_spec(f"student={{net: given, divisor: 1, trained: {str(trained).lower()}}}")
+        assert plan(spec, RunPaths(tmp_path), task=make_task(), net=make_toy()).ctx.trained is trained
+
+
 def test_what_a_run_would_meet_at_its_end_is_met_before(tmp_path, monkeypatch):
     with pytest.raises(SpecError, match=r"executor: process cannot be handed a module; use executor: \{name: serial\}"):
         plan(tiny_spec("student={net: given}", "executor={name: process}"), RunPaths(tmp_path), net=make_toy())

@@ -13,7 +13,7 @@ import pytest
 from kdsearch.errors import StoreError
 from kdsearch.records import RunPaths
 from kdsearch.spec import StudySpec, load_spec, loads
-from kdsearch.store import RunLock, create_run, open_run, read_spec, read_summary, write_summary
+from kdsearch.store import RunLock, check_given, create_run, open_run, read_spec, read_summary, write_summary
 
 ROOT = Path(__file__).parents[1]
 _STUDY = """
@@ -31,6 +31,13 @@ def spec(tmp_path) -> StudySpec:
     path = tmp_path / "toy.yaml"
     path.write_text(_STUDY)
     return load_spec(path)
+
+
+def test_a_run_remembers_the_net_that_was_passed(spec, tmp_path):
+    paths = create_run(spec, tmp_path / "run", given="ab" * 32)
+    check_given(paths, "ab" * 32)
+    with pytest.raises(StoreError, match=r"run: was launched with a net of other weights \(SHA-256 abab"):
+        check_given(paths, "cd" * 32)
 
 
 def test_a_second_run_of_a_name_gets_a_numbered_directory(spec, tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ import torch
 
 from kdsearch.errors import InfeasibleError, KdsearchError, SpecError, StoreError
 from kdsearch.ledger import journal_path
+from kdsearch.models.zoo import make_net
 from kdsearch.planning import plan
 from kdsearch.records import RunPaths, Trial
 from kdsearch.runlog import read_failure
@@ -199,6 +200,20 @@ def test_a_full_disk_is_one_line_and_resume_goes_on(small_disk, whole):
         assert "\n" not in str(caught.value)
         ballast.unlink()
     assert_same(run_dir, resume_study(run_dir), whole)
+
+
+def test_a_net_of_ones_own_is_not_pretrained_again_and_resumes_with_the_same_weights_only(tmp_path):
+    sets = (*FEW, "student={net: given, divisor: 1, trained: true}", "budget.trials=3")
+    options = tiny_spec("student={net: resnet20, width: 0.25}").student
+    net, other = (make_net(options, num_classes=10, in_channels=1, seed=seed) for seed in (0, 1))
+    with pytest.raises(Stop):
+        run_study(tiny_spec(*sets), tmp_path / "run", stopping("search", 1), net=net)
+    with pytest.raises(StoreError, match="run: was launched with a net of other weights"):
+        resume_study(tmp_path / "run", net=other)
+    summary = resume_study(tmp_path / "run", net=net)
+    assert summary["state"] == "done"
+    assert summary["prepared"]["pretrained"] == {}
+    assert not (tmp_path / "run/checkpoints/pretrained.pt").exists()
 
 
 def test_out_of_minutes_still_gives_students(tmp_path, caplog):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kdsearch.errors import StoreError
-from kdsearch.weights import load_weights, save_weights
+from kdsearch.weights import hash_weights, load_weights, save_weights
 
 
 def test_what_is_saved_is_loaded_to_the_bit_whatever_its_layout(tmp_path):
@@ -42,3 +42,17 @@ def test_a_file_cut_short_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(StoreError, match="cannot be read as weights"):
         load_weights(path)
+
+
+def test_a_hash_is_of_names_types_shapes_and_values_alone():
+    tensors = {"a": torch.arange(6.0).reshape(2, 3), "n": torch.tensor(3), "h": torch.ones(2, dtype=torch.bfloat16)}
+    same = {name: tensors[name].clone() for name in ("n", "h", "a")}
+    same["a"] = same["a"].t().contiguous().t()  # another order in memory
+    assert hash_weights(same) == hash_weights(tensors)
+    others = [
+        tensors | {"a": tensors["a"] + torch.eye(2, 3) * 1e-6},
+        tensors | {"a": tensors["a"].reshape(3, 2)},
+        tensors | {"n": torch.tensor(3, dtype=torch.int32)},
+        {name if name != "n" else "m": value for name, value in tensors.items()},
+    ]
+    assert len({hash_weights(other) for other in [tensors, *others]}) == 5

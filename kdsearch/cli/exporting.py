@@ -54,8 +54,9 @@ def choose_student(students: Sequence[Mapping[str, Any]], wanted: str | None, ru
 def write_files(run_dir: Path, row: Mapping[str, Any], form: str, folder: Path) -> Student:
     """The student with its files in ``folder``."""
     from kdsearch.delivery import best_net, export_to
-    from kdsearch.planning import GIVEN, plan
+    from kdsearch.planning import plan
     from kdsearch.records import RunPaths, Student
+    from kdsearch.sections import GIVEN
     from kdsearch.space import Candidate
     from kdsearch.spec_plugins import ExporterPlugin
     from kdsearch.store import read_spec
