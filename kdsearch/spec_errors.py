@@ -14,6 +14,9 @@ Allowed = Callable[[Key], Sequence[str]]
 
 # where a plug-in's own options sit inside its section; no key of a study, and never shown
 OPTIONS = "(options)"
+# the branches of an amount that may be a number or a range to search; no keys either
+NUMBER, RANGE = "(number)", "(range)"
+_UNWRITTEN = (OPTIONS, NUMBER, RANGE)
 
 _LONGEST_SHOWN = 60
 
@@ -53,7 +56,7 @@ def describe(error: ValidationError, document: Document, allowed: Allowed) -> li
 
 
 def _one(item: Any, document: Document, allowed: Allowed) -> tuple[Key, str]:
-    loc: Key = tuple(part for part in item["loc"] if part != OPTIONS)
+    loc: Key = tuple(part for part in item["loc"] if part not in _UNWRITTEN)
     kind: str = item["type"]
     if kind == "missing":
         return loc, _WORDS[kind]

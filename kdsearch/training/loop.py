@@ -6,11 +6,11 @@ B: batch, C: classes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,49 @@ from kdsearch.training.layout import training_layout
 from kdsearch.training.optim import learning_rate, make_optimizer, set_learning_rate
 
 History = tuple[Mapping[str, float], ...]
-Objective = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+class Steps(Protocol):
+    """Batches by epoch; the first two items of a batch are the images and the labels."""
+
+    def __len__(self) -> int: ...
+
+    def epoch(self, number: int, start_step: int = 0) -> Iterator[tuple[Any, ...]]: ...
+
+
+class Objective(Protocol):
+    """What a training lowers, and the batches on which it does. What it remembers must lie in the model's buffers.
+
+    ``identity``: what it is made of, which a checkpoint must agree with.
+    """
+
+    batches: Steps
+    identity: str
+
+    def loss(self, model: nn.Module, batch: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
+        """The loss of a batch and the logits of its images."""
+
+    def figures(self, model: nn.Module) -> Mapping[str, float]:
+        """What the epoch's record says of it, at the epoch's end."""
+
+
+class _TaskObjective:
+    """The task's own loss on its own batches."""
+
+    identity = ""
+
+    def __init__(self, task: Task, recipe: Recipe, setting: Setting) -> None:
+        self.batches: Steps = task.train_batches(recipe, setting.seed, setting.device)
+        self._task, self._smoothing = task, recipe.label_smoothing
+
+    def loss(self, model: nn.Module, batch: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
+        image_BCHW, labels = batch
+        logits_BC = model(image_BCHW)
+        return self._task.loss(logits_BC, labels, self._smoothing), logits_BC
+
+    def figures(self, model: nn.Module) -> Mapping[str, float]:  # noqa: ARG002
+        return {}
+
 
 _SAVE_SECONDS = 20.0
 _EPOCH_SAVE_SECONDS = 5.0  # epochs of a small net last less, and a save waits for the disk
@@ -38,7 +80,8 @@ class Setting:
 
     ``checkpoint``: file to go on from if it is there, and to save to. ``evaluate_every_epochs``: accuracy on the
     validation part every so many epochs and after the last. ``deadline``: time (``time.monotonic``) at which training
-    stops, saved. ``objective``: (model, images, labels) -> (loss, logits); the task's loss where None.
+    stops, saved. ``objective``: the task's loss where None. ``give_up``: told the history after each epoch, whether to
+    train no further.
     """
 
     seed: int
@@ -50,6 +93,7 @@ class Setting:
     evaluate_every_epochs: int | None = None
     deadline: float | None = None
     objective: Objective | None = None
+    give_up: Callable[[Sequence[Mapping[str, float]]], bool] | None = None
 
 
 @dataclass(slots=True)
@@ -60,6 +104,7 @@ class _Position:
     correct: Tensor
     epoch: int = 0
     step: int = 0
+    images: int = 0
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -67,8 +112,8 @@ class _Position:
 def fit(model: nn.Module, task: Task, recipe: Recipe, setting: Setting) -> History:
     """One record an epoch: epoch (from 1), loss, train_accuracy, learning_rate, seconds, perhaps validation_accuracy.
 
-    Trains ``model`` itself, on the setting's device; fewer records than epochs mean that the deadline came. Batches,
-    their augmentation and dropout depend on (seed, epoch, step) alone, and the checkpoint holds all else, so a resumed
+    Trains ``model`` itself, on the setting's device; fewer records than epochs mean that it gave up or that the
+    deadline came. The objective adds its own figures. Batches, their augmentation and dropout depend on (seed, epoch, step) alone, and the checkpoint holds all else, so a resumed
     training equals an uninterrupted one on the same machine. On CUDA it computes in bfloat16 unless
     the recipe says fp32.
 
@@ -86,7 +131,8 @@ class _Training:
 
     def __init__(self, model: nn.Module, task: Task, recipe: Recipe, setting: Setting) -> None:
         self.model, self.task, self.recipe, self.setting = model, task, recipe, setting
-        self.batches = task.train_batches(recipe, setting.seed, setting.device)
+        self.objective = setting.objective or _TaskObjective(task, recipe, setting)
+        self.batches = self.objective.batches
         self.optimizer = make_optimizer(recipe, model)
         zero = torch.zeros((), dtype=torch.float64, device=setting.device)
         self.at = _Position(zero, zero.clone())
@@ -101,13 +147,15 @@ class _Training:
                 self._save()
                 return self.at.history
             self._close_epoch()
+            if self.setting.give_up is not None and self.setting.give_up(self.at.history):
+                break
         return self.at.history
 
     def _run_epoch(self) -> bool:
         """False if the deadline came before the epoch's end."""
         at, began, before = self.at, time.monotonic(), self.at.seconds
-        for images, labels in self.batches.epoch(at.epoch, at.step):
-            self._step(images, labels)
+        for batch in self.batches.epoch(at.epoch, at.step):
+            self._step(batch)
             at.step += 1
             now = time.monotonic()
             at.seconds = before + now - began
@@ -119,26 +167,21 @@ class _Training:
                 return False
         return True
 
-    def _step(self, images: Tensor, labels: Tensor) -> None:
+    def _step(self, batch: tuple[Any, ...]) -> None:
         done = self.at.epoch * len(self.batches) + self.at.step
         steps = self.recipe.epochs * len(self.batches)
         seed_torch(mix_seed(self.setting.seed, done, 3), self.setting.device)
         set_learning_rate(self.optimizer, learning_rate(self.recipe, done, steps, len(self.batches)))
         self.optimizer.zero_grad()
         with autocast(self.recipe.precision, self.setting.device):
-            loss, logits_BC = self._objective(images, labels)
+            loss, logits_BC = self.objective.loss(self.model, batch)
         loss.backward()
         if self.recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
         self.optimizer.step()
         self.at.loss_sum += loss.detach()
-        self.at.correct += (logits_BC.detach().argmax(1) == labels).sum()
-
-    def _objective(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        if self.setting.objective is not None:
-            return self.setting.objective(self.model, images, labels)
-        logits_BC = self.model(images)
-        return self.task.loss(logits_BC, labels, self.recipe.label_smoothing), logits_BC
+        self.at.correct += (logits_BC.detach().argmax(1) == batch[1]).sum()
+        self.at.images += len(logits_BC)
 
     def _figures(self) -> dict[str, float]:
         """Mean loss and accuracy of the epoch so far.
@@ -152,11 +195,11 @@ class _Training:
                 f"training {self.setting.note or 'the net'}: the loss became {loss} in epoch {self.at.epoch + 1}; "
                 f"lower learning_rate (now {self.recipe.learning_rate:g}) or set clip_norm"
             )
-        return {"loss": loss, "train_accuracy": self.at.correct.item() / (self.at.step * self.batches.batch_size)}
+        return {"loss": loss, "train_accuracy": self.at.correct.item() / self.at.images}
 
     def _close_epoch(self) -> None:
         at, recipe = self.at, self.recipe
-        record: dict[str, float] = {"epoch": at.epoch + 1, **self._figures()}
+        record: dict[str, float] = {"epoch": at.epoch + 1, **self._figures(), **self.objective.figures(self.model)}
         record["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         every = self.setting.evaluate_every_epochs
         if every and ((at.epoch + 1) % every == 0 or at.epoch + 1 == recipe.epochs):
@@ -165,6 +208,7 @@ class _Training:
         record["seconds"] = at.seconds
         at.history.append(record)
         at.epoch, at.step, at.seconds = at.epoch + 1, 0, 0.0
+        at.images = 0
         at.loss_sum.zero_()
         at.correct.zero_()
         self._report(at.epoch * len(self.batches), record)
@@ -181,13 +225,15 @@ class _Training:
         self.setting.watch(Progress(self.setting.phase, step, total, self.setting.note, values))
 
     def _identity(self) -> dict[str, Any]:
-        return {"recipe": self.recipe.model_dump_json(), "seed": self.setting.seed, "data": self.task.digest}
+        of = {"recipe": self.recipe.model_dump_json(), "seed": self.setting.seed, "data": self.task.digest}
+        return of | ({"objective": self.objective.identity} if self.objective.identity else {})
 
     def _save(self) -> None:
         if self.setting.checkpoint is None:
             return
         at = self.at
         position = {"epoch": at.epoch, "step": at.step, "seconds": at.seconds, "history": at.history}
+        position["images"] = at.images
         sums = {"loss_sum": at.loss_sum, "correct": at.correct}
         weights = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         save_checkpoint(self.setting.checkpoint, {"of": self._identity(), **position, **sums, **weights})
@@ -208,7 +254,7 @@ class _Training:
             raise StoreError(f"{path}: is the checkpoint of another net ({str(error).splitlines()[0]})") from None
         at = self.at
         at.loss_sum, at.correct, at.seconds = state["loss_sum"], state["correct"], state["seconds"]
-        at.epoch, at.step, at.history = state["epoch"], state["step"], state["history"]
+        at.epoch, at.step, at.history, at.images = state["epoch"], state["step"], state["history"], state["images"]
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:

@@ -57,16 +57,29 @@ def test_the_first_epochs_figures_are_those_of_its_batches(bars_task, make_net):
     net = make_net(0).eval()
     recipe = RECIPE.model_copy(update={"epochs": 1, "learning_rate": 1e-30})
 
-    def objective(model, images, labels):
-        logits = model.eval()(images)
-        return nn.functional.cross_entropy(logits, labels), logits
+    class InEvaluationMode:
+        batches, identity = bars_task.train_batches(recipe, 0, CPU), ""
 
-    (record,) = fit(net, bars_task, recipe, Setting(0, CPU, objective=objective))
+        def loss(self, model, batch):
+            logits = model.eval()(batch[0])
+            return nn.functional.cross_entropy(logits, batch[1]), logits
+
+        def figures(self, model):
+            return {"steps": 7.0}
+
+    (record,) = fit(net, bars_task, recipe, Setting(0, CPU, objective=InEvaluationMode()))
+    assert record["steps"] == 7
     passes = [(net(images), labels) for images, labels in bars_task.train_batches(recipe, 0, CPU).epoch(0)]
     losses = [nn.functional.cross_entropy(logits, labels).item() for logits, labels in passes]
     right = [float((logits.argmax(1) == labels).float().mean()) for logits, labels in passes]
     assert record["loss"] == pytest.approx(sum(losses) / 7, rel=1e-4)
     assert record["train_accuracy"] == pytest.approx(sum(right) / 7)
+
+
+def test_a_training_that_gives_up_ends_with_that_epoch(bars_task, make_net):
+    recipe = RECIPE.model_copy(update={"epochs": 5})
+    history = fit(make_net(0), bars_task, recipe, Setting(0, CPU, give_up=lambda told: len(told) == 2))
+    assert [record["epoch"] for record in history] == [1, 2]
 
 
 def test_same_seed_same_net_another_seed_another(bars_task, make_net):
