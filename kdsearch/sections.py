@@ -6,8 +6,9 @@ plug-in's class, and plug-ins import what computes inside their methods.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -30,9 +31,17 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 
 class Section(BaseModel):
-    """Options read from YAML: typed, bounded, frozen; an unknown key is an error."""
+    """Options read from YAML: typed, bounded, frozen; an unknown key is an error.
+
+    ``for_search``: the options of a strategy that its ``train`` does not read, so that ``finish`` has no use for them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+    for_search: ClassVar[frozenset[str]] = frozenset()
+
+    def idle(self) -> Mapping[str, str]:
+        """The options that do nothing beside the others, and why; who wrote one is told so."""
+        return {}
 
     @field_validator("*", mode="before")
     @classmethod
@@ -107,12 +116,18 @@ class StudentOptions(WidthOptions):
 
 
 class Augmentation(Section):
-    """Random changes of a training image: ``crop`` shifts it by up to so many pixels (share of the side if below 1)."""
+    """Random changes of a training image: ``crop`` shifts it by up to so many pixels (share of the side if below 1).
+
+    ``mixup`` blends it with another image, ``cutmix`` pastes a box of another into it, and the label is shared out with
+    the pixels; each is the alpha of the Beta distribution that the share comes from, 0: off.
+    """
 
     crop: float = Field(0.125, ge=0)
     flip: bool = True
     cutout: float = Field(0.0, ge=0, lt=1)
     resized_crop: tuple[Share, Share] | None = None
+    mixup: float = Field(0.0, ge=0)
+    cutmix: float = Field(0.0, ge=0)
 
     @field_validator("resized_crop")
     @classmethod
@@ -138,6 +153,14 @@ class Recipe(Section):
     clip_norm: float | None = Field(None, gt=0)
     precision: Precision = "auto"
     augment: Augmentation = Augmentation()
+
+    def idle(self) -> Mapping[str, str]:
+        found = {}
+        if self.optimizer == "adamw":
+            found["momentum"] = "optimizer: adamw has averages of its own"
+        if self.schedule != "step":
+            found["milestones"] = f"schedule: {self.schedule} has none, schedule: step has"
+        return found
 
 
 class TaskOptions(Section):
@@ -168,6 +191,11 @@ class TaskOptions(Section):
             found = ", ".join(named) or "none"
             raise ValueError(f"needs exactly one of dataset, npz, folder, torchvision, timm (got {found})")
         return self
+
+    def idle(self) -> Mapping[str, str]:
+        if self.torchvision is None and self.timm is None:
+            return {"root": "torchvision and timm data have a root"}
+        return {}
 
 
 class Bound(Section):
@@ -243,6 +271,16 @@ class Limits(Section):
         if len(several) > 1:
             raise ValueError(f"only one limit may list several budgets (got {', '.join(several)})")
         return self
+
+    @property
+    def budgets(self) -> int:
+        """How many budgets they name, at least one: no limit is a budget too."""
+        return max(1, len(self.macs), len(self.parameters), len(self.size_bytes))
+
+    def idle(self) -> Mapping[str, str]:
+        if not (self.macs or self.parameters or self.size_bytes):
+            return {"window": "there is no limit to stay close to"}
+        return {}
 
 
 class Budget(Section):

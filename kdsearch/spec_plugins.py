@@ -139,3 +139,6 @@ class FinishPlugin(Plugin):
     controls: Controls = Controls()
     finalists: int = Field(1, ge=1, le=100)
     finalist_epochs: int = Field(3, ge=1)
+
+    def idle(self) -> Mapping[str, str]:
+        return {"finalist_epochs": "finalists: 1 trains none"} if self.finalists == 1 else {}

@@ -18,12 +18,15 @@ _CODES = {"done": 0, "stopped": 3}
 def launch(given: argparse.Namespace) -> int:
     """Runs a study, or says what running it would take."""
     from kdsearch.spec import load_document
+    from kdsearch.spec_idle import idle_options
 
     spec, document = load_document(given.study, given.sets)
     if given.dry_run:
         return _dry_run(spec, given.json)
     if missing := missing_files(spec, document):
         raise SpecError("\n".join(missing))
+    for line in idle_options(spec, document):
+        remark(line)
     from kdsearch.study import run_study  # seconds of imports, not for a study with a mistake
 
     with _watching(given) as watch, naming_on_stop(given.run_dir, Path("runs")):
@@ -56,8 +59,9 @@ def resume(given: argparse.Namespace) -> int:
 
 
 def validate(given: argparse.Namespace) -> int:
-    """Checks a study file without reading its data; files that are not there yet are remarked on."""
+    """Checks a study file without reading its data; remarks on files that are not there and options without effect."""
     from kdsearch.spec import load_document
+    from kdsearch.spec_idle import idle_options
 
     try:
         spec, document = load_document(given.study, given.sets)
@@ -68,12 +72,12 @@ def validate(given: argparse.Namespace) -> int:
         mistakes = str(error).splitlines()
         say_json({"study": str(given.study), "valid": False, "mistakes": mistakes, "error": str(error)})
         return error.exit_code
-    missing = missing_files(spec, document)
+    missing, idle = missing_files(spec, document), idle_options(spec, document)
     if given.json:
-        dumped = spec.model_dump(mode="json")
-        say_json({"study": str(given.study), "valid": True, "missing_files": missing, "spec": dumped})
+        found = {"missing_files": missing, "without_effect": idle, "spec": spec.model_dump(mode="json")}
+        say_json({"study": str(given.study), "valid": True} | found)
         return 0
-    for line in missing:
+    for line in (*missing, *idle):
         remark(line)
     say(f"{given.study}: a valid study" + ("; launch needs the files above" if missing else ""))
     return 0

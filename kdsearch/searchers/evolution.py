@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -52,6 +53,14 @@ class Evolution(Searcher):
             if children > self.population:
                 raise ValueError(f"mutation + crossover ({children}) must not exceed population ({self.population})")
             return self
+
+        def idle(self) -> Mapping[str, str]:
+            found = {}
+            if self.mode == "steady":
+                found["generations"] = "mode: steady goes on until budget.trials"
+            if not self.mutation:
+                found["mutation_probability"] = "mutation: 0 makes no mutations"
+            return found
 
     options: Options
 

@@ -48,6 +48,13 @@ class MetaPruning(Strategy):
         that cannot reach the best any more. ``check_genes``: random genes scored to tell whether scores differ.
         """
 
+        # fmt: off
+        for_search = frozenset({
+            "generator", "hidden", "rank", "sampling", "random_genes", "draws", "init", "pretrain_epochs", "racing",
+            "check_genes",
+        })
+        # fmt: on
+
         generator: Literal["slim", "condnorm", "condscale", "lowrank", "paper"] = "slim"
         hidden: int | None = Field(None, ge=1, le=1024)
         rank: int = Field(2, ge=1, le=64)
@@ -68,6 +75,18 @@ class MetaPruning(Strategy):
                     f"calibration_images ({self.calibration_images}) must be at least a batch of calibration ({batch})"
                 )
             return self
+
+        def idle(self) -> Mapping[str, str]:
+            found = dict(super().idle())
+            if self.generator == "slim":
+                found["hidden"] = "generator: slim has no hidden layer"
+            if self.generator != "lowrank":
+                found["rank"] = f"generator: {self.generator} has none, generator: lowrank has"
+            if self.sampling == "single":
+                found["random_genes"] = "sampling: single draws one gene a step, sampling: sandwich so many"
+            if self.init == "scratch":
+                found["pretrain_epochs"] = "init: scratch pretrains nothing"
+            return found
 
     options: MetaPruning.Options
     inherits = True

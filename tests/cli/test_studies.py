@@ -37,6 +37,19 @@ def test_launch_refuses_files_that_are_not_there_before_anything_else(capsys):
     assert not Path("runs").exists()
 
 
+def test_validate_and_launch_remark_on_options_without_effect(capsys):
+    words = ["metapruning_folder", "--set", "strategy.rank=3"]
+    expected = "--set strategy.rank=3: strategy.rank: has no effect: generator: slim has none, generator: lowrank has"
+    assert run(["validate", *words]) == 0
+    assert expected in capsys.readouterr().err.splitlines()
+    assert run(["validate", *words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["without_effect"] == [expected]
+    made = ["--set", "task={npz: none.npz}", "--set", "strategy.rank=3"]
+    Path("none.npz").write_text("no archive")
+    assert run(["launch", "metapruning", *made]) == 2
+    assert capsys.readouterr().err.splitlines()[0] == expected
+
+
 def test_validate_as_json_holds_the_resolved_study_or_the_mistakes(capsys):
     assert run(["validate", "quickstart", "--set", "seed=7", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
