@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import heapq
+import math
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdsearch import registry
 from kdsearch.errors import DataError
 from kdsearch.records import RunPaths
 from kdsearch.spec import to_yaml
 
 if TYPE_CHECKING:
+    from kdsearch.executors.base import Executor
     from kdsearch.planning import Study
     from kdsearch.sections import Recipe
     from kdsearch.space import Candidate
@@ -51,8 +57,9 @@ def _data_are_there(spec: StudySpec) -> bool:
 
 
 def _forecast(study: Study, note: str) -> dict[str, Any]:
-    ctx = study.ctx
-    seconds = _seconds(study)
+    ctx, plugin = study.ctx, study.spec.executor
+    executor: Executor = registry.find("kdsearch.executors", plugin.name)(plugin.options)
+    seconds = _seconds(study, executor)
     full, smallest = ctx.widths.costs(ctx.widths.full), ctx.widths.costs(ctx.widths.smallest)
     return {
         "name": study.spec.name,
@@ -68,32 +75,66 @@ def _forecast(study: Study, note: str) -> dict[str, Any]:
         "budgets": [{window.cost: [window.low, window.high] for window in windows} for windows in ctx.budgets],
         "evaluations": study.make_searcher().total(study.spec.budget.trials),
         "device": str(ctx.device),
+        "executor": _say(executor, plugin.name),
         "hours": {phase: spent / 3600 for phase, spent in seconds.items()} | {"total": sum(seconds.values()) / 3600},
     }
 
 
-def _seconds(study: Study) -> dict[str, float]:
+def _say(executor: Executor, name: str) -> str:
+    if executor.in_process:
+        return f"{name}: everything in one process"
+    return f"{name}: search and finish on {executor.capacity} workers (torch threads of each: {executor.threads})"
+
+
+def _seconds(study: Study, executor: Executor) -> dict[str, float]:
     spec, ctx = study.spec, study.ctx
     evaluations = study.make_searcher().total(spec.budget.trials)
-    rehearsal = study.strategy.rehearse(ctx, TIMED_STEPS)
-    search = rehearsal["score"] * evaluations
+    rehearsed = here = study.strategy.rehearse(ctx, TIMED_STEPS)
+    with _threads(executor.threads) as others:
+        if others:
+            rehearsed = study.strategy.rehearse(ctx, TIMED_STEPS)
+        finish = _finish_seconds(study, executor.capacity)
+    search = rehearsed["score"] * math.ceil(evaluations / executor.capacity)
     if spec.budget.minutes is not None:
         search = min(search, 60 * spec.budget.minutes)
-    return {"prepare": rehearsal["prepare"], "search": search, "finish": _finish_seconds(study)}
+    return {"prepare": here["prepare"], "search": search, "finish": finish}
 
 
-def _finish_seconds(study: Study) -> float:
-    """Of all trainings at the end: winners, controls and finalists, each at its own widths."""
+@contextmanager
+def _threads(count: int | None) -> Iterator[bool]:
+    """So many torch threads as a worker has; whether that is another number than the driver's."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield count is not None and count != before
+    finally:
+        torch.set_num_threads(before)
+
+
+def _finish_seconds(study: Study, workers: int) -> float:
+    """Of all trainings at the end: finalists, then winners and controls, each at its own widths."""
     ctx, finish = study.ctx, study.spec.finish
     recipe: Recipe = finish.options  # type: ignore[assignment]
-    full = _training_seconds(study, ctx.widths.full, recipe)
-    total = full if finish.controls.full else 0.0
+    finalists: list[float] = []
+    students: list[float] = []
     for uniform in ctx.uniform:
         one = _training_seconds(study, uniform, recipe)
-        total += one * (finish.seeds * (1 + finish.controls.uniform) + finish.controls.random)
+        students += [one] * (finish.seeds * (1 + finish.controls.uniform) + finish.controls.random)
         if finish.finalists > 1:
-            total += one * (finish.finalists + 1) * finish.finalist_epochs / recipe.epochs
-    return total
+            finalists += [one * finish.finalist_epochs / recipe.epochs] * (finish.finalists + 1)
+    if finish.controls.full:
+        students.append(_training_seconds(study, ctx.widths.full, recipe))
+    return side_by_side(finalists, workers) + side_by_side(students, workers)
+
+
+def side_by_side(seconds: Sequence[float], workers: int) -> float:
+    """How long pieces of work take, begun in this order, each by the first worker that is free."""
+    free = [0.0] * workers
+    for each in seconds:
+        heapq.heapreplace(free, free[0] + each)
+    return max(free)
 
 
 def _training_seconds(study: Study, gene: Candidate, recipe: Recipe) -> float:

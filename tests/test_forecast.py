@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kdsearch.errors import DataError
-from kdsearch.forecast import dry_run
+from kdsearch.forecast import dry_run, side_by_side
 from kdsearch.planning import plan
 from kdsearch.records import RunPaths
 from tests.tiny import tiny_spec
@@ -45,3 +45,20 @@ def test_data_that_are_not_there_are_stood_in_for(tmp_path):
         dry_run(tiny_spec(task.replace("none.npz", "bad.npz")))
     with pytest.raises(DataError, match=r"none\.npz"):
         dry_run(tiny_spec(task.replace("image_size: 16, ", "")))
+
+
+def test_pieces_of_work_go_to_the_first_worker_that_is_free():
+    assert side_by_side([3, 1, 1, 1, 4], 1) == 10
+    assert side_by_side([3, 1, 1, 1, 4], 2) == 7  # one worker takes 3 and 4, the other 1, 1, 1
+    assert side_by_side([2, 2, 2], 8) == 2
+    assert side_by_side([], 2) == 0
+
+
+def test_workers_share_search_and_finish_and_the_forecast_says_so():
+    alone = dry_run(tiny_spec("budget.trials=100"))
+    shared = dry_run(tiny_spec("budget.trials=100", "executor={name: process, workers: 4, threads: 1}"))
+    assert alone["executor"] == "serial: everything in one process"
+    assert shared["executor"] == "process: search and finish on 4 workers (torch threads of each: 1)"
+    # a quarter each, measured twice on a machine that may be busy
+    assert 0.1 < shared["hours"]["search"] / alone["hours"]["search"] < 0.6
+    assert 0.1 < shared["hours"]["finish"] / alone["hours"]["finish"] < 1

@@ -21,6 +21,9 @@ class Executor(ABC):
     in_process: ClassVar[bool] = False
     """Whether items run in the driver's own process, which has planned the study already."""
 
+    threads: int | None = None
+    """Torch threads of each item; None: those of the driver."""
+
     def __init__(self, options: Section) -> None:
         self.options = options
 

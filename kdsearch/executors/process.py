@@ -43,12 +43,13 @@ class Process(Executor):
         threads: int | None = Field(None, ge=1)
 
     options: Options
+    threads: int
 
     def __init__(self, options: Section) -> None:
         super().__init__(options)
         cores = len(os.sched_getaffinity(0))
         self._count = self.options.workers or cores
-        self._threads = self.options.threads or max(1, cores // self._count)
+        self.threads = self.options.threads or max(1, cores // self._count)
         self._waiters = ThreadPoolExecutor(self._count, thread_name_prefix="kdsearch-worker")
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         self._workers: list[_Worker] = []
@@ -60,7 +61,7 @@ class Process(Executor):
 
     def start(self, initializer: Callable[..., None], arguments: Arguments) -> None:
         """Each process starts at its first item."""
-        self._workers = [_Worker(self._threads, initializer, arguments) for _ in range(self._count)]
+        self._workers = [_Worker(self.threads, initializer, arguments) for _ in range(self._count)]
         for worker in self._workers:
             self._idle.put(worker)
 

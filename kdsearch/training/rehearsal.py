@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from kdsearch.models.crop_descent import Descent
 from kdsearch.sections import Recipe
+from kdsearch.training.layout import training_layout
+from kdsearch.training.loop import autocast
 from kdsearch.training.optim import make_optimizer
 
 if TYPE_CHECKING:
@@ -57,16 +59,21 @@ def _endless(batches: Batches) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def training_seconds(net: nn.Module, task: Task, recipe: Recipe, device: torch.device, count: int) -> float:
-    """Forecast of the seconds of one epoch of plain training; ``net`` is changed by it."""
-    net.train().to(memory_format=torch.channels_last)
+    """Forecast of the seconds of one epoch of plain training, in its precision and layout; ``net`` is changed by it."""
+    net.train()
     optimizer = make_optimizer(recipe, net)
 
     def step(image_BCHW: Tensor, label_B: Tensor) -> None:
         optimizer.zero_grad()
-        task.loss(net(image_BCHW), label_B, recipe.label_smoothing).backward()
+        with autocast(recipe.precision, device):
+            loss = task.loss(net(image_BCHW), label_B, recipe.label_smoothing)
+        loss.backward()
+        if recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_norm)
         optimizer.step()
 
-    return epoch_seconds(task, recipe, device, step, count)
+    with training_layout(net):
+        return epoch_seconds(task, recipe, device, step, count)
 
 
 def supernet_seconds(supernet: Supernet, task: Task, recipe: Recipe, draw: DrawGenes, count: int) -> float:

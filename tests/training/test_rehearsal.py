@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
+import torch
+from torch import nn
 
 from kdsearch.sections import Augmentation, Recipe
 from kdsearch.training.rehearsal import epoch_seconds, image_seconds, short_recipe, training_seconds
@@ -35,3 +37,18 @@ def test_an_epoch_is_its_steps_without_those_that_warm_up():
 def test_training_and_classifying_take_time():
     assert training_seconds(make_toy(), make_task(), RECIPE, CPU, 1) > 0
     assert 0 < image_seconds(make_toy().eval(), make_task(), CPU, 1) < 0.1
+
+
+def test_training_is_timed_in_the_precision_and_layout_that_it_has():
+    seen: list[tuple[torch.dtype, bool]] = []
+    convolution = nn.Conv2d(1, 32, 3, padding=1)
+
+    def note(module, inputs, output) -> None:
+        seen.append((output.dtype, module.weight.is_contiguous(memory_format=torch.channels_last)))
+
+    convolution.register_forward_hook(note)
+    net = nn.Sequential(convolution, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 3))
+    for precision in ("fp32", "bf16"):
+        training_seconds(net, make_task(), RECIPE.model_copy(update={"precision": precision}), CPU, 1)
+    assert seen == [(torch.float32, True)] * 3 + [(torch.bfloat16, True)] * 3
+    assert convolution.weight.is_contiguous()
