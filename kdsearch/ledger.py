@@ -64,8 +64,8 @@ class Ledger:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Nothing is left to write: every append is on the disk before it returns."""
 
-    def append(self, outcome: Outcome, *, constraints: Sequence[float] = ()) -> None:
-        """Writes one outcome to the disk; ``constraints``: amounts by which limits are exceeded, kept if <= 0.
+    def append(self, outcome: Outcome) -> None:
+        """Writes one outcome to the disk.
 
         Raises:
             StoreError: it cannot be written, such as on a full disk; all earlier outcomes are still there.
@@ -73,23 +73,14 @@ class Ledger:
         if outcome.number in self._numbers:
             raise ValueError(f"trial {outcome.number} is in the ledger already")
         with self._whole_lines():
-            self._study.add_trial(self._trial(outcome, constraints))
+            self._study.add_trial(self._trial(outcome))
         self._numbers.add(outcome.number)
 
     def outcomes(self) -> list[Outcome]:
         """All outcomes, in the order they were appended."""
         return [_outcome(trial) for trial in self._study.get_trials(deepcopy=False)]
 
-    def note(self, markdown: str) -> None:
-        """Shows a text on the dashboard's page of the study, where the dashboard is installed."""
-        try:
-            from optuna_dashboard import save_note
-        except ImportError:
-            return
-        with self._whole_lines():
-            save_note(self._study, markdown)
-
-    def _trial(self, outcome: Outcome, constraints: Sequence[float]) -> FrozenTrial:
+    def _trial(self, outcome: Outcome) -> FrozenTrial:
         from optuna.trial import TrialState, create_trial
 
         values = [
@@ -103,8 +94,6 @@ class Ledger:
             params=outcome.candidate.values,
             distributions={name: self._distributions[name] for name, _ in outcome.candidate.pairs},
             user_attrs=_attributes(outcome),
-            # optuna-dashboard 0.21 reads this key only, not what Optuna 5 writes for `constraints=`
-            system_attrs={"constraints": list(constraints)} if constraints else {},
         )
         if trial.datetime_complete is not None:
             trial.datetime_start = trial.datetime_complete - timedelta(seconds=outcome.seconds)
@@ -137,6 +126,26 @@ def read_outcomes(paths: RunPaths) -> list[Outcome]:
     Raises:
         StoreError: the run directory or its ledger is missing or damaged.
     """
+    with _study_of(paths) as study:
+        return [] if study is None else [_outcome(trial) for trial in study.get_trials(deepcopy=False)]
+
+
+def note(paths: RunPaths, markdown: str) -> None:
+    """Shows a text on the dashboard's page of a run that has ended, unless a text is there; needs optuna-dashboard.
+
+    Raises:
+        StoreError: the run directory or its ledger is missing or damaged.
+    """
+    from optuna_dashboard import get_note, save_note
+
+    with _study_of(paths) as study:
+        if study is not None and not get_note(study):
+            save_note(study, markdown)
+
+
+@contextmanager
+def _study_of(paths: RunPaths) -> Iterator[optuna.Study | None]:
+    """The Optuna study of a run; None of one that has not begun to search."""
     import optuna
 
     try:
@@ -146,14 +155,16 @@ def read_outcomes(paths: RunPaths) -> list[Outcome]:
         raise StoreError(f"{paths.root / 'spec.json'}: cannot be read: {error}") from None
     except (KeyError, TypeError):
         raise StoreError(f"{paths.root / 'spec.json'}: holds no study; it is damaged") from None
+    study: optuna.Study | None = None
     if storage == JOURNAL and not (paths.root / _FILE).exists():
-        return []
+        yield study
+        return
     with _damage_told(paths, storage):
         try:
             study = optuna.load_study(study_name=_study_name(paths, storage, name), storage=_storage(paths, storage))
         except KeyError:
-            return []
-        return [_outcome(trial) for trial in study.get_trials(deepcopy=False)]
+            study = None
+        yield study
 
 
 def journal_path(paths: RunPaths) -> Path:

@@ -15,7 +15,7 @@ import optuna
 import pytest
 
 from kdsearch.errors import StoreError
-from kdsearch.ledger import Ledger, read_outcomes
+from kdsearch.ledger import Ledger, note, read_outcomes
 from kdsearch.records import Outcome, RunPaths
 from kdsearch.space import Candidate, Choice, Real, SearchSpace
 
@@ -81,7 +81,7 @@ def test_figures_that_are_no_numbers_survive_and_the_journal_stays_plain_json(pa
 
 def test_the_dashboard_sees_one_trial_an_outcome_with_its_figures(paths):
     with _ledger(paths, costs=("macs",)) as ledger:
-        ledger.append(_outcome(0), constraints=(-5.0,))
+        ledger.append(_outcome(0))
         ledger.append(_outcome(1, "failed"))
         study = ledger._study
     done, failed = study.trials
@@ -90,11 +90,24 @@ def test_the_dashboard_sees_one_trial_an_outcome_with_its_figures(paths):
     assert done.params == _outcome(0).candidate.values
     assert done.user_attrs["cost macs"] == 1000
     assert done.user_attrs["origin"] == "mutation of -1"
-    assert done.system_attrs["constraints"] == [-5.0]
-    assert done.constraints == {"0": -5.0}
     assert done.duration.total_seconds() == 1.25
     assert failed.state == optuna.trial.TrialState.FAIL
     assert failed.user_attrs["traceback"].endswith("ValueError: no")
+
+
+@pytest.mark.medium
+@pytest.mark.timeout(60)  # the dashboard takes seconds to import
+def test_a_note_is_written_once_and_changes_no_outcome(paths):
+    get_note = pytest.importorskip("optuna_dashboard").get_note
+    note(paths, "before the search there is no page")
+    with _ledger(paths) as ledger:
+        ledger.append(_outcome(0))
+    before = read_outcomes(paths)
+    note(paths, "# results")
+    note(paths, "# other results")
+    with _ledger(paths) as ledger:
+        assert get_note(ledger._study) == "# results"
+    assert read_outcomes(paths) == before
 
 
 def test_widths_are_integers_on_an_axis_and_words_are_categories(paths):

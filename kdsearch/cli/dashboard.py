@@ -28,6 +28,7 @@ def dashboard(given: argparse.Namespace) -> int:
         raise KdsearchError(
             "optuna-dashboard is not installed: in the checkout, pip install -e '.[dashboard]'"
         ) from None
+    _note_results(RunPaths(run_dir))
     # optuna-dashboard's own server takes Ctrl-C for a normal end, and logs every request
     app = optuna_dashboard.wsgi(_open(storage, run_dir))
     try:
@@ -43,6 +44,16 @@ def dashboard(given: argparse.Namespace) -> int:
         remark(f"{url} shows {run_dir}; Ctrl-C ends it")
         server.serve_forever()
     return 0
+
+
+def _note_results(paths: RunPaths) -> None:
+    """Puts the results of a run that has ended on its page; here, since a driver would import the dashboard for it."""
+    from kdsearch.ledger import note
+    from kdsearch.report.note import to_markdown
+    from kdsearch.store import read_summary
+
+    if (paths.root / "summary.json").exists():
+        note(paths, to_markdown(read_summary(paths)))
 
 
 class _Server(ThreadingMixIn, WSGIServer):

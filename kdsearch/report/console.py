@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 from kdsearch.progress import Watch, unwatched
 from kdsearch.report.board import flatten
 from kdsearch.report.live import Lines, on_screen
-from kdsearch.report.parts import list_cells, order_nets
+from kdsearch.report.parts import NET_HEADS, list_cells, order_nets
 from kdsearch.report.reading import Run, read_run
-from kdsearch.report.verdict import Answer, judge_fit, judge_proxy, judge_search
+from kdsearch.report.verdict import answer_all
 from kdsearch.report.words import say_value, say_values
 
 if TYPE_CHECKING:
@@ -47,16 +47,14 @@ def print_summary(summary: Mapping[str, Any], stream: TextIO | None = None) -> N
     console.print(Text(f"{run.name}: {run.state}", style="bold"))
     if run.nets:
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for at, head in enumerate(
-            ("net", "accuracy", "vs uniform", "MACs", "of full", "parameters", "size", "latency", "speed-up")
-        ):
+        for at, head in enumerate(NET_HEADS):
             table.add_column(head, justify="right" if at else "left", no_wrap=True)
         for net in order_nets(run.nets):
             table.add_row(*(Text(cell) for cell in list_cells(run, net)), style=_ROLE_STYLES.get(net.role, ""))
         console.print(table)
     else:
         console.print("No student has been trained yet.")
-    for answer in _answer_all(run):
+    for answer in answer_all(run):
         grounds = Text.assemble(f"{answer.question} ", (answer.word, f"bold {_STYLES[answer.word]}"), f" {answer.text}")
         console.print(grounds, soft_wrap=True)
     for line in _list_places(run):
@@ -109,14 +107,6 @@ def print_rows(rows: Sequence[Mapping[str, Any]], stream: TextIO | None = None) 
     for row in flat:
         table.add_row(*(Text(_say_any(head, row.get(head, ""))) for head in heads))
     console.print(table)
-
-
-def _answer_all(run: Run) -> list[Answer]:
-    answers = [judge(run, budget) for budget in run.budget_numbers for judge in (judge_search, judge_fit)]
-    if len(run.budget_numbers) > 1:
-        named = zip(answers, (number for number in run.budget_numbers for _ in range(2)), strict=True)
-        answers = [Answer(f"Budget {number + 1}: {it.question}", it.word, it.text) for it, number in named]
-    return [*answers, judge_proxy(run)]
 
 
 def _list_places(run: Run) -> list[str]:

@@ -25,6 +25,8 @@ _STATES = {
     "stopped": "ended before its search was through",
     "failed": "failed; what was finished is shown",
 }
+NET_HEADS = ("net", "accuracy", "vs uniform", "MACs", "of full", "parameters", "size", "latency", "speed-up")
+"""What ``list_cells`` gives, where there is little room."""
 _SIGNS = {"yes": "✓", "no": "✗", "unclear": "≈", "unknown": "–"}
 
 

@@ -21,6 +21,15 @@ class Answer:
     text: str
 
 
+def answer_all(run: Run) -> list[Answer]:
+    """Every answer about a run: of each budget whether the search was worth it and whether the winner fits."""
+    answers = [judge(run, budget) for budget in run.budget_numbers for judge in (judge_search, judge_fit)]
+    if len(run.budget_numbers) > 1:
+        named = zip(answers, (number for number in run.budget_numbers for _ in range(2)), strict=True)
+        answers = [Answer(f"Budget {number + 1}: {it.question}", it.word, it.text) for it, number in named]
+    return [*answers, judge_proxy(run)]
+
+
 def judge_fit(run: Run, budget: int) -> Answer:
     """Does the winner fit its budget? Compares every limited cost with its upper end."""
     question = "Does it fit the budget?"

@@ -16,7 +16,8 @@ from kdsearch.ledger import Ledger
 from kdsearch.records import Outcome, RunPaths
 from kdsearch.space import Candidate, Choice
 from kdsearch.spec import load_spec
-from kdsearch.store import create_run
+from kdsearch.store import create_run, write_summary
+from tests.report.conftest import make_summary
 
 pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed")
 ROOT = Path(__file__).parent.parent.parent
@@ -59,10 +60,14 @@ def fetch(url: str, seconds: float = 40) -> bytes:
 @pytest.mark.timeout(90)
 def test_the_dashboard_shows_the_runs_trials_to_this_machine_only_until_it_is_stopped(paths):
     port = free_port()
+    write_summary(paths, make_summary())
     server = start(port, "--json")
     try:
         studies = json.loads(fetch(f"http://127.0.0.1:{port}/api/studies"))
         assert [study["study_name"] for study in studies["study_summaries"]] == ["quickstart"]
+        page = json.loads(fetch(f"http://127.0.0.1:{port}/api/studies/{studies['study_summaries'][0]['study_id']}"))
+        assert page["note"]["body"].startswith("# vgg11-cifar10: done\n")
+        assert "| winner | 91.3 ± 0.4 % |" in page["note"]["body"]
         listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines() if " 0A " in line]
         assert f"0100007F:{port:04X}" in listening
         assert f"00000000:{port:04X}" not in listening
