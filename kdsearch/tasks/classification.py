@@ -60,6 +60,7 @@ class Classification(Task):
             std=self.std,
             augmentation=recipe.augment,
             device=device,
+            num_classes=self.num_classes,
         )
 
     def calibration(self, count: int, seed: int, device: torch.device) -> Tensor:

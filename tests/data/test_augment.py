@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
 
-from kdsearch.data.augment import augment, normalise
+from kdsearch.data.augment import apply_views, draw_views, normalise
 from kdsearch.sections import Augmentation
 
 NOTHING = Augmentation(crop=0, flip=False)
@@ -16,7 +18,9 @@ def images(count=64, channels=3, height=10, width=12):
 
 
 def changed(options, seed=0, pixels=None):
-    return augment(images() if pixels is None else pixels, options, torch.Generator().manual_seed(seed))
+    pixels = images() if pixels is None else pixels
+    views = draw_views(len(pixels), options, tuple(pixels.shape[2:]), torch.Generator().manual_seed(seed))
+    return apply_views(pixels, views)
 
 
 def test_nothing_asked_nothing_changed():
@@ -101,3 +105,56 @@ def test_normalised_images_can_be_trained_on_after_inference_asked_first():
     weight = torch.ones(1, requires_grad=True)
     (normalise(images(1), (0.1, 0.2, 0.3), (0.9, 0.8, 0.7)) * weight).sum().backward()
     assert weight.grad is not None
+
+
+def by_hand(pixels, options, seed):
+    """What each image must become, one image and one pixel row at a time; draws in the order of the docstring."""
+    generator = torch.Generator().manual_seed(seed)
+    count, _, height, width = pixels.shape
+    if options.resized_crop is not None:
+        pixels = cropped_by_hand(pixels, options.resized_crop, generator)
+    if options.crop > 0:
+        reach = [round(options.crop if options.crop >= 1 else options.crop * side) for side in (height, width)]
+        tops, lefts = (torch.randint(2 * r + 1, (count,), generator=generator).tolist() for r in reach)
+        black = F.pad(pixels, (reach[1], reach[1], reach[0], reach[0]))
+        windows = [
+            black[n, :, top : top + height, left : left + width]
+            for n, (top, left) in enumerate(zip(tops, lefts, strict=True))
+        ]
+        pixels = torch.stack(windows)
+    if options.flip:
+        turns = (torch.rand(count, generator=generator) < 0.5).tolist()
+        pixels = torch.stack([image.flip(2) if turn else image for image, turn in zip(pixels, turns, strict=True)])
+    if options.cutout > 0:
+        side = max(1, round(options.cutout * min(height, width)))
+        tops, lefts = (torch.randint(length, (count,), generator=generator) - side // 2 for length in (height, width))
+        colour, pixels = pixels.double().mean((0, 2, 3)).round().to(torch.uint8), pixels.clone()
+        for image, top, left in zip(pixels, tops.tolist(), lefts.tolist(), strict=True):
+            image[:, max(0, top) : top + side, max(0, left) : left + side] = colour.view(-1, 1, 1)
+    return pixels
+
+
+def cropped_by_hand(pixels, area, generator):
+    """The part of each image that four draws (area, aspect, place down, place right) name, as torch samples it."""
+    draws = torch.rand((4, len(pixels)), generator=generator)
+    share, aspect = area[0] + (area[1] - area[0]) * draws[0], torch.exp((2 * draws[1] - 1) * math.log(4 / 3)).sqrt()
+    height, width = (share.sqrt() / aspect).clamp(max=1), (share.sqrt() * aspect).clamp(max=1)
+    theta = torch.zeros(len(pixels), 2, 3)
+    theta[:, 0, 0], theta[:, 0, 2] = width, (2 * draws[3] - 1) * (1 - width)
+    theta[:, 1, 1], theta[:, 1, 2] = height, (2 * draws[2] - 1) * (1 - height)
+    grid = F.affine_grid(theta, list(pixels.shape), align_corners=False)
+    return F.grid_sample(pixels.float(), grid, padding_mode="border", align_corners=False).round().to(torch.uint8)
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+@pytest.mark.parametrize(
+    "options",
+    [
+        Augmentation(),
+        Augmentation(crop=3, flip=False),
+        Augmentation(crop=2, cutout=0.4),
+        Augmentation(crop=0.2, flip=True, cutout=0.3, resized_crop=(0.4, 0.9)),
+    ],
+)
+def test_a_generator_gives_the_images_that_it_always_gave(options, seed):
+    assert torch.equal(changed(options, seed), by_hand(images(), options, seed))

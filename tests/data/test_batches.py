@@ -11,11 +11,18 @@ from kdsearch.sections import Augmentation
 CPU = torch.device("cpu")
 
 
-def batches(count=50, batch_size=8, seed=0, augmentation=None):
+def batches(count=50, batch_size=8, seed=0, augmentation=None, num_classes=50):
     values = torch.arange(count, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4).contiguous()
     images = ImageSet(values, torch.arange(count))
     return Batches(
-        images, batch_size=batch_size, seed=seed, mean=(0.0,), std=(1 / 255,), augmentation=augmentation, device=CPU
+        images,
+        batch_size=batch_size,
+        seed=seed,
+        mean=(0.0,),
+        std=(1 / 255,),
+        augmentation=augmentation,
+        device=CPU,
+        num_classes=num_classes,
     )
 
 
@@ -38,9 +45,10 @@ def test_epochs_and_seeds_have_orders_of_their_own():
     assert order(0, 1) != order(1, 0)
 
 
+@pytest.mark.parametrize("options", [{"cutout": 0.3}, {"mixup": 0.5, "cutmix": 1.0}])
 @pytest.mark.parametrize("start", [1, 5, 6])
-def test_an_epoch_taken_up_in_the_middle_goes_on_with_the_same_batches(start):
-    augmentation = Augmentation(crop=1, flip=True, cutout=0.3)
+def test_an_epoch_taken_up_in_the_middle_goes_on_with_the_same_batches(start, options):
+    augmentation = Augmentation(crop=1, flip=True, **options)
     whole = list(batches(augmentation=augmentation).epoch(3))
     rest = list(batches(augmentation=augmentation).epoch(3, start))
     assert len(rest) == len(whole) - start
@@ -52,3 +60,16 @@ def test_an_epoch_taken_up_in_the_middle_goes_on_with_the_same_batches(start):
 def test_fewer_images_than_a_batch_is_an_error():
     with pytest.raises(DataError, match="has 5 images, a batch takes 8; lower batch_size to 5"):
         batches(count=5)
+
+
+def test_targets_of_mixed_images_name_the_two_classes_that_the_pixels_show():
+    (image_BCHW, target_BC) = next(batches(augmentation=Augmentation(crop=0, flip=False, mixup=1.0)).epoch(0))
+    assert target_BC.shape == (8, 50)
+    assert target_BC.dtype == torch.float32
+    assert torch.allclose(target_BC.sum(1), torch.ones(8))
+    assert torch.allclose(image_BCHW[:, 0, 0, 0], target_BC @ torch.arange(50.0), atol=1e-4)  # image n has the value n
+
+
+def test_targets_without_a_number_of_classes_are_a_bug():
+    with pytest.raises(ValueError, match="mixup and cutmix make targets, which need num_classes"):
+        batches(augmentation=Augmentation(mixup=0.2), num_classes=None)

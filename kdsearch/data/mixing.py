@@ -1,0 +1,94 @@
+"""Mixup and cutmix: two training images in one, and the label that goes with it.
+
+B: batch, C: channels for images, classes for targets, H and W: pixels, 4: a box's top, left, bottom and right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kdsearch.sections import Augmentation
+
+
+@dataclass(frozen=True, slots=True)
+class Mixing:
+    """What each image is mixed with: where its partner stands, its own share of the mixture, and the partner's box.
+
+    The partner fills its box (rows top to bottom - 1); an image whose box is empty is blended with it instead.
+    """
+
+    partner_B: Tensor
+    own_share_B: Tensor
+    box_B4: Tensor
+
+    def take(self, at_B: Tensor) -> Mixing:
+        """The rows ``at_B``; partners keep their places of before."""
+        return Mixing(self.partner_B[at_B], self.own_share_B[at_B], self.box_B4[at_B])
+
+
+def is_mixing(options: Augmentation) -> bool:
+    """Whether the options make targets out of labels."""
+    return options.mixup > 0 or options.cutmix > 0
+
+
+def draw_mixing(
+    count: int, options: Augmentation, image_size: tuple[int, int], generator: torch.Generator
+) -> Mixing | None:
+    """A partner and a share for each of ``count`` images that stand side by side; None if the options mix nothing.
+
+    Mixup blends with a share from Beta(alpha, alpha) (Zhang et al. 2018, eq. 1); cutmix pastes a box of the partner,
+    whose area is one minus such a share and which is clipped to the image (Yun et al. 2019, eq. 2). With both each
+    image has one of them with equal chance. Unlike the papers, every image has a share of its own, and a partner that
+    is any of the other images.
+    """
+    if not is_mixing(options):
+        return None
+    seed = int(torch.randint(2**62, (), generator=generator))
+    rng = np.random.default_rng(seed)  # torch draws from no Beta distribution with a generator of one's own
+    own = np.arange(count)
+    partner = (own + 1 + rng.integers(max(count - 1, 1), size=count)) % count
+    pastes = rng.random(count) < (0.5 if options.mixup > 0 and options.cutmix > 0 else float(options.cutmix > 0))
+    alpha = np.where(pastes, options.cutmix, options.mixup)
+    share = rng.beta(alpha, alpha)
+    box = _draw_boxes(share, image_size, rng) * pastes[:, None]
+    area = (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1])
+    share = np.where(pastes, 1 - area / (image_size[0] * image_size[1]), share)
+    return Mixing(torch.from_numpy(partner), torch.from_numpy(share).float(), torch.from_numpy(box))
+
+
+def _draw_boxes(share: NDArray[np.float64], image_size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Boxes with a centre anywhere and sides of sqrt(1 - share) of the image's."""
+    sides = []
+    for length in image_size:
+        half = (length * np.sqrt(1 - share)).astype(np.int64) // 2
+        centre = rng.integers(length, size=len(share))
+        sides.append((np.clip(centre - half, 0, length), np.clip(centre + half, 0, length)))
+    (top, bottom), (left, right) = sides
+    return np.stack([top, left, bottom, right], axis=1)
+
+
+def mix_images(images_BCHW: Tensor, partners_BCHW: Tensor, mixing: Mixing) -> Tensor:
+    """Float32 pixels 0..255: each image with its partner, given in the second tensor, in it."""
+    device = images_BCHW.device
+    height, width = images_BCHW.shape[2:]
+    box_B4 = mixing.box_B4.to(device).view(-1, 4, 1)
+    rows, columns = torch.arange(height, device=device), torch.arange(width, device=device)
+    inside_BH = (rows >= box_B4[:, 0]) & (rows < box_B4[:, 2])
+    inside_BW = (columns >= box_B4[:, 1]) & (columns < box_B4[:, 3])
+    blended = torch.where(mixing.box_B4[:, 2] > mixing.box_B4[:, 0], 1.0, mixing.own_share_B).to(device)
+    inside_B1HW = (inside_BH.unsqueeze(2) & inside_BW.unsqueeze(1)).unsqueeze(1)
+    share_B1HW = torch.where(inside_B1HW, 0.0, blended.view(-1, 1, 1, 1))
+    return torch.lerp(partners_BCHW.float(), images_BCHW.float(), share_B1HW)
+
+
+def mix_labels(label_B: Tensor, partner_label_B: Tensor, own_share_B: Tensor, num_classes: int) -> Tensor:
+    """BC float32 targets: each image's class has its own share, its partner's class the rest."""
+    share_B1 = own_share_B.to(label_B.device).unsqueeze(1)
+    own_BC, other_BC = (F.one_hot(labels, num_classes).float() for labels in (label_B, partner_label_B))
+    return share_B1 * own_BC + (1 - share_B1) * other_BC
