@@ -33,14 +33,19 @@ class Process(Executor):
     """Worker processes that are started once, and replaced when one dies.
 
     An item whose worker died is tried again on a new one, three times in all; then a trial counts as failed, and other
-    work raises. Ctrl-C reaches the driver only, which ends the workers; they also end when the driver is killed.
+    work raises. A trial that takes too long has failed at once, and its worker is replaced. Ctrl-C reaches the driver
+    only, which ends the workers; they also end when the driver is killed.
     """
 
     class Options(Section):
-        """``workers``: processes, null: one a core; ``threads``: torch threads of each, null: the cores shared out."""
+        """``workers``: processes, null: one a core; ``threads``: torch threads of each, null: the cores shared out.
+
+        ``timeout_minutes``: what one trial may take before it counts as hanging; trainings at the end have no limit.
+        """
 
         workers: int | None = Field(None, ge=1, le=256)
         threads: int | None = Field(None, ge=1)
+        timeout_minutes: float | None = Field(None, gt=0)
 
     options: Options
     threads: int
@@ -80,11 +85,16 @@ class Process(Executor):
             worker.kill()
 
     def _run(self, function: Callable[[Item], Result], item: Item) -> Result:
-        worker = self._idle.get()
+        worker, minutes = self._idle.get(), self.options.timeout_minutes
+        seconds = 60 * minutes if minutes is not None and isinstance(item, Trial) else None
         try:
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
-                    return worker.run(function, item)
+                    return worker.run(function, item, seconds)
+                except TimeoutError:
+                    reason = f"took longer than executor.timeout_minutes ({minutes:g}); its worker was ended"
+                    _log.warning("a trial %s", reason)
+                    return _give_up(item, f"the trial {reason}", seconds or 0.0)
                 except _WorkerDied as death:
                     if self._ended:
                         raise KdsearchError("the worker was stopped") from None
@@ -108,16 +118,21 @@ class _Worker:
         self._pipe: Connection | None = None
         self._ended = False
 
-    def run(self, function: Callable[[Item], Result], item: Item) -> Result:
-        """What the function returns in the worker.
+    def run(self, function: Callable[[Item], Result], item: Item, seconds: float | None) -> Result:
+        """What the function returns in the worker; ``seconds``: how long it may take.
 
         Raises:
             _WorkerDied: the process ended before it answered.
+            TimeoutError: it took longer; the process has been ended.
             RuntimeError: the function raised; the message is its traceback. A KdsearchError is raised as it was.
         """
         try:
             pipe = self._pipe or self._spawn()
             pipe.send((function, item))
+            if not pipe.poll(seconds):
+                self._process.kill()
+                self._bury()
+                raise TimeoutError
             error, result = pipe.recv()
         except (EOFError, ConnectionError):
             raise _WorkerDied(f"a worker process died ({self._bury()})") from None
@@ -142,6 +157,7 @@ class _Worker:
         self._pipe = ours
         if self._ended:  # killed while it started
             self._process.kill()
+        ours.recv()  # it is set up: what follows is the item's own time
         return ours
 
     def _bury(self) -> str:
@@ -158,9 +174,9 @@ class _Worker:
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _give_up(item: Any, reason: str) -> Any:
+def _give_up(item: Any, reason: str, seconds: float = 0.0) -> Any:
     if isinstance(item, Trial):
-        return Outcome(item.number, item.candidate, "failed", traceback=reason)
+        return Outcome(item.number, item.candidate, "failed", seconds=seconds, traceback=reason)
     raise KdsearchError(reason)
 
 
@@ -175,6 +191,7 @@ def _serve(pipe: Connection, threads: int, initializer: Callable[..., None], arg
         initializer(*arguments)
     except Exception as error:  # noqa: BLE001 - told to the driver with the first item
         failure = _portable(error)
+    pipe.send(None)
     while True:
         try:
             function, item = pipe.recv()

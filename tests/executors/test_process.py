@@ -77,6 +77,20 @@ def test_a_trial_that_kills_three_workers_has_failed_and_others_go_on(executor):
         executor.submit(work.die, "no trial").result()
 
 
+def test_a_trial_that_hangs_has_failed_and_its_worker_is_replaced():
+    executor = Process(Process.Options(workers=1, timeout_minutes=1 / 60))
+    executor.start(work.begin_slowly, (0,))  # setting up is not the trial's time
+    started = time.monotonic()
+    hanging, other = (executor.submit(work.hang, Trial(n, Candidate.of({"width": 8}))) for n in (0, 1))
+    outcome = hanging.result()
+    assert (outcome.number, outcome.state, outcome.seconds) == (0, "failed", 1.0)
+    assert outcome.traceback == "the trial took longer than executor.timeout_minutes (0.0166667); its worker was ended"
+    assert other.result().state == "done"
+    assert executor.submit(work.where, 2.0).result()  # no trial: it may take its time
+    assert time.monotonic() - started < 40
+    executor.shutdown()
+
+
 def test_a_worker_that_cannot_be_set_up_says_why():
     executor = Process(Process.Options(workers=1))
     executor.start(work.begin_badly, ("faces.npz",))
