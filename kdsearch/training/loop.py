@@ -51,7 +51,7 @@ class Objective(Protocol):
         """What the epoch's record says of it, at the epoch's end."""
 
 
-class _TaskObjective:
+class TaskObjective:
     """The task's own loss on its own batches."""
 
     identity = ""
@@ -131,7 +131,7 @@ class _Training:
 
     def __init__(self, model: nn.Module, task: Task, recipe: Recipe, setting: Setting) -> None:
         self.model, self.task, self.recipe, self.setting = model, task, recipe, setting
-        self.objective = setting.objective or _TaskObjective(task, recipe, setting)
+        self.objective = setting.objective or TaskObjective(task, recipe, setting)
         self.batches = self.objective.batches
         self.optimizer = make_optimizer(recipe, model)
         zero = torch.zeros((), dtype=torch.float64, device=setting.device)
