@@ -27,10 +27,6 @@ class Mixing:
     own_share_B: Tensor
     box_B4: Tensor
 
-    def take(self, at_B: Tensor) -> Mixing:
-        """The rows ``at_B``; partners keep their places of before."""
-        return Mixing(self.partner_B[at_B], self.own_share_B[at_B], self.box_B4[at_B])
-
 
 def is_mixing(options: Augmentation) -> bool:
     """Whether the options make targets out of labels."""
