@@ -128,6 +128,8 @@ def _add_study_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     resume.add_argument("run", metavar="RUN", help=_RUN)
     resume.add_argument("--quiet", action="store_true", help="show no progress")
     _add_study(_add(commands, "validate", "studies:validate", "check a study file and name every mistake"))
+    teach = _add(commands, "teach", "teach:teach", "train a teacher by its card's recipe, or go on with it")
+    _add_card(teach)
     init = _add(commands, "init", "studies:init", "copy a shipped study, to edit it")
     init.add_argument("name", metavar="NAME", help="a shipped study (see 'kdsearch list')")
     init.add_argument("--to", type=Path, metavar="FILE", help="the copy (default: NAME.yaml here)")
@@ -135,14 +137,19 @@ def _add_study_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 def _add_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", metavar="STUDY", help=_STUDY)
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        dest="sets",
-        metavar="KEY=VALUE",
-        help="change a value, such as strategy.epochs=8 or 'limits.macs=[50%%, 25%%]'; may be repeated",
-    )
+    _add_sets(parser, "strategy.epochs=8 or 'limits.macs=[50%%, 25%%]'")
+
+
+def _add_card(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("card", metavar="CARD", help="a teacher's card, or the name of a shipped one")
+    _add_sets(parser, "task.npz=/data/cifar10.npz or recipe.epochs=8")
+    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where results go (default: runs/teach-NAME)")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def _add_sets(parser: argparse.ArgumentParser, examples: str) -> None:
+    change = f"change a value, such as {examples}; may be repeated"
+    parser.add_argument("--set", action="append", default=[], dest="sets", metavar="KEY=VALUE", help=change)
 
 
 def _add_run_commands(commands: argparse._SubParsersAction[_Parser]) -> None:

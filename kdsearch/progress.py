@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Phase = Literal["plan", "prepare", "search", "finish", "export", "report"]
+Phase = Literal["plan", "prepare", "search", "finish", "export", "report", "teach"]
 
 
 @dataclass(frozen=True, slots=True)

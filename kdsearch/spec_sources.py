@@ -59,7 +59,15 @@ def read_study(study: str | Path, sets: Sequence[str] = ()) -> Document:
         SpecError: the file cannot be read or is not YAML.
     """
     path = find_study(study)
-    label = str(study) if path == Path(study) else path.name
+    return read_document(path, str(study) if path == Path(study) else path.name, sets)
+
+
+def read_document(path: Path, label: str, sets: Sequence[str] = ()) -> Document:
+    """The file's data as written, with the ``--set`` changes made; ``label`` is the file's name in messages.
+
+    Raises:
+        SpecError: the file cannot be read or is not YAML.
+    """
     try:
         with path.open(encoding="utf-8-sig") as file:
             text = file.read(MAX_CHARACTERS + 1)

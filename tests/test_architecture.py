@@ -18,16 +18,17 @@ PACKAGE = Path(__file__).parent.parent / "kdsearch"
 LAYERS = (
     ("errors", "progress", "files"),  # what everything may use
     ("space", "repair", "sections", "limits", "registry"),  # candidates, windows of costs, options; no torch
-    ("spec", "spec_*"),  # YAML -> StudySpec; no torch
+    ("spec", "spec_*", "teacher_card", "terms", "distill_sections"),  # YAML -> StudySpec; no torch
     ("records", "weights"),
     ("deployed", "cost.*"),  # MACs in closed form, measured latency
     ("models.*",),  # the zoo, width spaces, weight generators
     ("data.*", "training.*", "tasks.*"),
+    ("teachers", "lessons"),  # a card -> a frozen net; how a student learns from it
     ("context",),  # what a strategy may see
     ("manifest", "fresh", "searchers.*", "strategies.*", "compress.*", "exporters.*", "executors.*"),  # the plug-ins
     ("store", "ledger", "runlog"),
     ("report.*",),
-    ("trial", "planning", "forecast", "finishing", "delivery", "summary", "trainings", "study"),
+    ("trial", "planning", "forecast", "finishing", "delivery", "summary", "trainings", "study", "teaching"),
     ("bench.*",),
     ("cli.*", "commands"),
 )
@@ -126,6 +127,8 @@ def test_reading_and_validating_studies_never_imports_torch():
 import sys
 from kdsearch import commands, registry, spec
 from kdsearch.spec_sources import shipped_studies
+from kdsearch.teacher_card import read_card, shipped_cards
+assert all(read_card(name).name for name in shipped_cards())
 for name in shipped_studies():
     spec.loads(spec.dumps(spec.load_spec(name)))
 assert commands.run(["validate", "metapruning.yaml"]) == 0

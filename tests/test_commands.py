@@ -22,6 +22,7 @@ PROMISED = (
     "report",
     "export",
     "validate",
+    "teach",
     "init",
     "bench",
     "doctor",

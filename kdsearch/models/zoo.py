@@ -30,18 +30,25 @@ OWN: dict[str, Callable[[int, int, float], nn.Module]] = {
 
 
 def make_net(
-    options: StudentOptions, *, num_classes: int, in_channels: int, image_size: int | None = None, seed: int = 0
+    options: StudentOptions,
+    *,
+    num_classes: int,
+    in_channels: int,
+    image_size: int | None = None,
+    seed: int = 0,
+    section: str = "student",
 ) -> nn.Module:
     """The full net that ``options`` names, randomly initialised from ``seed`` or with the weights of a file.
 
     ``image_size``: side in pixels, needed where ``stem_stride`` is given (it finds the stem in the order of a forward).
+    ``section``: what names the net, for messages.
 
     Raises:
         SpecError: no such net, a net that cannot have such a stem, or weights that do not fit.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = _named(options, num_classes, in_channels)
+        net = _named(options, num_classes, in_channels, section)
     if options.stem_stride is not None:
         set_stem_stride(net, options.stem_stride, (in_channels, image_size or 64, image_size or 64), options.label)
     if options.weights is not None:
@@ -49,35 +56,35 @@ def make_net(
     return net
 
 
-def _named(options: StudentOptions, num_classes: int, in_channels: int) -> nn.Module:
+def _named(options: StudentOptions, num_classes: int, in_channels: int, section: str) -> nn.Module:
     if options.timm is not None:
-        return _make_timm(options.timm, num_classes, in_channels)
+        return _make_timm(options.timm, num_classes, in_channels, section)
     if options.torchvision is not None:
-        return _make_torchvision(options.torchvision, num_classes, in_channels)
+        return _make_torchvision(options.torchvision, num_classes, in_channels, section)
     name = str(options.net)
     if name not in OWN:
-        raise SpecError(_unknown("student.net", name, list(OWN)))
+        raise SpecError(_unknown(f"{section}.net", name, list(OWN)))
     return OWN[name](num_classes, in_channels, options.width)
 
 
-def _make_timm(name: str, num_classes: int, in_channels: int) -> nn.Module:
+def _make_timm(name: str, num_classes: int, in_channels: int, section: str) -> nn.Module:
     import timm
 
     if name not in timm.list_models():
-        raise SpecError(_unknown("student.timm", name, timm.list_models()))
+        raise SpecError(_unknown(f"{section}.timm", name, timm.list_models()))
     try:
         net: nn.Module = timm.create_model(name, num_classes=num_classes, in_chans=in_channels)
     except (RuntimeError, ValueError, TypeError, AssertionError) as error:
-        raise SpecError(f"student.timm: {name} cannot be made for {in_channels} input channels: {error}") from error
+        raise SpecError(f"{section}.timm: {name} cannot be made for {in_channels} input channels: {error}") from error
     return net
 
 
-def _make_torchvision(name: str, num_classes: int, in_channels: int) -> nn.Module:
+def _make_torchvision(name: str, num_classes: int, in_channels: int, section: str) -> nn.Module:
     import torchvision
 
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
-        raise SpecError(_unknown("student.torchvision", name, known))
+        raise SpecError(_unknown(f"{section}.torchvision", name, known))
     options: dict[str, Any] = {"weights": None, "num_classes": num_classes}
     if name in ("googlenet", "inception_v3"):
         options.update(aux_logits=False, init_weights=True)
