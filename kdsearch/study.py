@@ -58,8 +58,9 @@ def run_study(
     # a study that cannot be planned leaves no run directory behind
     scratch = plan(spec, RunPaths(Path("unused")), net=net)
     paths = create_run(spec, run_dir, given="" if net is None else hash_weights(net.state_dict()))
-    watch(Progress("plan", 0, 0, f"run directory {paths.root}, cache {cache_dir()}"))
-    return _drive(_moved(scratch, paths), watch)
+    with _naming(paths):
+        watch(Progress("plan", 0, 0, f"run directory {paths.root}, cache {cache_dir()}"))
+        return _drive(_moved(scratch, paths), watch)
 
 
 def resume_study(run_dir: Path, watch: Watch = unwatched, *, net: nn.Module | None = None) -> dict[str, Any]:
@@ -83,7 +84,19 @@ def resume_study(run_dir: Path, watch: Watch = unwatched, *, net: nn.Module | No
                 f"{run_dir}: this run's net was passed from Python; use kdsearch.resume_study(run_dir, net=...)"
             )
         check_given(paths, hash_weights(net.state_dict()))
-    return _drive(plan(spec, paths, net=net), watch)
+    with _naming(paths):
+        return _drive(plan(spec, paths, net=net), watch)
+
+
+@contextmanager
+def _naming(paths: RunPaths) -> Iterator[None]:
+    """Puts the run directory, as seen from the current one, on a KeyboardInterrupt that passes."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        here = Path.cwd()
+        stop.args = (paths.root.relative_to(here) if paths.root.is_relative_to(here) else paths.root,)
+        raise
 
 
 def _ended(paths: RunPaths) -> dict[str, Any] | None:

@@ -100,6 +100,20 @@ def test_killed_in_every_phase_and_resumed_ends_in_the_same_bits(tmp_path, whole
     assert_same(run_dir, json.loads((run_dir / "summary.json").read_text()), whole)
 
 
+def test_a_stop_names_the_run_as_seen_from_where_one_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):  # a run of that name that was there before is not the one that was stopped
+        with pytest.raises(Stop) as stop:
+            run_study(tiny_spec(), None, stopping("plan", 0))
+    assert stop.value.args == (Path("runs/tiny-2"),)
+    with pytest.raises(Stop) as stop:
+        resume_study(tmp_path / "runs/tiny-2", stopping("prepare", 0))
+    assert stop.value.args == (Path("runs/tiny-2"),)
+    with pytest.raises(Stop) as stop:
+        run_study(tiny_spec(), tmp_path.parent / f"{tmp_path.name}-elsewhere", stopping("plan", 0))
+    assert stop.value.args == (tmp_path.parent / f"{tmp_path.name}-elsewhere",)
+
+
 def test_the_summary_has_what_is_promised(whole):
     run_dir, summary = whole
     assert summary["state"] == "done"

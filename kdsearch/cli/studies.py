@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,21 +28,9 @@ def launch(given: argparse.Namespace) -> int:
         remark(line)
     from kdsearch.study import run_study  # seconds of imports, not for a study with a mistake
 
-    with _watching(given) as watch, naming_on_stop(given.run_dir, Path("runs")):
+    with _watching(given) as watch:
         summary = run_study(spec, given.run_dir, watch)
     return _finish(summary, given.json)
-
-
-@contextmanager
-def naming_on_stop(run_dir: Path | None, runs: Path) -> Iterator[None]:
-    """Puts the run directory, which ``launch`` may have chosen by itself, on a KeyboardInterrupt that passes."""
-    before = set(runs.glob("*"))
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        made = [run_dir] if run_dir else sorted(set(runs.glob("*")) - before)
-        stop.args = tuple(path for path in made if path.is_dir())[:1]
-        raise
 
 
 def resume(given: argparse.Namespace) -> int:
@@ -53,7 +40,7 @@ def resume(given: argparse.Namespace) -> int:
     run_dir = find_run(given.run)
     from kdsearch.study import resume_study  # seconds of imports, not for a name mistyped
 
-    with _watching(given) as watch, naming_on_stop(run_dir, Path("runs")):
+    with _watching(given) as watch:
         summary = resume_study(run_dir, watch)
     return _finish(summary, given.json)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from kdsearch.cli.studies import naming_on_stop
 from kdsearch.commands import run
 from kdsearch.spec import load_spec
 from kdsearch.spec_sources import shipped_studies
@@ -76,17 +75,3 @@ def test_init_answers_what_it_cannot_do_in_a_line(capsys):
     assert "did you mean 'metapruning.yaml'?" in capsys.readouterr().err
     assert run(["init", "metapruning", "--to", "no/such/a.yaml"]) == 2
     assert capsys.readouterr().err == "no/such/a.yaml: cannot be written: No such file or directory\n"
-
-
-def test_a_stop_names_the_run_that_launch_made(tmp_path):
-    runs = tmp_path / "runs"
-    (runs / "before").mkdir(parents=True)
-
-    def launch_and_stop() -> None:
-        with naming_on_stop(None, runs):
-            (runs / "digits").mkdir()
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt) as stop:
-        launch_and_stop()
-    assert stop.value.args == (runs / "digits",)
