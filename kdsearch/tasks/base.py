@@ -46,8 +46,8 @@ class Task(ABC):
         """``count`` training images (all, if fewer), normalised, not augmented; the same for the same seed."""
 
     @abstractmethod
-    def loss(self, logits_BC: Tensor, label_B: Tensor, smoothing: float) -> Tensor:
-        """The loss that training lowers, in nats, averaged over the batch."""
+    def loss(self, logits_BC: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+        """The loss that training lowers, in nats, averaged over the batch; ``labels`` are B, or BC of mixed images."""
 
     @abstractmethod
     def evaluate(

@@ -73,10 +73,10 @@ class Classification(Task):
         rows = torch.randperm(len(self._dataset.train), generator=generator)[:count]
         return normalise(self._dataset.train.images_NCHW.index_select(0, rows).to(device), self.mean, self.std)
 
-    def loss(self, logits_BC: Tensor, label_B: Tensor, smoothing: float) -> Tensor:
+    def loss(self, logits_BC: Tensor, labels: Tensor, smoothing: float) -> Tensor:
         from kdsearch.training.losses import cross_entropy
 
-        return cross_entropy(logits_BC, label_B, smoothing)
+        return cross_entropy(logits_BC, labels, smoothing)
 
     def evaluate(
         self, model: nn.Module, part: Part, *, device: torch.device, batch_size: int = 250, limit: int | None = None

@@ -28,7 +28,7 @@ History = tuple[Mapping[str, float], ...]
 
 
 class Steps(Protocol):
-    """Batches by epoch; the first two items of a batch are the images and the labels."""
+    """Batches by epoch; the first two items of a batch are the images and the labels (B) or targets (BC)."""
 
     def __len__(self) -> int: ...
 
@@ -180,7 +180,10 @@ class _Training:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
         self.optimizer.step()
         self.at.loss_sum += loss.detach()
-        self.at.correct += (logits_BC.detach().argmax(1) == batch[1]).sum()
+        labels = (
+            batch[1] if batch[1].ndim == 1 else batch[1].argmax(1)
+        )  # of mixed images: the class of the larger share
+        self.at.correct += (logits_BC.detach().argmax(1) == labels).sum()
         self.at.images += len(logits_BC)
 
     def _figures(self) -> dict[str, float]:

@@ -49,9 +49,12 @@ class Supernet:
     precision: Precision = "auto"
 
     def step(
-        self, image_BCHW: Tensor, label_B: Tensor, genes: Sequence[Candidate], descent: Descent, smoothing: float
+        self, image_BCHW: Tensor, labels: Tensor, genes: Sequence[Candidate], descent: Descent, smoothing: float
     ) -> float:
-        """The cross-entropy, in nats, of the step's first gene; every gene makes its own update."""
+        """The cross-entropy, in nats, of the step's first gene; every gene makes its own update.
+
+        ``labels``: classes (B), or targets (BC) of mixed images.
+        """
         taught_BC: Tensor | None = None
         first = 0.0
         for position, gene in enumerate(genes):
@@ -62,7 +65,7 @@ class Supernet:
             if position and self.distill and taught_BC is not None:
                 loss = kd_loss(logits_BC, taught_BC, 1.0)
             else:
-                loss = cross_entropy(logits_BC, label_B, smoothing)
+                loss = cross_entropy(logits_BC, labels, smoothing)
                 taught_BC = logits_BC.detach() if taught_BC is None else taught_BC
             loss.backward()
             self.generator.update(draft, descent)
@@ -126,21 +129,21 @@ class _Training:
     def run_epoch(self) -> None:
         """The rest of the epoch under way."""
         epoch, began, before = self.epoch, time.monotonic(), self.seconds
-        for image_BCHW, label_B in self.batches.epoch(epoch, self.step - epoch * len(self.batches)):
-            self._take_step(image_BCHW, label_B)
+        for image_BCHW, labels in self.batches.epoch(epoch, self.step - epoch * len(self.batches)):
+            self._take_step(image_BCHW, labels)
             self.seconds = before + time.monotonic() - began
             if time.monotonic() - self.saved > _SECONDS_BETWEEN_CHECKPOINTS:
                 self.save()
         self.history.append({"epoch": epoch + 1, "loss": float(np.mean(self.losses)), "seconds": self.seconds})
         self.losses, self.seconds = [], 0.0
 
-    def _take_step(self, image_BCHW: Tensor, label_B: Tensor) -> None:
+    def _take_step(self, image_BCHW: Tensor, labels: Tensor) -> None:
         recipe = self.recipe
         rate = learning_rate(recipe, self.step, self.total, len(self.batches))
         descent = Descent(rate, recipe.momentum, recipe.weight_decay, recipe.clip_norm)
         with seeded(mix_seed(self.setting.seed, self.step, 5), image_BCHW.device):
             genes = self.draw(np.random.default_rng((self.setting.seed, 7, self.step)))
-            loss = self.supernet.step(image_BCHW, label_B, genes, descent, recipe.label_smoothing)
+            loss = self.supernet.step(image_BCHW, labels, genes, descent, recipe.label_smoothing)
         if not np.isfinite(loss):
             raise KdsearchError(f"the PruningNet's loss is {loss} at step {self.step}; lower strategy.learning_rate")
         self.losses.append(loss)

@@ -52,6 +52,14 @@ def test_a_net_learns_and_every_epoch_is_recorded(bars_task, make_net):
     assert seen[-1].note == "bars"
 
 
+def test_a_net_learns_from_mixed_images_and_is_right_where_it_names_the_larger_share(bars_task, make_net):
+    recipe = RECIPE.model_copy(update={"epochs": 8, "augment": Augmentation(crop=1, flip=False, mixup=0.2, cutmix=0.2)})
+    net = make_net(0)
+    history = fit(net, bars_task, recipe, Setting(0, CPU))
+    assert bars_task.evaluate(net, "test", device=CPU)["accuracy"] > 0.9
+    assert 0.6 < history[-1]["train_accuracy"] <= 1
+
+
 def test_the_first_epochs_figures_are_those_of_its_batches(bars_task, make_net):
     """With a rate too small to matter, in evaluation mode, the means are those of one pass over the batches."""
     net = make_net(0).eval()

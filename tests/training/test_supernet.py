@@ -141,6 +141,15 @@ def test_training_lowers_the_loss_and_leaves_the_net_alone(tmp_path):
         assert torch.equal(value, before[name]), name
 
 
+def test_it_learns_from_mixed_images_too(tmp_path):
+    ctx = toy_context(tmp_path)
+    recipe = RECIPE.model_copy(update={"epochs": 4, "augment": Augmentation(flip=False, mixup=0.2, cutmix=0.2)})
+    losses = [
+        record["loss"] for record in train(ctx, make_generator("slim", ctx.net, ctx.widths, hidden=4), recipe=recipe)
+    ]
+    assert losses[-1] < losses[0]
+
+
 def test_the_first_gene_teaches_the_others():
     net = make_toy(trained=True)
     net.dropout.p = 0.0
