@@ -63,20 +63,32 @@ class Generator(ABC):
         self._clip(draft, descent)
         self._update_crops(draft, descent)
 
+    def values(self) -> dict[str, Tensor]:
+        """What weights are generated from, by name; no copies."""
+        return {f"full.{name}": value for name, value in self.full.items()}
+
+    def momenta(self) -> dict[str, Tensor]:
+        """What only further training needs, by name; no copies."""
+        return {f"momentum.{name}": value for name, value in self.momentum.items()}
+
     def state(self) -> dict[str, Tensor]:
         """Everything a checkpoint needs, by name."""
-        values = {f"full.{name}": value for name, value in self.full.items()}
-        return values | {f"momentum.{name}": value for name, value in self.momentum.items()}
+        return self.values() | self.momenta()
 
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """Takes over what ``state`` gave.
+    def load(self, state: Mapping[str, Tensor], *, momenta: bool = True) -> None:
+        """Takes over what ``state`` gave, or only what ``values`` gave.
 
         Raises:
             KeyError: the state is of another net or generator.
         """
-        for name in self.full:
-            self.full[name].copy_(state[f"full.{name}"])
-            self.momentum[name].copy_(state[f"momentum.{name}"])
+        with torch.no_grad():
+            for name, value in (self.state() if momenta else self.values()).items():
+                value.copy_(state[name])
+
+    def shares(self, gene: Candidate) -> list[float]:
+        """The kept share of each channel group, 0..1: what a generator knows of a gene."""
+        values = gene.values
+        return [float(values[group.name]) / group.width for group in self.widths.groups]
 
     def _clip(self, draft: Draft, descent: Descent) -> None:
         if descent.clip_norm is not None:
@@ -154,9 +166,7 @@ class _Conditioned(Generator):
 
     def codes(self, gene: Candidate) -> dict[str, Tensor]:
         """One code vector a layer."""
-        values = gene.values
-        shares = [float(values[group.name]) / group.width for group in self.widths.groups]
-        codes: dict[str, Tensor] = self.trunk(torch.tensor(shares, device=self.trunk.head.weight.device))
+        codes: dict[str, Tensor] = self.trunk(torch.tensor(self.shares(gene), device=self.trunk.head.weight.device))
         return codes
 
     def update(self, draft: Draft, descent: Descent) -> None:
@@ -171,16 +181,11 @@ class _Conditioned(Generator):
     def _clipped(self, draft: Draft) -> list[Tensor]:
         return super()._clipped(draft) + list(self.trunk.parameters())
 
-    def state(self) -> dict[str, Tensor]:
-        values = {f"trunk.{name}": value.detach() for name, value in self.trunk.named_parameters()}
-        return super().state() | values | {f"trunk_momentum.{name}": v for name, v in self.trunk_momentum.items()}
+    def values(self) -> dict[str, Tensor]:
+        return super().values() | {f"trunk.{name}": value.detach() for name, value in self.trunk.named_parameters()}
 
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        super().load(state)
-        with torch.no_grad():
-            for name, value in self.trunk.named_parameters():
-                value.copy_(state[f"trunk.{name}"])
-                self.trunk_momentum[name].copy_(state[f"trunk_momentum.{name}"])
+    def momenta(self) -> dict[str, Tensor]:
+        return super().momenta() | {f"trunk_momentum.{name}": value for name, value in self.trunk_momentum.items()}
 
 
 def _mixing_layers(full: Mapping[str, Tensor]) -> dict[str, Tensor]:

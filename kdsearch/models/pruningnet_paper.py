@@ -11,7 +11,7 @@ Letters: L layers, O outputs, J inputs times kernel positions, H hidden width, S
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -87,9 +87,7 @@ class Paper(Generator):
             value.grad = None
 
     def _hidden(self, gene: Candidate) -> Tensor:
-        values = gene.values
-        shares = [float(values[group.name]) / group.width for group in self.widths.groups]
-        slots = self.first_LHS.shape[2]
+        shares, slots = self.shares(gene), self.first_LHS.shape[2]
         rows = [[shares[group] for group in groups] + [0.0] * (slots - len(groups)) for groups in self.touched.values()]
         codes_LS = torch.tensor(rows, device=self.first_LHS.device)
         self.first_LHS.requires_grad_()
@@ -115,17 +113,14 @@ class Paper(Generator):
         put(self.basis_momentum[name], kept, momentum)
         return slope_H
 
-    def state(self) -> dict[str, Tensor]:
-        extra = {"first.weight": self.first_LHS.detach(), "first.bias": self.first_LH.detach()}
-        extra |= {f"first_momentum.{at}": value for at, value in enumerate(self.first_momentum)}
-        extra |= {f"basis.{name}": value for name, value in self.basis.items()}
-        return super().state() | extra | {f"basis_momentum.{name}": v for name, v in self.basis_momentum.items()}
+    def values(self) -> dict[str, Tensor]:
+        first = {"first.weight": self.first_LHS.detach(), "first.bias": self.first_LH.detach()}
+        return super().values() | first | {f"basis.{name}": value for name, value in self.basis.items()}
 
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        super().load(state)
-        with torch.no_grad():
-            for name, value in self.state().items():
-                value.copy_(state[name])
+    def momenta(self) -> dict[str, Tensor]:
+        first = {f"first_momentum.{at}": value for at, value in enumerate(self.first_momentum)}
+        bases = {f"basis_momentum.{name}": value for name, value in self.basis_momentum.items()}
+        return super().momenta() | first | bases
 
 
 def _basis_index(index: Index) -> Index:

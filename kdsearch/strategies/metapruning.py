@@ -133,7 +133,7 @@ class MetaPruning(Strategy):
         form = read_json(ctx.paths.prepared / "pruningnet.json")
         options = self.options.model_copy(update=form)
         self._generator = _make_generator(options, ctx, ctx.net)
-        self._generator.load(load_weights(path))
+        self._generator.load(load_weights(path), momenta=False)
         self._calibration = self._calibration_batches(ctx)
 
     def score(self, ctx: Context, trial: Trial) -> dict[str, float]:
@@ -255,7 +255,7 @@ class MetaPruning(Strategy):
 
         form = {"generator": self.options.generator, "hidden": self.options.hidden, "rank": self.options.rank}
         save_json(ctx.paths.prepared / "pruningnet.json", form)
-        save_weights(ctx.paths.prepared / "pruningnet.safetensors", generator.state())
+        save_weights(ctx.paths.prepared / "pruningnet.safetensors", generator.values())
 
 
 def _make_generator(options: MetaPruning.Options, ctx: Context, start: nn.Module) -> Generator:

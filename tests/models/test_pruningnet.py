@@ -37,7 +37,7 @@ def shaken(name: str) -> Generator:
 
 
 def values_of(generator: Generator) -> dict[str, Tensor]:
-    return {key: value.clone() for key, value in generator.state().items() if "momentum" not in key}
+    return {key: value.clone() for key, value in generator.values().items()}
 
 
 def probes(draft_tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -198,6 +198,30 @@ def test_state_and_load_go_round_to_the_bit(name):
         step_on(generator, half(taught.widths), Descent(RATE, 0.9, 1e-2))
     for key, value in fresh.state().items():
         assert torch.equal(value, taught.state()[key]), key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_alone_generate_the_same_weights_and_no_training_goes_on_from_them(name):
+    taught = shaken(name)
+    step_on(taught, half(taught.widths), Descent(RATE, 0.9, 1e-2))
+    values = values_of(taught)
+    assert not any("momentum" in key for key in values)
+    fresh = make_generator(name, taught.widths.net, taught.widths, hidden=4, rank=3)
+    fresh.load(values, momenta=False)
+    for gene in (half(taught.widths), taught.widths.full):
+        for key, value in taught.weights(gene).items():
+            assert torch.equal(fresh.weights(gene)[key], value), key
+    with pytest.raises(KeyError, match="momentum"):
+        fresh.load(values)
+
+
+def test_shares_are_in_the_order_of_the_groups():
+    generator = shaken("slim")
+    groups = generator.widths.groups
+    assert generator.shares(generator.widths.full) == [1.0] * len(groups)
+    kept = {group.name: group.choices[at % 2] for at, group in enumerate(groups)}
+    gene = type(generator.widths.full).of(kept)
+    assert generator.shares(gene) == [kept[group.name] / group.width for group in groups]
 
 
 @pytest.mark.parametrize("name", [*CONDITIONED, "paper"])

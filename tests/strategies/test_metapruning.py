@@ -17,6 +17,7 @@ from kdsearch.records import Trial
 from kdsearch.sections import Augmentation
 from kdsearch.space import Window
 from kdsearch.strategies.metapruning import MetaPruning
+from kdsearch.weights import load_weights
 from tests.toys import half, toy_context
 
 pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
@@ -43,6 +44,8 @@ def test_preparing_reports_history_and_a_check_of_the_scores(ready):
     assert 0 < row["stderr"] < 0.1
     assert json.loads(json.dumps(figures))
     assert {path.name for path in ctx.paths.prepared.iterdir()} == {"pruningnet.json", "pruningnet.safetensors"}
+    stored = load_weights(ctx.paths.prepared / "pruningnet.safetensors")
+    assert stored.keys() == {f"full.{name}" for name, _ in ctx.net.named_parameters()}  # no momentum: nothing trains on
 
 
 def test_a_score_is_the_accuracy_of_the_inherited_net(ready):
