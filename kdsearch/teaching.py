@@ -112,7 +112,8 @@ def _hash(path: Path) -> str:
 def _make(root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
-        others = {path.name for path in root.iterdir()} - _OWN
+        # a name with a dot is what a writer that was killed left
+        others = {path.name for path in root.iterdir() if not path.name.startswith(".")} - _OWN
     except OSError as error:
         raise StoreError(
             f"{root}: the run directory cannot be made: {(error.strerror or str(error)).lower()}"

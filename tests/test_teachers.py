@@ -14,7 +14,7 @@ from torch import nn
 from kdsearch.data.augment import normalise
 from kdsearch.errors import SpecError
 from kdsearch.models.zoo import make_net
-from kdsearch.teacher_card import read_card, to_yaml
+from kdsearch.teacher_card import InputOptions, NetOptions, read_card, to_yaml
 from kdsearch.teachers import Teacher, check_taps, load_teacher, warn_of_seen_images
 from kdsearch.teaching import teach
 from tests.cards import CLASSES, CPU, task_in, write_card
@@ -63,7 +63,9 @@ def test_a_teacher_is_frozen_and_answers_with_its_own_normalisation(card_path):
     assert not logits.requires_grad
     assert not teacher.net.training
     assert not any(parameter.requires_grad for parameter in teacher.net.parameters())
-    assert torch.equal(teacher.answer(pixels.float(), {})[0], logits)
+    again, _ = teacher.answer(pixels.float().requires_grad_(), {})
+    assert torch.equal(again, logits)
+    assert not again.requires_grad
 
 
 def test_a_teacher_answers_in_fp32_whatever_the_student_trains_in(card_path):
@@ -100,6 +102,16 @@ def test_unnamed_classes_are_the_tasks(card_path):
     assert (teacher.classes, teacher.columns) == (CLASSES, None)
     with pytest.raises(SpecError, match=r"teacher: .*card.yaml has 4 classes, the task 3; name another teacher"):
         load_teacher(change(card_path, classes=4), task, CPU)
+
+
+def test_a_timm_model_with_a_checkpoint_of_ones_own_teaches(card_path):
+    task = task_in(card_path, image_size=32)
+    net = make_net(NetOptions(timm="lcnet_035", stem_stride=1).made_of(), num_classes=3, in_channels=1, image_size=32)
+    path = change_weights(card_path, net.state_dict())
+    change(path, net=NetOptions(timm="lcnet_035", stem_stride=1), input=InputOptions(shape=(1, 32, 32)), classes=3)
+    teacher, pixels = load_teacher(path, task, CPU), task.images("validation").images_NCHW[:4]
+    expected = net.eval()(normalise(pixels, teacher.mean, teacher.std))
+    torch.testing.assert_close(teacher.answer(pixels, {})[0], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_hash_is_checked_before_the_file_is_parsed(card_path):

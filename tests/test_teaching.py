@@ -145,6 +145,12 @@ def test_a_directory_of_something_else_is_refused(tmp_path):
         teach(read_card(write_card(tmp_path)), tmp_path / "run/letter.txt")
 
 
+def test_what_a_killed_writer_left_is_no_reason_to_refuse(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/.asked.123.json").write_text("{")
+    assert teach(read_card(write_card(tmp_path)), tmp_path / "run").card_path.is_file()
+
+
 def test_a_card_that_says_no_way_to_train_is_refused(tmp_path):
     taught = teach(read_card(write_card(tmp_path)), tmp_path / "run").card
     for key in ("task", "recipe"):
