@@ -24,11 +24,11 @@ def save_atomically(path: Path, write: Callable[[Path], None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(fresh)
-        _flush(fresh)
+        flush(fresh)
         fresh.replace(path)
-        _flush(path.parent)
+        flush(path.parent)
     except OSError as error:
-        raise StoreError(f"{path}: {_reason(error)}") from None
+        raise StoreError(f"{path}: {reason(error)}") from None
     finally:
         with contextlib.suppress(OSError):
             fresh.unlink()
@@ -46,7 +46,7 @@ def make_cache_folder(folder: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise StoreError(
-            f"{folder}: cannot be written: {_reason(error)}; set KDSEARCH_CACHE to another folder"
+            f"{folder}: cannot be written: {reason(error)}; set KDSEARCH_CACHE to another folder"
         ) from None
 
 
@@ -75,7 +75,8 @@ def read_json(path: Path) -> Any:
         raise StoreError(f"{path}: cannot be read ({error}); delete it and resume") from None
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Waits until the file, or the folder's list of files, is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -83,7 +84,8 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _reason(error: OSError) -> str:
+def reason(error: OSError) -> str:
+    """Why the system refused, as a message says it."""
     if error.errno == errno.ENOSPC:
         return "no space left on device; free some and resume"
     return (error.strerror or str(error)).lower()
