@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from kdsearch.lessons import Teaching
     from kdsearch.models.widths import WidthSpace
     from kdsearch.space import Candidate, SearchSpace, Window
     from kdsearch.tasks.base import Task
@@ -22,7 +23,8 @@ class Context:
 
     ``space`` is the search space over ``widths``. ``budgets`` holds the windows of costs of each budget of the study
     and ``uniform`` the uniform-width gene that fits each. ``trained``: the net's weights came from a checkpoint. During
-    the search the task's test part cannot be read.
+    the search the task's test part cannot be read. ``teaching``: the study's teacher and how it may be asked, if it has
+    one; ``trainings``: how many students the study may train by it.
     """
 
     task: Task
@@ -35,3 +37,5 @@ class Context:
     seed: int
     trained: bool
     paths: RunPaths
+    teaching: Teaching | None = None
+    trainings: int = 1

@@ -81,7 +81,7 @@ def export_to(study: Study, student: Student, net: nn.Module, folder: Path) -> S
         mean=task.mean,
         std=task.std,
         classes=task.classes,
-        widths={name: int(value) for name, value in student.candidate.pairs},
+        widths=student.candidate.widths,
         costs=student.costs,
         metrics=student.metrics,
         latency=latency,

@@ -138,8 +138,4 @@ def side_by_side(seconds: Sequence[float], workers: int) -> float:
 
 
 def _training_seconds(study: Study, gene: Candidate, recipe: Recipe) -> float:
-    from kdsearch.training.rehearsal import training_seconds
-
-    ctx = study.ctx
-    net = ctx.widths.build(gene).to(ctx.device)
-    return training_seconds(net, ctx.task, recipe, ctx.device, TIMED_STEPS) * recipe.epochs
+    return study.finish.epoch_seconds(study.ctx, gene, TIMED_STEPS) * recipe.epochs

@@ -88,8 +88,10 @@ class Ledger:
             *(outcome.costs.get(cost, math.nan) for cost in self._costs),
         ]
         done = outcome.state == "done" and all(math.isfinite(value) for value in values)
+        ended = TrialState.PRUNED if outcome.metrics.get("pruned") and len(values) == 1 else TrialState.COMPLETE
         trial = create_trial(
-            state=TrialState.COMPLETE if done else TrialState.FAIL,
+            state=ended if done else TrialState.FAIL,
+            intermediate_values={epoch: value for epoch, value in enumerate(outcome.curve, start=1) if done},
             values=[float(value) for value in values] if done else None,
             params=outcome.candidate.values,
             distributions={name: self._distributions[name] for name, _ in outcome.candidate.pairs},
@@ -288,6 +290,7 @@ def _outcome(trial: FrozenTrial) -> Outcome:
         costs=_figures(attributes, _COST),
         seconds=attributes["seconds"],
         traceback=attributes.get("traceback", ""),
+        curve=tuple(value for _, value in sorted(trial.intermediate_values.items())),
     )
 
 

@@ -23,9 +23,11 @@ from kdsearch.space import Candidate, SearchSpace, Window
 from kdsearch.strategies.base import Strategy
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from kdsearch.executors.base import Executor
+    from kdsearch.lessons import Teaching
     from kdsearch.models.widths import WidthSpace
     from kdsearch.spec import StudySpec
     from kdsearch.tasks.base import Task
@@ -91,12 +93,37 @@ def plan(spec: StudySpec, paths: RunPaths, *, task: Task | None = None, net: nn.
         task = Classification(spec.task, load_dataset(spec.task, cache_dir=cache_dir(), seed=spec.seed))
         _check_batches(spec, len(task.images("train")))
     ctx = make_context(spec, task.without_test(), _student(spec, task, net).to(device), paths)
+    ctx = replace(ctx, teaching=_teaching(spec, task, device), trainings=_trainings(spec, strategy, finish))
     ctx = replace(ctx, space=SearchSpace(strategy.parameters(ctx)))
+    ctx = replace(ctx, uniform=tuple(strategy.complete(gene) for gene in ctx.uniform))
+    strategy.check(ctx)
+    finish.check(ctx)
     for windows in ctx.budgets:
         draw_for(ctx.space, ctx.widths.costs, windows, np.random.default_rng(spec.seed))
     study = Study(spec, task, ctx, strategy, finish)
     _check_search(study)
     return study
+
+
+def _teaching(spec: StudySpec, task: Task, device: torch.device) -> Teaching | None:
+    """The study's teacher, its hash and classes checked; a warning if it knows images that shall judge students."""
+    if spec.teacher is None:
+        return None
+    from kdsearch.lessons import Teaching
+    from kdsearch.teachers import load_teacher, warn_of_seen_images
+
+    teacher = load_teacher(spec.teacher.card, task, device)
+    warn_of_seen_images(spec.teacher.card, task)
+    return Teaching(teacher, spec.teacher.mode, spec.teacher.views, cache_dir() / "teachers")
+
+
+def _trainings(spec: StudySpec, strategy: Strategy, finish: Strategy) -> int:
+    """How many students may be trained by the teacher."""
+    named, count = spec.finish, 0
+    if finish.asks_teacher:
+        each = named.seeds * (1 + named.controls.uniform) + named.controls.random
+        count += each * spec.limits.budgets + named.controls.full
+    return max(1, count + (spec.budget.trials if strategy.asks_teacher else 0))
 
 
 def _check_finish(spec: StudySpec, finish: Strategy) -> None:

@@ -16,17 +16,22 @@ class Trial:
     """All that a worker is sent: the candidate's number, the candidate, and what it has to beat.
 
     ``bar`` is the accuracy (0..1) that the candidate must be able to reach to matter; scoring may stop early when it
-    cannot. None: score it in full.
+    cannot. None: score it in full. ``curve``: the median validation accuracy of the trials before it after each epoch,
+    for strategies that train.
     """
 
     number: int
     candidate: Candidate
     bar: float | None = None
+    curve: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a trial. ``metrics``: higher is better; ``costs``: lower is better; ``seconds``: wall time."""
+    """What came of a trial. ``metrics``: higher is better; ``costs``: lower is better; ``seconds``: wall time.
+
+    ``curve``: the validation accuracy after each epoch, where the candidate was trained for its score.
+    """
 
     number: int
     candidate: Candidate
@@ -35,6 +40,7 @@ class Outcome:
     costs: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     traceback: str = ""
+    curve: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

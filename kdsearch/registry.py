@@ -11,10 +11,10 @@ from kdsearch.errors import SpecError
 
 
 def available(package: str) -> tuple[str, ...]:
-    """The names of the plug-ins in a package such as ``kdsearch.strategies``."""
+    """The names of the plug-ins in a package such as ``kdsearch.strategies``; files named base* are shared."""
     folder = importlib.import_module(package)
     names = (module.name for module in pkgutil.iter_modules(folder.__path__))
-    return tuple(sorted(name for name in names if name != "base" and not name.startswith("_")))
+    return tuple(sorted(name for name in names if not name.startswith(("base", "_"))))
 
 
 def find(package: str, name: str) -> type:

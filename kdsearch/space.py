@@ -35,6 +35,16 @@ class Candidate:
     def values(self) -> dict[str, Value]:
         return dict(self.pairs)
 
+    @property
+    def widths(self) -> dict[str, int]:
+        """Its whole numbers: the kept channels of each group."""
+        return {name: value for name, value in self.pairs if isinstance(value, int)}
+
+    @property
+    def reals(self) -> dict[str, float]:
+        """Its real numbers: what a strategy searches beside widths, such as the weight of a loss."""
+        return {name: value for name, value in self.pairs if isinstance(value, float)}
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
+from kdsearch.distill_sections import DistillationOptions, TeacherOptions
 from kdsearch.errors import SpecError
 from kdsearch.sections import GIVEN, OWN_NETS, Budget, Limits, Section, StudentOptions, TaskOptions
 from kdsearch.spec_errors import describe, one_line, shown, unknown
@@ -28,6 +29,7 @@ from kdsearch.spec_plugins import (
 from kdsearch.spec_sources import read_study
 from kdsearch.spec_yaml import Document, Key
 
+_LEARNED = ("preset", "terms", "taps", "sampler")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|:memory:|file:|$)(.+)")
 _STORAGE = re.compile(r"journal|[a-z][a-z0-9+]*://.+")
@@ -43,7 +45,7 @@ class StudySpec(Section):
     name: str
     seed: int = Field(0, ge=0, lt=2**32)
     task: TaskOptions
-    teacher: Path | None = None
+    teacher: TeacherOptions | None = None
     student: StudentOptions
     limits: Limits = Limits()
     search: SearcherPlugin = Field(default_factory=lambda: SearcherPlugin.of("evolution"))
@@ -70,12 +72,49 @@ class StudySpec(Section):
             raise ValueError(unknown("net", student.net, known))
         return student
 
-    @field_validator("teacher")
+    @field_validator("teacher", mode="before")
     @classmethod
-    def _has_no_use_for_a_teacher(cls, teacher: Path | None) -> Path | None:
-        if teacher is not None:
-            raise ValueError("no strategy uses one yet; remove it")
-        return teacher
+    def _card_alone(cls, given: Any) -> Any:
+        return {"card": given} if isinstance(given, str | Path) else given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _finish_learns_likewise(cls, given: Any) -> Any:
+        """What a strategy learns from its teacher holds for a finish of the same name that does not say otherwise."""
+        strategy, finish = (given.get(key) if isinstance(given, Mapping) else None for key in ("strategy", "finish"))
+        if not isinstance(strategy, Mapping) or not isinstance(finish, Mapping):
+            return given
+        said = {key: strategy[key] for key in _LEARNED if key in strategy}
+        if not said or strategy.get("name") != finish.get("name") or any(key in finish for key in _LEARNED):
+            return given
+        try:
+            StrategyPlugin.model_validate(strategy)
+        except ValidationError:  # what is wrong is said of the strategy, and need not be said twice
+            return given
+        return {**given, "finish": {**finish, **said}}
+
+    @model_validator(mode="after")
+    def _teacher_is_asked(self) -> StudySpec:
+        learning = [
+            plugin.options
+            for plugin in (self.strategy, self.finish)
+            if isinstance(plugin.options, DistillationOptions) and plugin.options.asks_teacher
+        ]
+        if self.teacher is None and learning:
+            raise ValueError("teacher is missing; name a card, such as teacher: teachers/resnet20_mnist5k.yaml")
+        if self.teacher is not None and not learning:
+            raise ValueError("neither strategy nor finish learns from a teacher; remove teacher, or name one that does")
+        return self
+
+    @model_validator(mode="after")
+    def _finish_trains_what_was_found(self) -> StudySpec:
+        ranges: dict[str, set[str]] = {}
+        for key, plugin in (("strategy", self.strategy), ("finish", self.finish)):
+            options = plugin.options
+            ranges[key] = set(options.ranges) if isinstance(options, DistillationOptions) else set()
+        if left := sorted(ranges["finish"] - ranges["strategy"]):
+            raise ValueError(f"finish.terms: {left[0]} is a range that strategy does not search; write a number")
+        return self
 
     @field_validator("compress")
     @classmethod

@@ -156,6 +156,7 @@ def _drive(study: Study, watch: Watch) -> dict[str, Any]:
             with run.phase("search"):
                 run.stopped = search(run, executor)
             with run.phase("finish"):
+                prepared = {**prepared, "finish": study.finish.provision(study.ctx, watch)}
                 students = _finish(run, executor)
         with run.phase("export"):
             students = deliver(study, students, watch)
@@ -254,7 +255,7 @@ class _Loop:
     def _submit(self, missing: list[int]) -> None:
         while missing and len(self.pending) < self.executor.capacity and self.searcher.ready(missing[0]):
             number = missing[0]
-            trial = Trial(number, self.searcher.ask(number), self.searcher.bar(number))
+            trial = Trial(number, self.searcher.ask(number), self.searcher.bar(number), self.searcher.curve())
             missing.pop(0)
             self.pending[self.executor.submit(run_trial, trial)] = number
 

@@ -85,7 +85,7 @@ def summarise(
 def student_row(study: Study, student: Student) -> dict[str, Any]:
     """One entry of ``students``: the record, with the widths of every layer."""
     row = asdict(student)
-    row["candidate"] = row["widths"] = student.candidate.values
+    row["candidate"], row["widths"] = student.candidate.values, student.candidate.widths
     row["layer_widths"] = [list(layer) for layer in study.ctx.widths.layer_widths(student.candidate)]
     row["budget"] = student.lineage.get("budget")
     return row

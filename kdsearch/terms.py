@@ -14,6 +14,9 @@ from pydantic import Discriminator, Field, Tag, model_serializer, model_validato
 from kdsearch.sections import Section
 from kdsearch.spec_errors import NUMBER, RANGE
 
+TEACHERLESS = ("ce",)
+"""The kinds of term that need no teacher."""
+
 
 class Range(Section):
     """An amount that a search finds, between ``low`` and ``high``; ``start`` is what it has before any search."""
@@ -98,6 +101,11 @@ class TermOptions(Section):
     balance: Literal["fixed", "gradient"] = "fixed"
     share: Part = 0.1
 
+    def idle(self) -> Mapping[str, str]:
+        if self.balance == "gradient":
+            return {"weight": "balance: gradient sets it while training"}
+        return {"share": "balance: gradient would keep it"}
+
 
 class CrossEntropyTerm(TermOptions):
     """Cross-entropy with the labels, smoothed as the recipe says."""
@@ -164,6 +172,15 @@ class CorrelationTerm(TappedTerm):
     kernel: Literal["mmd", "bilinear", "rbf", "rbf_taylor"] = "rbf"
     gamma: Positive = 0.4
     order: int = Field(2, ge=1, le=16)
+
+    def idle(self) -> Mapping[str, str]:
+        found = dict(super().idle())
+        if self.kernel != "rbf_taylor":
+            found["order"] = f"kernel: {self.kernel} is no series"
+        if not self.kernel.startswith("rbf"):
+            found["gamma"] = f"kernel: {self.kernel} has no width"
+        return found
+
     heads: int | None = Field(None, ge=1, le=4096)
 
 

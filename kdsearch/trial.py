@@ -46,14 +46,17 @@ def run_trial(trial: Trial) -> Outcome:
     started = time.monotonic()
     costs = study.ctx.widths.costs(trial.candidate)
     try:
-        metrics = study.strategy.score(study.ctx, trial)
+        scored = study.strategy.score_trial(study.ctx, trial)
+        metrics = dict(scored.metrics)
         if not math.isfinite(metrics["accuracy"]):
             raise ValueError(f"the accuracy is {metrics['accuracy']}")
     except Exception:  # noqa: BLE001 - one bad candidate must not end a search of hours
         failure = traceback.format_exc()
         seconds = time.monotonic() - started
         return Outcome(trial.number, trial.candidate, "failed", {}, costs, seconds, failure)
-    return Outcome(trial.number, trial.candidate, "done", metrics, costs, time.monotonic() - started)
+    return Outcome(
+        trial.number, trial.candidate, "done", metrics, costs, time.monotonic() - started, curve=scored.curve
+    )
 
 
 def run_training(training: Training, watch: Watch = unwatched) -> Path:

@@ -64,6 +64,24 @@ def test_outcomes_read_back_as_they_were_in_the_order_they_came(paths):
     assert [each.number for each in read_outcomes(paths)] == [3, 0, 7, 1]
 
 
+def test_a_trial_that_was_stopped_early_keeps_its_curve_and_the_dashboard_sees_it_pruned(paths):
+    base = _outcome(0)
+    outcome = Outcome(0, base.candidate, "done", {"accuracy": 0.4, "pruned": 1.0}, base.costs, 1.0, curve=(0.2, 0.4))
+    with _ledger(paths) as ledger:
+        ledger.append(outcome)
+        assert ledger.outcomes() == [outcome]
+    study = optuna.load_study(
+        study_name="toy",
+        storage=optuna.storages.JournalStorage(
+            optuna.storages.journal.JournalFileBackend(str(paths.root / "study.journal"))
+        ),
+    )
+    (trial,) = study.get_trials()
+    assert trial.state is optuna.trial.TrialState.PRUNED
+    assert trial.intermediate_values == {1: 0.2, 2: 0.4}
+    assert read_outcomes(paths) == [outcome]
+
+
 def test_figures_that_are_no_numbers_survive_and_the_journal_stays_plain_json(paths):
     odd = Outcome(0, _outcome(0).candidate, "done", {"accuracy": 0.5, "loss": math.inf}, {"macs": 1})
     lost = Outcome(1, _outcome(1).candidate, "done", {"accuracy": math.nan}, {"macs": 1})

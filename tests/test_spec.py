@@ -157,8 +157,13 @@ def test_missing_sections_and_names_are_said_where_they_belong(write):
         ("export: {name: torchscript}", "export: must be a list (got a section)"),
         ("budget: {minutes: .inf}", "budget.minutes: must be a number (got .inf)"),
         ("budget: {minutes: 1e999}", "budget.minutes: must be a finite number (got inf)"),
-        ("teacher: net.pt", "teacher: no strategy uses one yet; remove it"),
-        ("teacher: [1]", "teacher: must be a path (got [1])"),
+        (
+            "teacher: net.pt",
+            "teacher: net.pt: no such teacher card, nor a shipped one (lenet5_mnist5k.yaml, resnet20_cifar10.yaml, "
+            "resnet20_mnist5k.yaml, resnet56_cifar10.yaml, timm_checkpoint.yaml)",
+        ),
+        ("teacher: [1]", "teacher: must be a section of its own: 'key: value' lines (got [1])"),
+        ("teacher: {card: lenet5_mnist5k, views: 0}", "teacher.views: must be >= 1 (got 0)"),
         ('"bud\\nget": {}', "bud\\nget: unknown key; did you mean 'budget'?"),
         ("budget: {trials: null}", "budget.trials: must be a whole number (got nothing)"),
         ("executor: {name: serial, options: {x: 1}}", "executor.options: unknown key; known: name"),
@@ -286,3 +291,25 @@ def test_any_yaml_is_a_study_or_one_line_a_mistake(tmp_path_factory, data, sets)
     except SpecError as error:
         said = str(error)
     assert all(line.startswith((str(path), "--set ")) for line in said.splitlines())
+
+
+def test_a_teacher_that_nobody_asks_and_a_lesson_without_one_are_refused(write):
+    with pytest.raises(SpecError, match="neither strategy nor finish learns from a teacher"):
+        load_spec(write(STUDY + "teacher: lenet5_mnist5k\n"))
+    with pytest.raises(SpecError, match="teacher is missing; name a card"):
+        load_spec(write(STUDY), ["finish={name: kd}"])
+
+
+def test_a_finish_of_the_same_name_learns_as_the_strategy_does():
+    spec = load_spec("cckd_weights")
+    assert spec.finish.options.terms == spec.strategy.options.terms
+    assert spec.finish.options.sampler == spec.strategy.options.sampler
+    other = load_spec("cckd_weights", ["finish.terms=[{ce: 1}]"])
+    assert [term.kind for term in other.finish.options.terms] == ["ce"]
+    assert loads(dumps(spec)) == spec
+
+
+def test_a_range_that_no_search_fills_is_refused():
+    searched = "[{kd: {weight: {search: uniform, low: 0, high: 1}}}]"
+    with pytest.raises(SpecError, match=r"finish.terms: kd.weight is a range that strategy does not search"):
+        load_spec("metapruning_cckd", [f"finish.terms={searched}"])

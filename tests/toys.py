@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from kdsearch.context import Context
 from kdsearch.data.datasets import Dataset
 from kdsearch.data.images import ImageSet
+from kdsearch.lessons import Teaching
 from kdsearch.models.width_finding import find_widths
 from kdsearch.models.widths import WidthSpace
 from kdsearch.planning import Study, uniform_gene
@@ -18,6 +19,7 @@ from kdsearch.sections import TaskOptions, WidthOptions
 from kdsearch.space import Candidate, SearchSpace, Window
 from kdsearch.spec import load_spec
 from kdsearch.tasks.classification import Classification
+from kdsearch.teachers import Teacher
 
 SHAPE = (1, 8, 8)
 CPU = torch.device("cpu")
@@ -77,6 +79,23 @@ def toy_widths(net: nn.Module) -> WidthSpace:
     return find_widths(net, SHAPE, WidthOptions(divisor=1, scales=(0.25, 0.5, 0.75, 1.0)))
 
 
+def bars_teacher() -> Teacher:
+    """Knows the bars without having learned: it compares the middle columns and rows with the whole image."""
+    net = nn.Sequential(nn.Conv2d(1, 2, 8), nn.Flatten(), nn.Linear(2, 3)).requires_grad_(False)
+    masks = torch.full((2, 1, 8, 8), -1 / 64)
+    masks[0, 0, :, 3:5] += 1 / 16
+    masks[1, 0, 3:5, :] += 1 / 16
+    net[0].weight.copy_(masks)
+    net[0].bias.zero_()
+    net[2].weight.copy_(torch.tensor([[20.0, 0], [0, 20], [0, 0]]))
+    net[2].bias.copy_(torch.tensor([0.0, 0, 5]))
+    return Teacher(net.eval(), "bars", "0" * 64, (0.0,), (1.0,), ("|", "-", " "), None)
+
+
+def toy_teaching(folder: Path, mode: str = "auto") -> Teaching:
+    return Teaching(bars_teacher(), mode, 3, folder / "answers")
+
+
 def half(widths: WidthSpace) -> Candidate:
     """A gene with a different share in every group."""
     return Candidate.of({g.name: g.choices[at % (len(g.choices) - 1)] for at, g in enumerate(widths.groups)}, "half")
@@ -91,7 +110,8 @@ def toy_context(folder: Path, *, trained: bool = False, share: float = 0.5, trai
     space = SearchSpace(widths.parameters())
     task = make_task(train).without_test()
     uniform = (uniform_gene(widths, windows),)
-    return Context(task, net, widths, space, (windows,), uniform, CPU, 0, False, RunPaths(folder))
+    paths = RunPaths(folder)
+    return Context(task, net, widths, space, (windows,), uniform, CPU, 0, False, paths, toy_teaching(folder))
 
 
 def toy_study(folder: Path, *sets: str) -> Study:

@@ -76,7 +76,7 @@ def apply_views(images_BCHW: Tensor, views: Views) -> Tensor:
     images = transform(images_BCHW, views)
     if views.mixing is None:
         return images
-    return mix_images(images, images[views.mixing.partner_B.to(images.device)], views.mixing)
+    return mix_images(images, images.index_select(0, views.mixing.partner_B.to(images.device)), views.mixing)
 
 
 def transform(images_BCHW: Tensor, views: Views) -> Tensor:

@@ -47,39 +47,35 @@ def draw_mixing(
         return None
     seed = int(torch.randint(2**62, (), generator=generator))
     rng = np.random.default_rng(seed)  # torch draws from no Beta distribution with a generator of one's own
-    own = np.arange(count)
-    partner = (own + 1 + rng.integers(max(count - 1, 1), size=count)) % count
+    partner = (np.arange(count) + 1 + rng.integers(max(count - 1, 1), size=count)) % count
     pastes = rng.random(count) < (0.5 if options.mixup > 0 and options.cutmix > 0 else float(options.cutmix > 0))
     alpha = np.where(pastes, options.cutmix, options.mixup)
     share = rng.beta(alpha, alpha)
-    box = _draw_boxes(share, image_size, rng) * pastes[:, None]
-    area = (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1])
-    share = np.where(pastes, 1 - area / (image_size[0] * image_size[1]), share)
-    return Mixing(torch.from_numpy(partner), torch.from_numpy(share).float(), torch.from_numpy(box))
+    start, end = _draw_boxes(share * pastes + ~pastes, image_size, rng)
+    left = 1 - np.prod(end - start, axis=1) / (image_size[0] * image_size[1])
+    own_share = np.where(pastes, left, share).astype(np.float32)
+    return Mixing(*(torch.from_numpy(found) for found in (partner, own_share, np.concatenate([start, end], axis=1))))
 
 
-def _draw_boxes(share: NDArray[np.float64], image_size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Boxes with a centre anywhere and sides of sqrt(1 - share) of the image's."""
-    sides = []
-    for length in image_size:
-        half = (length * np.sqrt(1 - share)).astype(np.int64) // 2
-        centre = rng.integers(length, size=len(share))
-        sides.append((np.clip(centre - half, 0, length), np.clip(centre + half, 0, length)))
-    (top, bottom), (left, right) = sides
-    return np.stack([top, left, bottom, right], axis=1)
+def _draw_boxes(
+    share: NDArray[np.float64], image_size: tuple[int, int], rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where boxes start and end, down and across: a centre anywhere, and sides of sqrt(1 - share) of the image's."""
+    half = (np.sqrt(1 - share)[:, None] * image_size).astype(np.int64) // 2
+    centre = rng.integers(image_size, size=half.shape)
+    return np.maximum(centre - half, 0), np.minimum(centre + half, image_size)
 
 
 def mix_images(images_BCHW: Tensor, partners_BCHW: Tensor, mixing: Mixing) -> Tensor:
     """Float32 pixels 0..255: each image with its partner, given in the second tensor, in it."""
     device = images_BCHW.device
     height, width = images_BCHW.shape[2:]
-    box_B4 = mixing.box_B4.to(device).view(-1, 4, 1)
-    rows, columns = torch.arange(height, device=device), torch.arange(width, device=device)
-    inside_BH = (rows >= box_B4[:, 0]) & (rows < box_B4[:, 2])
-    inside_BW = (columns >= box_B4[:, 1]) & (columns < box_B4[:, 3])
-    blended = torch.where(mixing.box_B4[:, 2] > mixing.box_B4[:, 0], 1.0, mixing.own_share_B).to(device)
-    inside_B1HW = (inside_BH.unsqueeze(2) & inside_BW.unsqueeze(1)).unsqueeze(1)
-    share_B1HW = torch.where(inside_B1HW, 0.0, blended.view(-1, 1, 1, 1))
+    blended_B = torch.where(mixing.box_B4[:, 2] > mixing.box_B4[:, 0], 1.0, mixing.own_share_B).to(device)
+    box_B4 = mixing.box_B4.to(device).unsqueeze(2)
+    place = torch.arange(max(height, width), device=device)
+    inside = ((place >= box_B4[:, :2]) & (place < box_B4[:, 2:])).float()  # down and across
+    pasted_BHW = (blended_B.view(-1, 1, 1) * inside[:, 0, :height].unsqueeze(2)) * inside[:, 1, :width].unsqueeze(1)
+    share_B1HW = (blended_B.view(-1, 1, 1) - pasted_BHW).unsqueeze(1)
     return torch.lerp(partners_BCHW.float(), images_BCHW.float(), share_B1HW)
 
 

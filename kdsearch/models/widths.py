@@ -52,7 +52,8 @@ class WidthSpace:
     """The genes of a net: one kept width a channel group.
 
     ``frozen`` names the layers that stay at full width, each with the reason. A gene is a candidate whose names are
-    the groups' names and whose values are kept channels.
+    the groups' names and whose values are kept channels; real parameters beside them, such as the weight of a loss, are
+    no concern of the net's.
     """
 
     def __init__(self, parts: WidthParts) -> None:
@@ -95,11 +96,12 @@ class WidthSpace:
         Raises:
             WidthError: the gene is not one of this net.
         """
-        names = tuple(name for name, _ in gene.pairs)
+        pairs = [pair for pair in gene.pairs if not isinstance(pair[1], float)]
+        names = tuple(name for name, _ in pairs)
         if names != self._sorted_names:
             wrong = sorted(set(names) ^ set(self._sorted_names))
             raise WidthError(f"the gene does not fit the net: {', '.join(wrong)} is in one of them only")
-        values = np.array([value for _, value in gene.pairs], dtype=np.int64)
+        values = np.array([value for _, value in pairs], dtype=np.int64)
         kept: Ids = values[self._order] // self._divisors
         if (kept < 1).any() or (kept > self._full).any():
             at = int(np.argmax((kept < 1) | (kept > self._full)))

@@ -198,7 +198,7 @@ def _read_curve(history: Sequence[Mapping[str, float]], key: str) -> list[Point]
 
 def _find_trials(run: Run, role: str, scored: Mapping[int, Point]) -> list[tuple[Point, str]]:
     """The trials that scored the trained nets of a role."""
-    wanted = [dict(net.widths) for net in run.nets if net.role == role]
+    wanted = [dict(net.candidate) for net in run.nets if net.role == role]
     found = [outcome for outcome in run.done if outcome.number in scored and outcome.candidate.values in wanted]
     return [(scored[outcome.number], f"{role}: {_tell_trial(outcome)}") for outcome in found]
 

@@ -14,6 +14,7 @@ from typing import Any
 from kdsearch import store
 from kdsearch.records import Outcome, RunPaths
 from kdsearch.report import parts
+from kdsearch.report.amounts import draw_amounts
 from kdsearch.report.figures import draw_figures
 from kdsearch.report.reading import read_run
 from kdsearch.runlog import read_failure
@@ -46,7 +47,7 @@ def render(summary: Mapping[str, Any], outcomes: Sequence[Outcome]) -> str:
             parts.write_head(run),
             parts.write_answers(run),
             parts.write_table(run),
-            parts.write_figures(draw_figures(run)),
+            parts.write_figures([*draw_figures(run), *draw_amounts(run)]),
             parts.write_widths(run),
             parts.write_files(run),
             parts.write_origin(run),

@@ -45,6 +45,12 @@ class Net:
     history: History
     origin: str
     layers: tuple[Layer, ...]
+    candidate: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def amounts(self) -> dict[str, float]:
+        """Its real parameters, such as the weights of a loss's terms; empty where only widths were searched."""
+        return {name: value for name, value in self.candidate.items() if isinstance(value, float)}
 
     def cost(self, name: str) -> float | None:
         return self.costs.get(name)
@@ -152,4 +158,5 @@ def _read_net(about: Mapping[str, Any]) -> Net:
         history=tuple(about.get("history") or ()),
         origin=str(lineage.get("origin") or about.get("origin") or ""),
         layers=tuple(Layer(str(name), int(full), int(kept)) for name, full, kept in about.get("layer_widths") or ()),
+        candidate=about.get("candidate") or about.get("widths") or {},
     )

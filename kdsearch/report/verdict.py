@@ -59,12 +59,20 @@ def judge_search(run: Run, budget: int) -> Answer:
         return Answer(
             question, "unknown", "No uniform-width net was trained to compare with (finish.controls.uniform)."
         )
-    if winner.widths and winner.widths == uniform.widths:
-        return Answer(question, "no", "The best candidate found is the uniform-width net itself.")
+    if winner.widths and (winner.widths, winner.amounts) == (uniform.widths, uniform.amounts):
+        same = "what the search started from" if winner.amounts else "the uniform-width net itself"
+        return Answer(question, "no", f"The best candidate found is {same}.")
     word, grounds = _compare(winner, uniform, run.test_images)
     gain = say_points(winner.accuracy - uniform.accuracy)
-    text = f"{gain} points against uniform widths of the same costs, {grounds}"
+    text = f"{gain} points against {_opponent(winner, uniform)}, {grounds}"
     return Answer(question, word, text + _against_random(run, winner, budget))
+
+
+def _opponent(winner: Net, uniform: Net) -> str:
+    if not winner.amounts:
+        return "uniform widths of the same costs"
+    said, start = (", ".join(f"{name} {value:.3g}" for name, value in net.amounts.items()) for net in (winner, uniform))
+    return f"where the search started ({said} against {start})"
 
 
 def judge_proxy(run: Run) -> Answer:

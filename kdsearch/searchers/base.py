@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import statistics
 from abc import ABC, abstractmethod
 from bisect import insort
 from dataclasses import replace
@@ -19,6 +20,7 @@ from kdsearch.space import Candidate, Measure, Rng, SearchSpace, Windows
 
 _DRAWS = 50
 _LISTABLE = 4096
+_LEAST_CURVES = 5  # as Optuna's median pruner has it
 _SPREAD_99 = 2.58  # standard errors on either side of a two-sided 99% interval
 
 
@@ -54,6 +56,7 @@ class Searcher(ABC):
         self._open: dict[int, Candidate] = {}
         self._told: dict[int, Candidate] = {}
         self._taken: set[Candidate] = set()
+        self._curves: list[tuple[float, ...]] = []
         self._ranked: list[list[Outcome]] = [[] for _ in budgets]
 
     @property
@@ -102,6 +105,7 @@ class Searcher(ABC):
             insort(
                 self._ranked[self.budget(outcome.number)], outcome, key=lambda each: (-accuracy_of(each), each.number)
             )
+        self._curves.append(outcome.curve)
         self._learn(outcome)
 
     def bar(self, number: int) -> float | None:
@@ -116,6 +120,17 @@ class Searcher(ABC):
         )
         best = heapq.nlargest(self.keeps, bounds)
         return best[-1] if len(best) == self.keeps else None
+
+    def curve(self) -> tuple[float, ...]:
+        """The median validation accuracy after each epoch over the trials told; () of fewer than five.
+
+        At an epoch that some were stopped before, the median of those that reached it.
+        """
+        told = [curve for curve in self._curves if curve]
+        if len(told) < _LEAST_CURVES:
+            return ()
+        columns = ([curve[at] for curve in told if len(curve) > at] for at in range(max(map(len, told))))
+        return tuple(statistics.median(column) for column in columns)
 
     def best(self, budget: int, count: int, before: float = math.inf) -> list[Outcome]:
         """The ``count`` most accurate outcomes of a budget, of those numbered below ``before``; failures left out."""

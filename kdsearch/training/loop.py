@@ -113,9 +113,9 @@ def fit(model: nn.Module, task: Task, recipe: Recipe, setting: Setting) -> Histo
     """One record an epoch: epoch (from 1), loss, train_accuracy, learning_rate, seconds, perhaps validation_accuracy.
 
     Trains ``model`` itself, on the setting's device; fewer records than epochs mean that it gave up or that the
-    deadline came. The objective adds its own figures. Batches, their augmentation and dropout depend on (seed, epoch, step) alone, and the checkpoint holds all else, so a resumed
-    training equals an uninterrupted one on the same machine. On CUDA it computes in bfloat16 unless
-    the recipe says fp32.
+    deadline came. The objective adds its own figures. Batches, their augmentation and dropout depend on (seed, epoch,
+    step) alone, and the checkpoint holds all else, so a resumed training equals an uninterrupted one on the same
+    machine. On CUDA it computes in bfloat16 unless the recipe says fp32.
 
     Raises:
         KdsearchError: the loss became infinite or nan.

@@ -72,7 +72,7 @@ def test_the_first_epochs_figures_are_those_of_its_batches(bars_task, make_net):
             logits = model.eval()(batch[0])
             return nn.functional.cross_entropy(logits, batch[1]), logits
 
-        def figures(self, model):
+        def figures(self, _):
             return {"steps": 7.0}
 
     (record,) = fit(net, bars_task, recipe, Setting(0, CPU, objective=InEvaluationMode()))

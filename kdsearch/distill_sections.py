@@ -1,0 +1,127 @@
+"""What a study says about its teacher and about learning from it; no torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from kdsearch.errors import SpecError
+from kdsearch.sections import Recipe, Section
+from kdsearch.terms import TEACHERLESS, TappedTerm, Term, check_terms
+
+
+class TeacherOptions(Section):
+    """The teacher: a card, by path or by the name of a shipped one; ``teacher: CARD`` is short for ``{card: CARD}``.
+
+    ``mode``: the teacher answers as the student trains (online), or it answers once for ``views`` augmented views of
+    every training image, kept in a file that all trainings on this machine share (cached); auto times three steps and
+    takes the cheaper.
+    """
+
+    card: Path  # absolute once it is read
+    mode: Literal["auto", "online", "cached"] = "auto"
+    views: int = Field(8, ge=1, le=1000)
+
+    def idle(self) -> Mapping[str, str]:
+        return {"views": "mode: online shows fresh views at every step"} if self.mode == "online" else {}
+
+    @field_validator("card")
+    @classmethod
+    def _is_there(cls, card: Path) -> Path:
+        from kdsearch.teacher_card import find_card
+
+        try:
+            return find_card(card).absolute()
+        except SpecError as error:
+            raise ValueError(str(error)) from None
+
+
+class SamplerOptions(Section):
+    """Which images make up a batch. ``k``: images of one class, or cluster, in a group.
+
+    ``class_balanced`` and ``superclass`` (``clusters`` of the teacher's embeddings) are those of CCKD.
+    """
+
+    name: Literal["uniform", "class_balanced", "superclass"] = "uniform"
+    k: int = Field(4, ge=1)
+    clusters: int | None = Field(None, ge=2)
+
+    def idle(self) -> Mapping[str, str]:
+        return {"k": "uniform batches have no groups"} if self.name == "uniform" else {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, given: Any) -> Any:
+        return {"name": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _clusters_where_they_count(self) -> SamplerOptions:
+        if (self.name == "superclass") != (self.clusters is not None):
+            raise ValueError(f"clusters goes with superclass, and superclass needs it (name is {self.name})")
+        return self
+
+
+class TapOptions(Section):
+    """Names of tensors inside the two nets: module paths, ``PATH:input`` for what a module reads.
+
+    ``embedding`` is known without being named: what each net's classifier reads.
+    """
+
+    student: dict[str, str] = Field(default_factory=dict)
+    teacher: dict[str, str] = Field(default_factory=dict)
+
+
+class DistillationOptions(Recipe):
+    """The recipe trains the student; ``terms`` are what it lowers, each with its weight.
+
+    A weight may be a range that is searched: then a candidate is a set of weights and the student keeps the uniform
+    widths of its budget, unless ``search_widths``. ``prune: median``: a trial that does worse on the validation images
+    than the median of those before it, at the same epoch, is stopped.
+    """
+
+    terms: tuple[Term, ...] = ()
+    taps: TapOptions = TapOptions()
+    sampler: SamplerOptions = SamplerOptions()
+    search_widths: bool = False
+    prune: Literal["none", "median"] = "none"
+
+    for_search: ClassVar[frozenset[str]] = frozenset({"search_widths", "prune"})
+
+    def idle(self) -> Mapping[str, str]:
+        found = dict(super().idle())
+        if not self.ranges:
+            found["search_widths"] = "no amount of terms is a range, so widths are searched anyway"
+        if not any(term.kind == "ce" for term in self.terms):
+            found["label_smoothing"] = "terms has no ce"
+        return found
+
+    @field_validator("terms")
+    @classmethod
+    def _fit_together(cls, terms: tuple[Term, ...]) -> tuple[Term, ...]:
+        return check_terms(terms)
+
+    @model_validator(mode="after")
+    def _taps_are_named(self) -> DistillationOptions:
+        for term in self.terms:
+            tap = term.options.tap if isinstance(term.options, TappedTerm) else "embedding"
+            for side, named in (("student", self.taps.student), ("teacher", self.taps.teacher)):
+                if tap != "embedding" and tap not in named:
+                    raise ValueError(f"terms: {term.kind} reads tap {tap!r}, which taps.{side} does not name")
+        return self
+
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether any term reads what a teacher says."""
+        return any(term.kind not in TEACHERLESS for term in self.terms) or self.sampler.name == "superclass"
+
+    @property
+    def ranges(self) -> dict[str, Any]:
+        """Name such as cc.weight to range, of all that is searched."""
+        return {name: span for term in self.terms for name, span in term.searched()}
+
+    def settled(self, values: Mapping[str, Any]) -> DistillationOptions:
+        """These options with numbers in all terms: those of ``values`` by name, else where each range starts."""
+        return self.model_copy(update={"terms": tuple(term.settled(values) for term in self.terms)})

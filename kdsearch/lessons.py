@@ -1,0 +1,263 @@
+"""How a student learns from a teacher: what is asked, whether anew at every step or once for stored views, and when.
+
+B: batch, C: classes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from kdsearch.data.augment import normalise
+from kdsearch.data.samplers import ClassBalanced, Sampler, Superclass, Uniform
+from kdsearch.data.views import ViewBatch, ViewBatches
+from kdsearch.distill_sections import DistillationOptions
+from kdsearch.errors import SpecError
+from kdsearch.progress import Watch, unwatched
+from kdsearch.training.distillation import Answers, Distillation, Pupil, make_pupil
+from kdsearch.training.loop import History, Setting, fit
+from kdsearch.training.rehearsal import image_seconds, training_seconds
+from kdsearch.training.taps import default_embedding, flat_embedding
+from kdsearch.training.teacher_cache import CacheKey, TeacherCache, cache_bytes, is_cached, open_cache
+from kdsearch.training.term_losses import taps_of
+
+if TYPE_CHECKING:
+    from kdsearch.tasks.base import Task
+    from kdsearch.teachers import Teacher
+
+_CHEAP = 0.1  # of a step: a teacher that takes less may as well answer about fresh views
+_DISK_SHARE = 0.5  # of the free disk that answers may take where nobody asked for them
+_TIMED = 3
+_PROBE = 2  # images that show the shapes of taps
+
+
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """The study's teacher and how it may be asked; ``folder``: where answers are kept, shared by all runs."""
+
+    teacher: Teacher
+    mode: str
+    views: int
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """All that a training by a teacher needs beside the student. ``mode``: online or cached, once it is decided."""
+
+    task: Task
+    teaching: Teaching | None
+    options: DistillationOptions
+    device: torch.device
+    seed: int
+    mode: str = "online"
+
+    def student_taps(self, net: nn.Module) -> dict[str, str]:
+        """Alias to path of the taps that the terms read in the student."""
+        return _named(net, self.options.taps.student, taps_of(self.options.terms))
+
+    def teacher_taps(self) -> dict[str, str]:
+        """Alias to path of the taps that the terms, or a superclass sampler, read in the teacher."""
+        if self.teaching is None:
+            return {}
+        aliases = set(taps_of(self.options.terms))
+        if self.options.sampler.name == "superclass":
+            aliases.add("embedding")
+        return _named(self.teaching.teacher.net, self.options.taps.teacher, sorted(aliases))
+
+    def cache_key(self) -> CacheKey:
+        """What the stored answers depend on."""
+        assert self.teaching is not None
+        return CacheKey(
+            teacher=self.teaching.teacher,
+            taps=self.teacher_taps(),
+            views=self.teaching.views,
+            augmentation=self.options.augment,
+            seed=self.seed,
+            data_digest=self.task.digest,
+        )
+
+    def open_cache(self, watch: Watch = unwatched) -> TeacherCache:
+        """The teacher's stored answers; it is asked for them now where they are not there yet."""
+        assert self.teaching is not None
+        return open_cache(self.teaching.folder, self.cache_key(), self.task.images("train"), watch=watch)
+
+    def is_cached(self) -> bool:
+        """Whether the answers are there."""
+        return self.teaching is not None and is_cached(self.teaching.folder, self.cache_key())
+
+    def cache_bytes(self) -> int:
+        """What the answers would take on the disk."""
+        assert self.teaching is not None
+        _, tapped = self.teaching.teacher.answer(self.pixels(), self.teacher_taps())
+        sizes = [tensor[0].numel() for tensor in tapped.values()]
+        return cache_bytes(len(self.task.images("train")), self.teaching.views, self.task.num_classes, sizes)
+
+    def sampler(self, seed: int, cache: TeacherCache | None) -> Sampler:
+        """The order of the training images; clusters are those of the teacher's stored answers about first views."""
+        chosen, batch_size = self.options.sampler, self.options.batch_size
+        images = self.task.images("train")
+        if chosen.name == "uniform":
+            return Uniform(len(images), batch_size=batch_size, seed=seed)
+        if chosen.name == "class_balanced":
+            return ClassBalanced(images.labels_N, batch_size=batch_size, k=chosen.k, seed=seed)
+        assert cache is not None
+        assert chosen.clusters is not None
+        embedding_ND = flat_embedding(cache.of_view("embedding", 0))
+        return Superclass(embedding_ND, clusters=chosen.clusters, batch_size=batch_size, k=chosen.k, seed=seed)
+
+    def pixels(self) -> Tensor:
+        """Two training images, to see what shapes come of them."""
+        return self.task.images("train").images_NCHW[:_PROBE].to(self.device)
+
+
+def _named(net: nn.Module, named: Mapping[str, str], aliases: Sequence[str]) -> dict[str, str]:
+    """Alias to path; what is not named is the embedding."""
+    return {alias: named.get(alias) or default_embedding(net) for alias in aliases}
+
+
+def check_lesson(lesson: Lesson, net: nn.Module) -> None:
+    """Tries the taps of both nets on two images, the terms on their shapes, and the sampler.
+
+    Raises:
+        SpecError: a tap is wrong, two tensors cannot be compared, or batches are not made of whole groups.
+    """
+    if lesson.options.sampler.name == "superclass":
+        if lesson.teaching is not None and lesson.teaching.mode == "online":
+            raise SpecError("sampler: superclass clusters what the teacher has said; set teacher.mode: cached")
+    else:
+        lesson.sampler(0, None)
+    make_pupil_of(lesson, net.to(lesson.device), 0)
+
+
+def give_lesson(lesson: Lesson, net: nn.Module, setting: Setting) -> History:
+    """Trains ``net`` by the terms; one record an epoch, with each term's value and share of the gradient."""
+    pupil = make_pupil_of(lesson, net.to(lesson.device), setting.seed)
+    return fit(
+        pupil, lesson.task, lesson.options, replace(setting, objective=make_objective(lesson, net, setting.seed))
+    )
+
+
+def make_pupil_of(lesson: Lesson, net: nn.Module, seed: int) -> Pupil:
+    """The net with what the lesson's terms learn beside it."""
+    pixels_BCHW = lesson.pixels()
+    tapped: dict[str, Tensor] = {}
+    if lesson.teaching is not None:
+        _, tapped = lesson.teaching.teacher.answer(pixels_BCHW, lesson.teacher_taps())
+    image_BCHW = normalise(pixels_BCHW, lesson.task.mean, lesson.task.std)
+    return make_pupil(
+        net,
+        lesson.options.terms,
+        student_taps=lesson.student_taps(net),
+        teacher_taps=tapped,
+        image_BCHW=image_BCHW,
+        seed=seed,
+    )
+
+
+def make_objective(lesson: Lesson, net: nn.Module, seed: int) -> Distillation:
+    """What ``fit`` lowers: the lesson's terms, on its batches."""
+    teaching, options = lesson.teaching, lesson.options
+    cache = lesson.open_cache() if lesson.mode == "cached" else None
+    batches = ViewBatches(
+        lesson.task.images("train"),
+        num_classes=lesson.task.num_classes,
+        views=None if cache is None else cache.stored,
+        sampler=lesson.sampler(seed, cache),
+        seed=seed,
+        mean=lesson.task.mean,
+        std=lesson.task.std,
+        augmentation=options.augment,
+        device=lesson.device,
+    )
+    asked = options.asks_teacher and teaching is not None
+    identity = f"{teaching.teacher.sha256} {lesson.mode} {teaching.views}" if asked and teaching else "no teacher"
+    return Distillation(
+        options.terms,
+        batches,
+        answers=_answers(lesson, cache),
+        student_taps=lesson.student_taps(net),
+        smoothing=options.label_smoothing,
+        identity=identity,
+    )
+
+
+def _answers(lesson: Lesson, cache: TeacherCache | None) -> Answers:
+    """What the teacher says of a batch: from the file, or asked now."""
+    taps = lesson.teacher_taps()
+
+    def read(batch: ViewBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        assert cache is not None
+        assert batch.views_B is not None
+        return cache.signals(batch.rows_B, batch.views_B)
+
+    def ask(batch: ViewBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        assert lesson.teaching is not None
+        return lesson.teaching.teacher.answer(batch.pixels_BCHW, taps)
+
+    return ask if cache is None else read
+
+
+def decide(lesson: Lesson, net: nn.Module, epochs: int) -> dict[str, Any]:
+    """``mode``, and ``reason`` in words: whether the teacher answers at every step or once for all stored views.
+
+    ``epochs``: of all the study's trainings by this teacher. auto compares times of three steps of either net.
+    """
+    teaching = lesson.teaching
+    assert teaching is not None
+    if teaching.mode != "auto":
+        return {"mode": teaching.mode, "reason": f"the study says teacher.mode: {teaching.mode}"}
+    if lesson.options.sampler.name == "superclass":
+        return {"mode": "cached", "reason": "sampler: superclass clusters what the teacher has said"}
+    timed = time_epochs(lesson, net, _TIMED)
+    size, free = lesson.cache_bytes(), _free_bytes(teaching.folder)
+    if lesson.is_cached():
+        mode, reason = "cached", "the answers are there already"
+    elif timed["teacher"] < _CHEAP * (timed["student"] + timed["teacher"]):
+        share = timed["teacher"] / (timed["student"] + timed["teacher"])
+        mode, reason = "online", f"the teacher takes {100 * share:.0f} % of a step only, and may see fresh views"
+    elif epochs <= teaching.views:
+        mode, reason = "online", f"{epochs} epochs in all ask less than {teaching.views} views of every image would"
+    elif size > _DISK_SHARE * free:
+        mode = "online"
+        reason = f"answers would take {size / 1e9:.1f} GB of {free / 1e9:.1f} GB free; teacher.mode: cached takes them"
+    else:
+        spared = (epochs - teaching.views) * timed["teacher"]
+        mode = "cached"
+        reason = (
+            f"{teaching.views} views of every image are asked for once, not {epochs} epochs: about {spared:.0f} s of "
+            f"teaching spared, {size / 1e6:.1f} MB kept"
+        )
+    return {"mode": mode, "reason": reason, "epoch_seconds": timed}
+
+
+def time_epochs(lesson: Lesson, net: nn.Module, steps: int) -> dict[str, float]:
+    """Seconds of an epoch of the ``student`` alone and of the ``teacher``'s answers, from ``steps`` steps each."""
+    assert lesson.teaching is not None
+    student = training_seconds(net.to(lesson.device), lesson.task, lesson.options, lesson.device, steps)
+    image = image_seconds(lesson.teaching.teacher.net, lesson.task, lesson.device, steps)
+    return {"student": student, "teacher": image * len(lesson.task.images("train"))}
+
+
+def forecast(lesson: Lesson, net: nn.Module, epochs: int, steps: int) -> dict[str, float]:
+    """Seconds ``before`` the first training, and of one ``epoch``, as ``decide`` would have it."""
+    if lesson.teaching is None:
+        student = training_seconds(net.to(lesson.device), lesson.task, lesson.options, lesson.device, steps)
+        return {"before": 0.0, "epoch": student}
+    timed = time_epochs(lesson, net, steps)
+    if decide(lesson, net, epochs)["mode"] == "online":
+        return {"before": 0.0, "epoch": timed["student"] + timed["teacher"]}
+    before = 0.0 if lesson.is_cached() else timed["teacher"] * lesson.teaching.views
+    return {"before": before, "epoch": timed["student"]}
+
+
+def _free_bytes(folder: Path) -> int:
+    """Free space where ``folder`` is or will be."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(there).free

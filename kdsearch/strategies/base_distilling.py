@@ -1,0 +1,173 @@
+"""What strategies that learn from a teacher have in common."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdsearch.distill_sections import DistillationOptions
+from kdsearch.errors import SpecError, StoreError
+from kdsearch.progress import Watch, unwatched
+from kdsearch.space import Candidate, Choice, Real
+from kdsearch.strategies.base import Scored, Strategy, Trained
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
+    from kdsearch.context import Context
+    from kdsearch.lessons import Lesson
+    from kdsearch.records import Trial
+    from kdsearch.terms import Range
+
+_VALIDATIONS = 10
+_LEAST_CURVE = 2  # epochs that every trial is given, whatever the median says
+
+
+class Distilling(Strategy):
+    """Trains students by the terms of ``options``; candidates are widths, or the weights of the terms, or both."""
+
+    options: DistillationOptions
+
+    @property
+    def asks_teacher(self) -> bool:
+        return self.options.asks_teacher
+
+    def searched(self) -> Mapping[str, Range]:
+        return self.options.ranges
+
+    def check(self, ctx: Context) -> None:
+        from kdsearch.lessons import check_lesson
+
+        if self.asks_teacher and ctx.teaching is None:
+            raise SpecError("teacher: is missing; name a card, such as teacher: teachers/resnet20_mnist5k.yaml")
+        net = ctx.widths.build(ctx.uniform[0])
+        check_lesson(self._lesson(ctx), net)
+
+    def check_search(self) -> None:
+        if self.options.prune == "median" and self.options.epochs <= _LEAST_CURVE:
+            raise SpecError(f"strategy.prune: median needs more than {_LEAST_CURVE} epochs (got {self.options.epochs})")
+
+    def parameters(self, ctx: Context) -> tuple[Choice | Real, ...]:
+        reals = tuple(
+            Real(name, span.low, span.high, log=span.search == "loguniform") for name, span in self.searched().items()
+        )
+        if not reals or self.options.search_widths:
+            return (*reals, *ctx.widths.parameters())
+        if len(ctx.uniform) > 1:
+            raise SpecError(
+                "limits: several budgets go with a search of widths; give one, or strategy.search_widths: true"
+            )
+        fixed = ctx.uniform[0].values
+        return (*reals, *(Choice(group.name, (int(fixed[group.name]),)) for group in ctx.widths.groups))
+
+    def complete(self, gene: Candidate) -> Candidate:
+        starts = {name: float(span.first) for name, span in self.searched().items()}
+        return replace(Candidate.of(starts | gene.values), origin=gene.origin)
+
+    def prepare(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
+        return {"teacher": self.provision(ctx, watch)}
+
+    def provision(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
+        """Decides how the teacher is asked and, where once is enough, asks it; figures about that, kept in the run."""
+        from kdsearch.files import read_json, save_json
+        from kdsearch.lessons import decide
+
+        if not self.asks_teacher:
+            return {}
+        path = self._record(ctx)
+        if not path.exists():
+            lesson = self._lesson(ctx)
+            net = ctx.widths.build(ctx.uniform[0])
+            save_json(path, decide(lesson, net, self.options.epochs * ctx.trainings))
+        made: dict[str, Any] = read_json(path)
+        if made["mode"] == "cached":
+            self._lesson(ctx).open_cache(watch)
+        return made
+
+    def score(self, ctx: Context, trial: Trial) -> dict[str, float]:
+        return dict(self.score_trial(ctx, trial).metrics)
+
+    def score_trial(self, ctx: Context, trial: Trial) -> Scored:
+        """Accuracy of the student trained with the candidate's weights and widths, and its curve over the epochs.
+
+        A trial given up has ``pruned`` 1 and the accuracy that it had then.
+        """
+        curve = trial.curve if self.options.prune == "median" else ()
+
+        def behind(history: Sequence[Mapping[str, float]]) -> bool:
+            """The median rule of Vizier (Golovin et al. 2017) as Optuna has it: the best so far below the median."""
+            epoch = len(history)
+            if epoch < _LEAST_CURVE or epoch > len(curve) or epoch == self.options.epochs:
+                return False
+            return max(record["validation_accuracy"] for record in history) < curve[epoch - 1]
+
+        every = 1 if self.options.prune == "median" else None
+        model, history = self._train(ctx, trial.candidate, ctx.seed, every=every, give_up=behind)
+        metrics = ctx.task.evaluate(model, "validation", device=ctx.device)
+        metrics["pruned"] = float(len(history) < self.options.epochs)
+        reached = tuple(record["validation_accuracy"] for record in history if "validation_accuracy" in record)
+        return Scored(metrics, reached)
+
+    def train(
+        self,
+        ctx: Context,
+        candidate: Candidate,
+        *,
+        seed: int,
+        checkpoint: Path | None = None,
+        watch: Watch = unwatched,
+    ) -> Trained:
+        """The student after the recipe's epochs, without what its terms learned beside it."""
+        every = max(1, self.options.epochs // _VALIDATIONS)
+        model, history = self._train(ctx, candidate, seed, every=every, checkpoint=checkpoint, watch=watch)
+        return Trained(model, history)
+
+    def _train(self, ctx: Context, candidate: Candidate, seed: int, **setting: Any) -> tuple[nn.Module, Any]:
+        from kdsearch.lessons import give_lesson
+        from kdsearch.training.initialise import initialise
+        from kdsearch.training.loop import Setting
+
+        model = ctx.widths.build(candidate)
+        initialise(model, seed)
+        every = setting.pop("every")
+        lesson = replace(self._lesson(ctx), options=self.options.settled(candidate.values), mode=self._mode(ctx))
+        made = Setting(seed, ctx.device, note="student", evaluate_every_epochs=every, **setting)
+        return model, give_lesson(lesson, model, made)
+
+    def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:
+        timed = self._forecast(ctx, ctx.uniform[0], steps)
+        return {"prepare": timed["before"], "score": timed["epoch"] * self.options.epochs}
+
+    def epoch_seconds(self, ctx: Context, gene: Candidate, steps: int) -> float:
+        return self._forecast(ctx, gene, steps)["epoch"]
+
+    def _forecast(self, ctx: Context, gene: Candidate, steps: int) -> dict[str, float]:
+        from kdsearch.lessons import forecast
+
+        return forecast(self._lesson(ctx), ctx.widths.build(gene), self.options.epochs * ctx.trainings, steps)
+
+    def _lesson(self, ctx: Context) -> Lesson:
+        from kdsearch.lessons import Lesson
+
+        return Lesson(ctx.task, ctx.teaching, self.options.settled({}), ctx.device, ctx.seed)
+
+    def _mode(self, ctx: Context) -> str:
+        from kdsearch.files import read_json
+
+        if not self.asks_teacher:
+            return "online"
+        path = self._record(ctx)
+        if not path.exists():
+            raise StoreError(f"{path} is missing: how the teacher is asked has not been decided in this run")
+        return str(read_json(path)["mode"])
+
+    def _record(self, ctx: Context) -> Path:
+        """Where the decision of this strategy stands: strategy and finish may differ in what they ask."""
+        asked = self.options.model_copy(update={"terms": self.options.settled({}).terms})
+        text = f"{asked.taps} {asked.augment} {asked.epochs} {sorted(term.kind for term in asked.terms)}"
+        return ctx.paths.prepared / f"teacher-{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
