@@ -51,7 +51,7 @@ def draw_mixing(
     pastes = rng.random(count) < (0.5 if options.mixup > 0 and options.cutmix > 0 else float(options.cutmix > 0))
     alpha = np.where(pastes, options.cutmix, options.mixup)
     share = rng.beta(alpha, alpha)
-    start, end = _draw_boxes(share * pastes + ~pastes, image_size, rng)
+    start, end = _draw_boxes(np.where(pastes, share, 1.0), image_size, rng)  # a share of 1 leaves an empty box
     left = 1 - np.prod(end - start, axis=1) / (image_size[0] * image_size[1])
     own_share = np.where(pastes, left, share).astype(np.float32)
     return Mixing(*(torch.from_numpy(found) for found in (partner, own_share, np.concatenate([start, end], axis=1))))
