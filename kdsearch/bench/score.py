@@ -33,7 +33,8 @@ from kdsearch.space import Candidate, SearchSpace, Window
 from kdsearch.spec import load_spec
 from kdsearch.strategies.metapruning import MetaPruning
 from kdsearch.study import run_study
-from kdsearch.training.scoring import accuracy_of, calibrated_tensors, chunk_size
+from kdsearch.training.evaluation import chunk_size
+from kdsearch.training.scoring import accuracy_of, calibrated_tensors
 
 _TARGET = 1.10
 _OVERHEAD_TARGET_MS = 10.0

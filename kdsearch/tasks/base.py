@@ -51,9 +51,18 @@ class Task(ABC):
 
     @abstractmethod
     def evaluate(
-        self, model: nn.Module, part: Part, *, device: torch.device, batch_size: int = 250, limit: int | None = None
+        self,
+        model: nn.Module,
+        part: Part,
+        *,
+        device: torch.device,
+        batch_size: int | None = None,
+        limit: int | None = None,
     ) -> dict[str, float]:
-        """The net's figures on a part, ``accuracy`` (0..1) among them; ``limit`` images of it where given."""
+        """The net's figures on a part, ``accuracy`` (0..1) among them; ``limit`` images of it where given.
+
+        ``batch_size``: images at once, None: so many as the device does fastest.
+        """
 
     @abstractmethod
     def without_test(self) -> Self:

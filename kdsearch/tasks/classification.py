@@ -79,17 +79,23 @@ class Classification(Task):
         return cross_entropy(logits_BC, labels, smoothing)
 
     def evaluate(
-        self, model: nn.Module, part: Part, *, device: torch.device, batch_size: int = 250, limit: int | None = None
+        self,
+        model: nn.Module,
+        part: Part,
+        *,
+        device: torch.device,
+        batch_size: int | None = None,
+        limit: int | None = None,
     ) -> dict[str, float]:
         """``accuracy`` (0..1), ``accuracy_stderr`` (sqrt(p (1 - p) / n)), ``loss`` (nats), ``images``.
 
         ``limit`` takes that many images, a random sample that is always the same.
         """
-        from kdsearch.training.evaluation import classification_figures
+        from kdsearch.training.evaluation import chunk_size, classification_figures
 
-        images = self.images(part)
+        images, size = self.images(part), batch_size or chunk_size(device)
         return classification_figures(
-            model, images, mean=self.mean, std=self.std, device=device, batch_size=batch_size, limit=limit
+            model, images, mean=self.mean, std=self.std, device=device, batch_size=size, limit=limit
         )
 
     def without_test(self) -> Self:

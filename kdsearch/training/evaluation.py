@@ -19,6 +19,19 @@ from kdsearch.data.images import ImageSet
 from kdsearch.training.layout import image_layout
 
 
+_CHUNK = 64
+_CHUNK_ON_GPU = 512
+
+
+def chunk_size(device: torch.device) -> int:
+    """Images classified at once: on a CPU few, since the features of many leave its caches.
+
+    Measured on one busy thread at 32 pixels, 250 images take against 64, for each image: 1.5 times as long in
+    MobileNetV2, 1.27 in ResNet-20, 1.1 in VGG-11, 1.0 in VGG-16, 0.9 in LeNet-5.
+    """
+    return _CHUNK_ON_GPU if device.type == "cuda" else _CHUNK
+
+
 def classification_figures(  # noqa: PLR0913 - what the figures depend on, all of it
     model: nn.Module,
     images: ImageSet,

@@ -11,14 +11,12 @@ from torch import Tensor, nn
 from kdsearch.data.augment import normalise
 from kdsearch.data.images import ImageSet
 from kdsearch.models.folding import folded
-from kdsearch.training.evaluation import evaluating, recalibrate_batch_norm
+from kdsearch.training.evaluation import chunk_size, evaluating, recalibrate_batch_norm
 
 if TYPE_CHECKING:
     from kdsearch.models.widths import WidthSpace
     from kdsearch.space import Candidate
 
-_CHUNK = 64
-_CHUNK_ON_GPU = 512
 _LOOK = 256  # images between two looks at the bar: each look may err
 _PROOF = 4  # images that folding is proved on, once a net
 _SURE = 2.58  # standard errors: a two-sided 99% interval
@@ -74,11 +72,6 @@ def accuracy_of(
         "images": float(seen),
         "dropped": float(dropped),
     }
-
-
-def chunk_size(device: torch.device) -> int:
-    """Images classified at once: on a CPU few, since features of 250 leave its caches and take half as long again."""
-    return _CHUNK_ON_GPU if device.type == "cuda" else _CHUNK
 
 
 def standard_error(right: int, seen: int) -> float:
