@@ -18,7 +18,6 @@ from kdsearch.data.augment import normalise
 from kdsearch.data.images import ImageSet
 from kdsearch.training.layout import image_layout
 
-
 _CHUNK = 64
 _CHUNK_ON_GPU = 512
 
