@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 
 # where the arrays of CIFAR-10 lie: one .npz with x_train, y_train, x_test, y_test
 CIFAR10 ?= cifar10.npz
-SUITES ?= data step score coverage ranking
+SUITES ?= data step score coverage ranking losses
 
 .PHONY: install demo test test-slow check format bench results clean
 
@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  || { echo "kdsearch needs Python 3.11 or newer: make install PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  -c constraints.txt -e ".[ray,executorch,onnx,dashboard,dev]"
+	  -c constraints.txt -e ".[ray,executorch,onnx,dashboard,bench,dev]"
 	touch $(STAMP)
 
 # the shipped study that runs in minutes on two cores, with data that are installed already

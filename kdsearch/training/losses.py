@@ -118,10 +118,10 @@ def _divergence(student_log_BC: Tensor, teacher_log_BC: Tensor, temperature: flo
 
 def _decouple(logits_BC: Tensor, label_B: Tensor) -> tuple[Tensor, Tensor]:
     """Logarithms of the probabilities of (the label's class, all others), B2, and of each of the others among them."""
-    batch, classes = logits_BC.shape
-    is_label_BC = F.one_hot(label_B, classes).bool()
-    label_B1, others_BD = logits_BC[is_label_BC].view(batch, 1), logits_BC[~is_label_BC].view(batch, classes - 1)
-    both_B2 = torch.cat((label_B1, others_BD.logsumexp(1, keepdim=True)), 1)
+    label_B1 = label_B[:, None]
+    place_D = torch.arange(logits_BC.shape[1] - 1, device=logits_BC.device)
+    others_BD = logits_BC.gather(1, place_D + (place_D >= label_B1))
+    both_B2 = torch.cat((logits_BC.gather(1, label_B1), others_BD.logsumexp(1, keepdim=True)), 1)
     return F.log_softmax(both_B2, 1), F.log_softmax(others_BD, 1)
 
 

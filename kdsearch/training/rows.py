@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 _LEAST = 1e-18  # a shorter row has no direction: it becomes zeros, and no gradient flows through it
@@ -26,10 +27,9 @@ def widen_rows(tensor: Tensor) -> Tensor:
     return widen(tensor).flatten(1)
 
 
-def lengths(rows_BD: Tensor, least: Tensor | float = _LEAST) -> Tensor:
-    """B1: Euclidean lengths; infinite for a row of at most ``least``, so that dividing by it gives zeros."""
-    length_B1 = torch.linalg.vector_norm(rows_BD, dim=1, keepdim=True)
-    return length_B1.masked_fill(length_B1 <= least, math.inf)
+def lengths(rows_BD: Tensor) -> Tensor:
+    """B1: Euclidean lengths, infinite for a row without direction, so that dividing by it gives zeros."""
+    return F.threshold(torch.linalg.vector_norm(rows_BD, dim=1, keepdim=True), _LEAST, math.inf)
 
 
 def unit_rows(rows_BD: Tensor) -> Tensor:
@@ -43,9 +43,10 @@ def centred_unit_rows(rows_BD: Tensor) -> Tensor:
     A constant row becomes zeros, without gradient; constant means up to the rounding of its mean.
     """
     centred_BD = rows_BD - rows_BD.mean(1, keepdim=True)
+    length_B1 = lengths(centred_BD)
     rounding = _ROUNDING * torch.finfo(rows_BD.dtype).eps
     noise_B1 = rounding * torch.linalg.vector_norm(rows_BD.detach(), dim=1, keepdim=True)
-    return centred_BD / lengths(centred_BD, noise_B1.clamp_min(_LEAST))
+    return centred_BD / length_B1.masked_fill(length_B1 <= noise_B1, math.inf)
 
 
 def gram(rows_BD: Tensor) -> Tensor:
