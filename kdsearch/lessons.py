@@ -131,9 +131,18 @@ def check_lesson(lesson: Lesson, net: nn.Module) -> None:
     if lesson.options.sampler.name == "superclass":
         if lesson.teaching is not None and lesson.teaching.mode == "online":
             raise SpecError("sampler: superclass clusters what the teacher has said; set teacher.mode: cached")
+        _check_clusters(lesson)
     else:
         lesson.sampler(0, None)
     make_pupil_of(lesson, net.to(lesson.device), 0)
+
+
+def _check_clusters(lesson: Lesson) -> None:
+    """What the superclass sampler would refuse, without the answers that it clusters."""
+    chosen, labels_N = lesson.options.sampler, lesson.task.images("train").labels_N
+    ClassBalanced(labels_N, batch_size=lesson.options.batch_size, k=chosen.k, seed=0)
+    if chosen.clusters is not None and chosen.clusters > len(labels_N):
+        raise SpecError(f"sampler.clusters: {chosen.clusters} of {len(labels_N)} training images; lower it")
 
 
 def give_lesson(lesson: Lesson, net: nn.Module, setting: Setting) -> History:

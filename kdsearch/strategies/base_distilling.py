@@ -67,7 +67,7 @@ class Distilling(Strategy):
 
     def complete(self, gene: Candidate) -> Candidate:
         starts = {name: float(span.first) for name, span in self.searched().items()}
-        return replace(Candidate.of(starts | gene.values), origin=gene.origin)
+        return Candidate.of(starts | gene.values, "where the search starts") if starts else gene
 
     def prepare(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
         return {"teacher": self.provision(ctx, watch)}

@@ -95,7 +95,7 @@ class Distillation:
         identity: str,
     ) -> None:
         self.batches, self.identity = batches, identity
-        self._terms, self._answers, self._smoothing = tuple(terms), answers, smoothing
+        self._terms, self.answers, self._smoothing = tuple(terms), answers, smoothing
         self._student_taps = {alias: student_taps[alias] for alias in taps_of(terms)}
         self._balanced = [term.options.balance == "gradient" for term in terms]
         self._share_T = torch.tensor([number(term.options.share) for term in terms], dtype=torch.float64)
@@ -122,7 +122,7 @@ class Distillation:
         with Taps(model.student, self._student_taps) as taps:
             logits_BC = model.student(batch.images_BCHW)
             tapped = taps.take()
-        teacher_BC, teacher_taps = self._answers(batch) if self._asks else (logits_BC.detach(), {})
+        teacher_BC, teacher_taps = self.answers(batch) if self._asks else (logits_BC.detach(), {})
         signals = Signals(logits_BC, teacher_BC, batch.labels, tapped, teacher_taps, self._smoothing)
         return logits_BC, [term_loss(term, signals, _layers(model, term.kind)) for term in self._terms]
 

@@ -1,0 +1,66 @@
+"""A student trained with torchdistill's correlation-congruence term, heads and all, inside our loop.
+
+B: batch, D: features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdsearch.bench.losses import torchdistill_loss
+from kdsearch.lessons import Lesson, make_objective, make_pupil_of
+from kdsearch.terms import Term
+from kdsearch.training.distillation import Distillation, Pupil
+from kdsearch.training.loop import History, Setting, fit
+from kdsearch.training.taps import Taps, flat_embedding
+
+_HEAD = 128
+_WEIGHT = 0.003
+
+
+class _WithTheirs:
+    """Our KD and torchdistill's CC on two linear heads, both trained, as its sample configuration has it."""
+
+    def __init__(self, ours: Distillation, taps: dict[str, str]) -> None:
+        self.batches, self.identity = ours.batches, ours.identity + " torchdistill"
+        self._ours, self._taps, self._loss = ours, taps, torchdistill_loss()
+
+    def loss(self, model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
+        assert isinstance(model, Pupil)
+        heads: Any = model.layers["torchdistill"]
+        with Taps(model.student, self._taps) as taps:
+            logits_BC = model.student(batch.images_BCHW)
+            own_BD = flat_embedding(taps.take()["embedding"])
+        teacher_BC, tapped = self._ours.answers(batch)
+        other_BD = flat_embedding(tapped["embedding"])
+        kd = nn.functional.kl_div(logits_BC.log_softmax(1), teacher_BC.softmax(1), reduction="batchmean")
+        return kd + _WEIGHT * self._loss(heads["student"](own_BD), heads["teacher"](other_BD)), logits_BC
+
+    def figures(self, _: nn.Module) -> dict[str, float]:
+        return {}
+
+
+def train_with_torchdistill(lesson: Lesson, net: nn.Module, setting: Setting) -> History:
+    """Trains ``net`` by KL divergence (temperature 1) and 0.003 of torchdistill's CCKDLoss with 128 features a head."""
+    # a term that taps the embedding, so that the teacher's is answered too; its loss is not used
+    tapping = Term.model_validate({"cc": 0.0})
+    lesson = replace(lesson, options=lesson.options.model_copy(update={"terms": (*lesson.options.terms, tapping)}))
+    pupil = make_pupil_of(lesson, net, setting.seed)
+    assert lesson.teaching is not None
+    _, tapped = lesson.teaching.teacher.answer(lesson.pixels(), lesson.teacher_taps())
+    net.eval()
+    with Taps(net, lesson.student_taps(net)) as taps, torch.no_grad(), torch.random.fork_rng(devices=[]):
+        net(torch.zeros(2, *lesson.task.image_shape, device=lesson.device))
+        own = flat_embedding(taps.take()["embedding"]).shape[1]
+        torch.manual_seed(setting.seed)
+        heads = {
+            "student": nn.Linear(own, _HEAD),
+            "teacher": nn.Linear(flat_embedding(tapped["embedding"]).shape[1], _HEAD),
+        }
+    pupil.layers["torchdistill"] = nn.ModuleDict(heads)
+    objective = _WithTheirs(make_objective(lesson, net, setting.seed), lesson.student_taps(net))
+    return fit(pupil, lesson.task, lesson.options, replace(setting, objective=objective))
