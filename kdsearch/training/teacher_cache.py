@@ -118,12 +118,7 @@ class TeacherCache:
 
     def of_view(self, alias: str, view: int) -> Tensor:
         """A tapped tensor of all training images in one view: N rows in fp32, on the CPU."""
-        return torch.from_numpy(self._taps[alias][view :: self._views]).float()
-
-    def column(self, alias: str, *, view: int) -> Tensor:
-        """A tapped tensor of all images, in the training part's order, in one of their views: fp32, on the CPU."""
-        tap = self._taps[alias]
-        return torch.from_numpy(tap.reshape(-1, self._views, *tap.shape[1:])[:, view].astype(np.float32))
+        return torch.from_numpy(np.array(self._taps[alias][view :: self._views])).float()
 
     def _read(self, column: NDArray[np.float16], at_B: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(column.take(at_B, 0)).to(self._device, non_blocking=True).float()

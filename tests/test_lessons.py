@@ -1,0 +1,137 @@
+"""How the teacher is asked, and that a lesson goes on where it stopped."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from kdsearch.distill_sections import DistillationOptions
+from kdsearch.errors import SpecError
+from kdsearch.lessons import Lesson, check_lesson, decide, forecast, give_lesson
+from kdsearch.sections import Augmentation
+from kdsearch.training.initialise import initialise
+from kdsearch.training.loop import Setting
+from tests.toys import CPU, make_task, make_toy, toy_teaching
+
+SHIFTED = Augmentation(flip=False)
+pytestmark = [pytest.mark.medium, pytest.mark.timeout(60)]
+
+
+def lesson(folder: Path, mode: str = "auto", **options) -> Lesson:
+    written = {"terms": [{"ce": 1.0}, {"kd": 1.0}, {"cc": 10.0}], "batch_size": 24, "epochs": 3, "augment": SHIFTED}
+    made = DistillationOptions.model_validate({**written, **options})
+    return Lesson(make_task(), toy_teaching(folder, mode), made, CPU, 0)
+
+
+class Slow(nn.Module):
+    """The toy's teacher, which takes its time."""
+
+    def __init__(self, net: nn.Module, seconds: float) -> None:
+        super().__init__()
+        self.inner, self.seconds = net, seconds
+
+    def forward(self, image_BCHW):
+        time.sleep(self.seconds)
+        return self.inner(image_BCHW)
+
+
+def with_slow_teacher(given: Lesson, seconds: float = 0.05) -> Lesson:
+    teacher = given.teaching.teacher
+    slow = replace(teacher, net=Slow(teacher.net, seconds).eval().requires_grad_(False))
+    return replace(given, teaching=replace(given.teaching, teacher=slow))
+
+
+def test_the_study_has_the_last_word(tmp_path):
+    for mode in ("online", "cached"):
+        assert decide(lesson(tmp_path, mode), make_toy(), 100)["mode"] == mode
+
+
+def test_a_dear_teacher_is_asked_once_if_there_are_epochs_enough(tmp_path):
+    dear = with_slow_teacher(lesson(tmp_path))
+    found = decide(dear, make_toy(), 100)
+    assert found["mode"] == "cached"
+    assert "3 views of every image are asked for once, not 100 epochs" in found["reason"]
+    few = decide(dear, make_toy(), 3)
+    assert few["mode"] == "online"
+    assert "3 epochs in all ask less than 3 views" in few["reason"]
+
+
+def test_a_cheap_teacher_answers_about_fresh_views(tmp_path):
+    class Dear(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.toy = make_toy()
+
+        def forward(self, image_BCHW):
+            time.sleep(0.3)
+            return self.toy(image_BCHW)
+
+    found = decide(lesson(tmp_path, taps={"student": {"embedding": "toy.classifier:input"}}), Dear(), 100)
+    assert found["mode"] == "online"
+    assert "% of a step only" in found["reason"]
+
+
+def test_answers_that_are_there_are_used(tmp_path):
+    given = lesson(tmp_path)
+    given.open_cache()
+    assert decide(given, make_toy(), 1)["reason"] == "the answers are there already"
+
+
+def test_clusters_need_stored_answers(tmp_path):
+    clustered = {"sampler": {"name": "superclass", "k": 4, "clusters": 3}}
+    assert decide(lesson(tmp_path, **clustered), make_toy(), 1)["mode"] == "cached"
+    with pytest.raises(SpecError, match="set teacher.mode: cached"):
+        check_lesson(lesson(tmp_path, "online", **clustered), make_toy())
+    with pytest.raises(SpecError, match="sampler.clusters: 97 of 96 training images"):
+        check_lesson(lesson(tmp_path, sampler={"name": "superclass", "clusters": 97}), make_toy())
+    with pytest.raises(SpecError, match="not made of groups of k = 5"):
+        check_lesson(lesson(tmp_path, sampler={"name": "superclass", "clusters": 3, "k": 5}), make_toy())
+
+
+def test_batches_of_clusters_hold_groups_of_the_teachers_clusters(tmp_path):
+    still = Augmentation(crop=0, flip=False)
+    given = lesson(tmp_path, "cached", sampler={"name": "superclass", "k": 4, "clusters": 3}, augment=still)
+    sampler = given.sampler(0, given.open_cache())
+    labels = given.task.images("train").labels_N
+    # the toy's teacher knows the bars, so its clusters are the classes
+    for rows in sampler.batches(0):
+        assert all(len(set(labels[group].tolist())) == 1 for group in rows.split(4))
+
+
+def test_the_forecast_asks_once_or_at_every_step(tmp_path):
+    dear = with_slow_teacher(lesson(tmp_path))
+    once, always = (forecast(dear, make_toy(), epochs, 1) for epochs in (100, 2))
+    assert once["before"] > 0 == always["before"]
+    assert always["epoch"] > once["epoch"]
+
+
+@pytest.mark.parametrize("mode", ["online", "cached"])
+def test_a_lesson_that_was_stopped_ends_in_the_same_bits(tmp_path, mode):
+    balanced = {"terms": [{"ce": 1.0}, {"kd": 1.0}, {"cc": {"balance": "gradient", "share": 0.3, "heads": 4}}]}
+    given = replace(lesson(tmp_path, mode, **balanced, sampler="class_balanced"), mode=mode)
+    nets = [make_toy() for _ in range(2)]
+    for net in nets:
+        initialise(net, 0)
+    whole = give_lesson(given, nets[0], Setting(0, CPU))
+    checkpoint = tmp_path / "lesson.pt"
+    for _ in range(20):
+        # a deadline that has passed stops the training after one step, saved
+        parts = give_lesson(given, nets[1], Setting(0, CPU, checkpoint, deadline=time.monotonic()))
+    assert len(parts) == len(whole) == 3
+    assert all(torch.equal(value, nets[1].state_dict()[key]) for key, value in nets[0].state_dict().items())
+    dropped = {"seconds"}
+    assert [{k: v for k, v in record.items() if k not in dropped} for record in parts] == [
+        {k: v for k, v in record.items() if k not in dropped} for record in whole
+    ]
+
+
+def test_a_student_without_a_teacher_learns_by_labels_alone(tmp_path):
+    given = replace(lesson(tmp_path, terms=[{"ce": 1.0}]), teaching=None)
+    history = give_lesson(given, make_toy(), Setting(0, CPU))
+    assert history[-1]["ce"] < history[0]["ce"]
+    assert history[-1]["ce_share"] == 1
