@@ -31,6 +31,7 @@ def test_nothing_asked_nothing_changed():
     "options",
     [
         Augmentation(crop=2, flip=True),
+        Augmentation(crop=0, flip=True),
         Augmentation(crop=0, flip=False, cutout=0.4),
         Augmentation(crop=0, resized_crop=(0.3, 1.0)),
     ],

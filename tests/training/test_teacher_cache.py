@@ -78,16 +78,16 @@ def test_what_is_stored_is_what_the_teacher_says_of_the_same_views(tmp_path, mon
                 torch.testing.assert_close(taps[alias], tensor, **HALF)
             seen |= set(zip(batch.rows_B.tolist(), batch.views_B.tolist(), strict=True))
     assert len(seen) == 150
-    views = [cache.column("embedding", view=view) for view in range(3)]  # differ, so that agreement means something
+    views = [cache.of_view("embedding", view) for view in range(3)]  # differ, so that agreement means something
     assert float((views[0] - views[1]).abs().amax(1).min()) > 0.01
     assert float((views[1][1:] - views[1][:-1]).abs().amax(1).min()) > 0.01
 
 
-def test_a_column_holds_one_view_of_all_images_in_their_order(tmp_path):
+def test_a_tap_of_one_view_holds_all_images_in_their_order(tmp_path):
     cache = open_cache(tmp_path, make_key(), noise())
     expected = cache.signals(torch.arange(50), torch.full((50,), 2))[1]["embedding"]
-    assert torch.equal(cache.column("embedding", view=2), expected)
-    assert cache.column("map", view=0).shape == (50, 6, 6, 6)
+    assert torch.equal(cache.of_view("embedding", 2), expected)
+    assert cache.of_view("map", 0).shape == (50, 6, 6, 6)
 
 
 def test_the_teacher_is_asked_once_in_batches_of_one_size_and_told_of(tmp_path, monkeypatch):
