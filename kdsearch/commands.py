@@ -170,7 +170,7 @@ def _add_run_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _add_other_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
-    _add(commands, "list", "runs:list_all", "the runs under runs/ and the shipped studies")
+    _add(commands, "list", "runs:list_all", "your runs, and the studies and teachers that come with kdsearch")
     _add(commands, "doctor", "doctor:doctor", "versions, threads, memory, disk and optional parts of this installation")
     bench = _add(commands, "bench", "bench:bench", "measure a claim of the documentation on this machine")
     bench.add_argument("suite", choices=_SUITES, metavar="SUITE", help=", ".join(_SUITES))

@@ -108,9 +108,14 @@ def _origin(study: Study) -> dict[str, Any]:
         "net": spec.student.label,
         "data": study.task.name,
         "data_hash": study.task.digest,
-        "teacher": None,
+        "teacher": _teacher(study),
         "versions": versions(),
     }
+
+
+def _teacher(study: Study) -> dict[str, str] | None:
+    teaching = study.ctx.teaching
+    return None if teaching is None else {"name": teaching.teacher.name, "sha256": teaching.teacher.sha256}
 
 
 def _pixels(study: Study) -> Tensor:

@@ -67,7 +67,7 @@ def summarise(
         "budgets": [{window.cost: [window.low, window.high] for window in windows} for windows in ctx.budgets],
         "full": _first(rows, "full") or {"costs": ctx.widths.costs(ctx.widths.full)},
         "uniform": _first(rows, "uniform") or {"costs": ctx.widths.costs(ctx.uniform[0])},
-        "teacher": None,
+        "teacher": _teacher(study, facts.prepared),
         "students": rows,
         "proxy": judge_proxy(facts.prepared.get("check"), students),
         "prepared": dict(facts.prepared),
@@ -79,6 +79,20 @@ def summarise(
             "export": f"kdsearch export {ctx.paths.root} --to DIR",
             "dashboard": f"kdsearch dashboard {ctx.paths.root}",
         },
+    }
+
+
+def _teacher(study: Study, prepared: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The study's teacher, and how the search and the trainings at the end asked it."""
+    teaching = study.ctx.teaching
+    if teaching is None:
+        return None
+    asked = {"strategy": prepared.get("teacher"), "finish": prepared.get("finish")}
+    return {
+        "name": teaching.teacher.name,
+        "sha256": teaching.teacher.sha256,
+        "views": teaching.views,
+        "asked": {key: made for key, made in asked.items() if made},
     }
 
 

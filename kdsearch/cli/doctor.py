@@ -32,6 +32,7 @@ _EXTRAS = {
     "executorch": ("executorch", "torchao"),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "dashboard": ("optuna-dashboard", "plotly"),
+    "bench": ("torchdistill",),
 }
 
 

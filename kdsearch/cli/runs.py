@@ -15,6 +15,7 @@ from kdsearch.errors import SpecError, StoreError
 from kdsearch.records import RunPaths
 from kdsearch.runlog import read_failure
 from kdsearch.spec_sources import shipped_studies
+from kdsearch.teacher_card import shipped_cards
 
 RUNS = Path("runs")
 _SPEC = "spec.json"
@@ -42,18 +43,22 @@ def known_runs() -> list[Path]:
 
 
 def list_all(given: argparse.Namespace) -> int:
-    """The runs under runs/ and the studies that are shipped."""
+    """The runs under runs/, the studies that are shipped, and the cards of teachers."""
     from kdsearch.report.console import print_list
 
     runs = [describe_run(path) for path in known_runs()]
     studies = [{"study": name, "about": _first_comment(path)} for name, path in shipped_studies().items()]
+    shipped = shipped_cards().items()
+    cards = [{"teacher": name.removesuffix(".yaml"), "about": _first_comment(path)} for name, path in shipped]
     if given.json:
-        say_json({"runs": runs, "studies": studies})
+        say_json({"runs": runs, "studies": studies, "teachers": cards})
         return 0
     if runs:
         print_list(runs)
         say("")
     print_list(studies)
+    say("")
+    print_list(cards)
     return 0
 
 

@@ -36,6 +36,7 @@ def write_head(run: Run) -> str:
     facts = [
         str(run.summary.get("net", "")),
         str(run.section("task").get("data", "")),
+        f"taught by {teacher}" if (teacher := run.section("teacher").get("name")) else "",
         f"seed {run.summary['seed']}" if "seed" in run.summary else "",
         f"{_count_trials(run)} trials",
         say_duration(seconds) if seconds else "",
