@@ -25,15 +25,17 @@ class Figure:
 
 
 def draw_figures(run: Run) -> list[Figure]:
-    """All charts of the report, in reading order."""
-    return [
+    """The charts of a search of widths, in reading order; where widths are fixed, those that say something."""
+    if run.fixed_widths:
+        return [draw_progress(run), draw_trainings(run)]
+    drawn = [
         draw_trained(run),
         draw_trials(run),
         draw_progress(run),
         *(draw_widths(run, budget) for budget in run.budget_numbers),
         draw_trainings(run),
-        draw_preparation(run),
     ]
+    return [*drawn, draw_preparation(run)] if run.prepared_history or not run.nets else drawn
 
 
 def draw_trained(run: Run) -> Figure:

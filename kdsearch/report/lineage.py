@@ -23,13 +23,13 @@ class Ancestor:
     score: float
 
 
-def trace_origin(run: Run, widths: Mapping[str, Any]) -> list[Ancestor]:
-    """The trial that scored these widths, then its better parent, and so on; at most ``LONGEST`` steps.
+def trace_origin(run: Run, candidate: Mapping[str, Any]) -> list[Ancestor]:
+    """The trial that scored this candidate, then its better parent, and so on; at most ``LONGEST`` steps.
 
     Parents are the trial numbers that a candidate's origin names.
     """
     by_number = {outcome.number: outcome for outcome in run.done}
-    at = next((outcome for outcome in run.done if outcome.candidate.values == dict(widths)), None)
+    at = next((outcome for outcome in run.done if outcome.candidate.values == dict(candidate)), None)
     chain: list[Ancestor] = []
     while at is not None and len(chain) < LONGEST:
         chain.append(Ancestor(at.number, at.candidate.origin or "not recorded", at.metrics["accuracy"]))
@@ -41,3 +41,12 @@ def _choose_parent(child: Outcome, by_number: Mapping[int, Outcome]) -> Outcome 
     numbers = (int(found) for found in _TRIAL_NUMBER.findall(child.candidate.origin))
     parents = [by_number[number] for number in numbers if number in by_number and number < child.number]
     return max(parents, key=lambda parent: parent.metrics["accuracy"], default=None)
+
+
+def say_teacher(run: Run) -> str:
+    """The teacher, and how it was asked and why; or none."""
+    teacher = run.section("teacher")
+    if not teacher:
+        return "none"
+    asked = [f"{made['mode']} ({made['reason']})" for made in (teacher.get("asked") or {}).values()]
+    return f"{teacher.get('name')}, {'; '.join(dict.fromkeys(asked)) or 'not asked'}"

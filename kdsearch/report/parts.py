@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from kdsearch.report.figures import Figure
-from kdsearch.report.lineage import trace_origin
+from kdsearch.report.lineage import say_teacher, trace_origin
 from kdsearch.report.reading import Net, Run
 from kdsearch.report.verdict import Answer, judge_fit, judge_proxy, judge_search
 from kdsearch.report.words import (
@@ -122,7 +122,8 @@ def write_table(run: Run) -> str:
     """All trained nets side by side."""
     if not run.nets:
         return _section("Nets compared", "<p>No net has been trained to the end yet.</p>")
-    heads = ("net", "test accuracy", "against uniform", "MACs", "of full", "parameters", "size", "latency", "speed-up")
+    control = "start" if any(net.amounts for net in run.nets) else "uniform"
+    heads = ("net", "test accuracy", f"against {control}", *NET_HEADS[3:])
     rows = [list_cells(run, net) for net in order_nets(run.nets)]
     note = (
         "<p class='small'>Accuracy: mean ± standard deviation over seeds, on test images that the search never saw. "
@@ -130,6 +131,21 @@ def write_table(run: Run) -> str:
         "thread; speed-up: against the full net. All nets were trained with one recipe.</p>"
     )
     return _section("Nets compared", _table(heads, rows, [net.role for net in order_nets(run.nets)]) + note)
+
+
+def write_amounts(run: Run) -> str:
+    """What each net was trained with of all that was searched beside widths; nothing where that is nothing."""
+    nets = [net for net in order_nets(run.nets) if net.amounts]
+    if not nets:
+        return ""
+    names = sorted({name for net in nets for name in net.amounts})
+    rows = [[name, *(f"{net.amounts[name]:.3g}" if name in net.amounts else "–" for net in nets)] for name in names]
+    return _section("What was searched", _table(("amount", *(say_net(net) for net in nets)), rows))
+
+
+def say_net(net: Net) -> str:
+    """The net's name; the control of a search of amounts is where that started."""
+    return net.id.replace("uniform", "start") if net.amounts else net.id
 
 
 def order_nets(nets: Iterable[Net]) -> list[Net]:
@@ -153,7 +169,7 @@ def list_cells(run: Run, net: Net) -> list[str]:
     macs, full = net.cost("macs"), run.full_costs.get("macs")
     latency, slowest = net.cost("latency_ms"), (run.full.cost("latency_ms") if run.full else None)
     return [
-        net.id,
+        say_net(net),
         accuracy,
         gain,
         _say(say_count, macs),
@@ -201,10 +217,10 @@ def write_widths(run: Run) -> str:
 def write_origin(run: Run) -> str:
     """Lineage: how each winner was bred, from which data, teacher, seed and versions."""
     parts = [_write_chain(run, budget) for budget in run.budget_numbers]
-    task, teacher = run.section("task"), run.summary.get("teacher")
+    task = run.section("task")
     facts = [
         ("net", str(run.summary.get("net", "–"))),
-        ("teacher", str(teacher) if teacher else "none"),
+        ("teacher", say_teacher(run)),
         ("data", str(task.get("data", "–"))),
         ("data hash", str(task.get("digest", "–"))),
         ("seed", str(run.summary.get("seed", "–"))),
@@ -220,7 +236,7 @@ def _write_chain(run: Run, budget: int) -> str:
     winner = run.find("winner", budget)
     if winner is None:
         return ""
-    chain = trace_origin(run, winner.widths)
+    chain = trace_origin(run, winner.candidate)
     if not chain:
         return f"<p>{escape(winner.id)}: {escape(winner.origin or 'its trial is not in the ledger')}.</p>"
     steps = "".join(

@@ -101,6 +101,12 @@ class Run:
         return tuple(won) or tuple(range(len(self.budgets)))
 
     @property
+    def fixed_widths(self) -> bool:
+        """Whether only amounts were searched, such as the weights of a loss: every trial has the same widths."""
+        widths = {tuple(sorted(outcome.candidate.widths.items())) for outcome in self.outcomes}
+        return len(widths) == 1 and any(outcome.candidate.reals for outcome in self.outcomes)
+
+    @property
     def done(self) -> tuple[Outcome, ...]:
         """The trials that have a score."""
         return tuple(

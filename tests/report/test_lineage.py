@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from kdsearch.records import Outcome
-from kdsearch.report.lineage import LONGEST, trace_origin
+from kdsearch.report.lineage import LONGEST, say_teacher, trace_origin
 from kdsearch.report.reading import read_run
 from kdsearch.space import Candidate
 
@@ -32,3 +32,10 @@ def test_a_chain_ends_even_if_origins_are_nonsense():
 
 def test_widths_that_were_never_scored_have_no_chain():
     assert trace_origin(read_run({}, [outcome(0, "random", 0.5)]), {"conv": 9}) == []
+
+
+def test_the_teacher_is_named_with_how_it_was_asked_and_why():
+    made = {"mode": "cached", "reason": "it is dear"}
+    about = {"name": "bars", "asked": {"strategy": made, "finish": made}}
+    assert say_teacher(read_run({"teacher": about}, [])) == "bars, cached (it is dear)"
+    assert say_teacher(read_run({"teacher": None}, [])) == "none"
