@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from kdsearch.errors import SpecError
 from kdsearch.sections import Recipe, Section
+from kdsearch.spec_errors import unknown
 from kdsearch.terms import TEACHERLESS, TappedTerm, Term, check_terms
 
 
@@ -36,6 +37,8 @@ class TeacherOptions(Section):
         try:
             return find_card(card).absolute()
         except SpecError as error:
+            if card.is_absolute():  # of a run that is read again: whoever plans it meets a card that has gone
+                return card
             raise ValueError(str(error)) from None
 
 
@@ -104,12 +107,16 @@ class DistillationOptions(Recipe):
         return check_terms(terms)
 
     @model_validator(mode="after")
-    def _taps_are_named(self) -> DistillationOptions:
-        for term in self.terms:
-            tap = term.options.tap if isinstance(term.options, TappedTerm) else "embedding"
-            for side, named in (("student", self.taps.student), ("teacher", self.taps.teacher)):
+    def _taps_are_named_and_read(self) -> DistillationOptions:
+        read = {term.kind: term.options.tap for term in self.terms if isinstance(term.options, TappedTerm)}
+        for side, named in (("student", self.taps.student), ("teacher", self.taps.teacher)):
+            for kind, tap in read.items():
                 if tap != "embedding" and tap not in named:
-                    raise ValueError(f"terms: {term.kind} reads tap {tap!r}, which taps.{side} does not name")
+                    raise ValueError(f"terms: {kind} reads tap {tap!r}, which taps.{side} does not name")
+            clusters = {"embedding"} if side == "teacher" and self.sampler.name == "superclass" else set()
+            for tap in named:
+                if tap not in {*read.values(), *clusters}:
+                    raise ValueError(f"taps.{side}: {unknown('tap', tap, sorted({*read.values(), *clusters}))}")
         return self
 
     @property

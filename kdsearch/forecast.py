@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch import registry
 from kdsearch.errors import DataError
+from kdsearch.memory import keep_freed_memory
 from kdsearch.records import RunPaths
 from kdsearch.spec import to_yaml
 
@@ -36,6 +37,7 @@ def dry_run(spec: StudySpec) -> dict[str, Any]:
     """
     from kdsearch.planning import plan, stand_in_task
 
+    keep_freed_memory()  # as a run does: steps take longer without
     with tempfile.TemporaryDirectory() as folder:
         paths = RunPaths(Path(folder))
         note = "as the study says"
@@ -94,10 +96,13 @@ def _seconds(study: Study, executor: Executor) -> dict[str, float]:
         if others:
             rehearsed = study.strategy.rehearse(ctx, TIMED_STEPS)
         finish = _finish_seconds(study, executor.capacity)
+    before = here["prepare"]
+    if study.finish.asks_teacher and not study.strategy.asks_teacher:
+        before += study.finish.rehearse(ctx, TIMED_STEPS)["prepare"]
     search = rehearsed["score"] * math.ceil(evaluations / executor.capacity)
     if spec.budget.minutes is not None:
         search = min(search, 60 * spec.budget.minutes)
-    return {"prepare": here["prepare"], "search": search, "finish": finish}
+    return {"prepare": before, "search": search, "finish": finish}
 
 
 @contextmanager

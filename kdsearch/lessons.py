@@ -5,35 +5,35 @@ B: batch, C: classes.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from kdsearch.data.augment import normalise
-from kdsearch.data.samplers import ClassBalanced, Sampler, Superclass, Uniform
+from kdsearch.data.clusters import cluster_rows
+from kdsearch.data.samplers import ClassBalanced, Sampler, Uniform
+from kdsearch.data.seeds import mix_seed
 from kdsearch.data.views import ViewBatch, ViewBatches
 from kdsearch.distill_sections import DistillationOptions
 from kdsearch.errors import SpecError
 from kdsearch.progress import Watch, unwatched
-from kdsearch.training.distillation import Answers, Distillation, Pupil, make_pupil
+from kdsearch.training.distillation import Answers, Distillation, Pupil, make_pupil, try_terms
+from kdsearch.training.evaluation import evaluating
 from kdsearch.training.loop import History, Setting, fit
-from kdsearch.training.rehearsal import image_seconds, training_seconds
-from kdsearch.training.taps import default_embedding, flat_embedding
+from kdsearch.training.rows import unit_rows
+from kdsearch.training.taps import Taps, default_embedding, flat_embedding
 from kdsearch.training.teacher_cache import CacheKey, TeacherCache, cache_bytes, is_cached, open_cache
-from kdsearch.training.term_losses import taps_of
+from kdsearch.training.term_losses import Signals, taps_of
 
 if TYPE_CHECKING:
     from kdsearch.tasks.base import Task
     from kdsearch.teachers import Teacher
 
-_CHEAP = 0.1  # of a step: a teacher that takes less may as well answer about fresh views
-_DISK_SHARE = 0.5  # of the free disk that answers may take where nobody asked for them
-_TIMED = 3
+_CLUSTERS = 17  # their stream of random numbers
 _PROBE = 2  # images that show the shapes of taps
 
 
@@ -109,12 +109,24 @@ class Lesson:
             return ClassBalanced(images.labels_N, batch_size=batch_size, k=chosen.k, seed=seed)
         assert cache is not None
         assert chosen.clusters is not None
-        embedding_ND = flat_embedding(cache.of_view("embedding", 0))
-        return Superclass(embedding_ND, clusters=chosen.clusters, batch_size=batch_size, k=chosen.k, seed=seed)
+        cluster_N = _clusters(cache, chosen.clusters, self.seed)
+        return ClassBalanced(cluster_N, batch_size=batch_size, k=chosen.k, seed=seed)
 
     def pixels(self) -> Tensor:
         """Two training images, to see what shapes come of them."""
         return self.task.images("train").images_NCHW[:_PROBE].to(self.device)
+
+
+_clustered: dict[tuple[Path, int, int], Tensor] = {}  # of this process: every training of a study has the same ones
+
+
+def _clusters(cache: TeacherCache, clusters: int, seed: int) -> Tensor:
+    """The cluster of each training image, by the angles between the teacher's embeddings of first views."""
+    key = (cache.place, clusters, seed)
+    if key not in _clustered:
+        parts = (unit_rows(flat_embedding(part)) for part in cache.of_view("embedding", 0))
+        _clustered[key] = cluster_rows(torch.cat(list(parts)), clusters, seed=mix_seed(seed, _CLUSTERS))
+    return _clustered[key]
 
 
 def _named(net: nn.Module, named: Mapping[str, str], aliases: Sequence[str]) -> dict[str, str]:
@@ -134,15 +146,27 @@ def check_lesson(lesson: Lesson, net: nn.Module) -> None:
         _check_clusters(lesson)
     else:
         lesson.sampler(0, None)
-    make_pupil_of(lesson, net.to(lesson.device), 0)
+    pupil = make_pupil_of(lesson, net.to(lesson.device), 0)
+    with torch.no_grad(), evaluating(net), Taps(net, lesson.student_taps(net)) as taps:
+        student_BC = net(normalise(lesson.pixels(), lesson.task.mean, lesson.task.std))
+        tapped = taps.take()
+    teacher_BC = student_BC
+    taught: dict[str, Tensor] = {}
+    if lesson.teaching is not None:
+        teacher_BC, taught = lesson.teaching.teacher.answer(lesson.pixels(), lesson.teacher_taps())
+    labels_B = torch.zeros(_PROBE, dtype=torch.int64, device=lesson.device)
+    signals = Signals(student_BC, teacher_BC, labels_B, tapped, taught, lesson.options.label_smoothing)
+    try_terms(pupil, lesson.options.terms, signals)
 
 
 def _check_clusters(lesson: Lesson) -> None:
     """What the superclass sampler would refuse, without the answers that it clusters."""
-    chosen, labels_N = lesson.options.sampler, lesson.task.images("train").labels_N
-    ClassBalanced(labels_N, batch_size=lesson.options.batch_size, k=chosen.k, seed=0)
-    if chosen.clusters is not None and chosen.clusters > len(labels_N):
-        raise SpecError(f"sampler.clusters: {chosen.clusters} of {len(labels_N)} training images; lower it")
+    chosen, count = lesson.options.sampler, len(lesson.task.images("train"))
+    assert chosen.clusters is not None
+    if chosen.clusters > count:
+        raise SpecError(f"sampler.clusters: {chosen.clusters} of {count} training images; lower it")
+    even_N = torch.arange(count) % chosen.clusters
+    ClassBalanced(even_N, batch_size=lesson.options.batch_size, k=chosen.k, seed=0)
 
 
 def give_lesson(lesson: Lesson, net: nn.Module, setting: Setting) -> History:
@@ -186,7 +210,7 @@ def make_objective(lesson: Lesson, net: nn.Module, seed: int) -> Distillation:
         device=lesson.device,
     )
     asked = options.asks_teacher and teaching is not None
-    identity = f"{teaching.teacher.sha256} {lesson.mode} {teaching.views}" if asked and teaching else "no teacher"
+    identity = f"{teaching.teacher.identity} {lesson.mode} {teaching.views}" if asked and teaching else "no teacher"
     return Distillation(
         options.terms,
         batches,
@@ -211,62 +235,3 @@ def _answers(lesson: Lesson, cache: TeacherCache | None) -> Answers:
         return lesson.teaching.teacher.answer(batch.pixels_BCHW, taps)
 
     return ask if cache is None else read
-
-
-def decide(lesson: Lesson, net: nn.Module, epochs: int) -> dict[str, Any]:
-    """``mode``, and ``reason`` in words: whether the teacher answers at every step or once for all stored views.
-
-    ``epochs``: of all the study's trainings by this teacher. auto compares times of three steps of either net.
-    """
-    teaching = lesson.teaching
-    assert teaching is not None
-    if teaching.mode != "auto":
-        return {"mode": teaching.mode, "reason": f"the study says teacher.mode: {teaching.mode}"}
-    if lesson.options.sampler.name == "superclass":
-        return {"mode": "cached", "reason": "sampler: superclass clusters what the teacher has said"}
-    timed = time_epochs(lesson, net, _TIMED)
-    size, free = lesson.cache_bytes(), _free_bytes(teaching.folder)
-    if lesson.is_cached():
-        mode, reason = "cached", "the answers are there already"
-    elif timed["teacher"] < _CHEAP * (timed["student"] + timed["teacher"]):
-        share = timed["teacher"] / (timed["student"] + timed["teacher"])
-        mode, reason = "online", f"the teacher takes {100 * share:.0f} % of a step only, and may see fresh views"
-    elif epochs <= teaching.views:
-        mode, reason = "online", f"{epochs} epochs in all ask less than {teaching.views} views of every image would"
-    elif size > _DISK_SHARE * free:
-        mode = "online"
-        reason = f"answers would take {size / 1e9:.1f} GB of {free / 1e9:.1f} GB free; teacher.mode: cached takes them"
-    else:
-        spared = (epochs - teaching.views) * timed["teacher"]
-        mode = "cached"
-        reason = (
-            f"{teaching.views} views of every image are asked for once, not {epochs} epochs: about {spared:.0f} s of "
-            f"teaching spared, {size / 1e6:.1f} MB kept"
-        )
-    return {"mode": mode, "reason": reason, "epoch_seconds": timed}
-
-
-def time_epochs(lesson: Lesson, net: nn.Module, steps: int) -> dict[str, float]:
-    """Seconds of an epoch of the ``student`` alone and of the ``teacher``'s answers, from ``steps`` steps each."""
-    assert lesson.teaching is not None
-    student = training_seconds(net.to(lesson.device), lesson.task, lesson.options, lesson.device, steps)
-    image = image_seconds(lesson.teaching.teacher.net, lesson.task, lesson.device, steps)
-    return {"student": student, "teacher": image * len(lesson.task.images("train"))}
-
-
-def forecast(lesson: Lesson, net: nn.Module, epochs: int, steps: int) -> dict[str, float]:
-    """Seconds ``before`` the first training, and of one ``epoch``, as ``decide`` would have it."""
-    if lesson.teaching is None:
-        student = training_seconds(net.to(lesson.device), lesson.task, lesson.options, lesson.device, steps)
-        return {"before": 0.0, "epoch": student}
-    timed = time_epochs(lesson, net, steps)
-    if decide(lesson, net, epochs)["mode"] == "online":
-        return {"before": 0.0, "epoch": timed["student"] + timed["teacher"]}
-    before = 0.0 if lesson.is_cached() else timed["teacher"] * lesson.teaching.views
-    return {"before": before, "epoch": timed["student"]}
-
-
-def _free_bytes(folder: Path) -> int:
-    """Free space where ``folder`` is or will be."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    return shutil.disk_usage(there).free

@@ -171,21 +171,23 @@ def stand_in_task(spec: StudySpec, error: DataError) -> Task:
     from kdsearch.data.datasets import Dataset
     from kdsearch.data.images import ImageSet
     from kdsearch.tasks.classification import Classification
+    from kdsearch.teacher_card import read_card
 
     side = spec.task.image_size
     if side is None:
         raise error
     channels = spec.task.channels or 3
     random = torch.Generator().manual_seed(0)
+    known = read_card(spec.teacher.card).classes if spec.teacher is not None else _STAND_IN_CLASSES
+    classes = known if isinstance(known, tuple) else tuple(f"class {at}" for at in range(known or _STAND_IN_CLASSES))
     image_BCHW = torch.randint(0, 256, (1, channels, side, side), dtype=torch.uint8, generator=random)
 
     def part(count: int) -> ImageSet:
-        labels_N = torch.randint(0, _STAND_IN_CLASSES, (count,), generator=random)
+        labels_N = torch.randint(0, len(classes), (count,), generator=random)
         return ImageSet(image_BCHW.expand(count, -1, -1, -1), labels_N)  # no memory but that of one image
 
     count, share = spec.task.train_images or _STAND_IN_IMAGES, spec.task.validation_share
     train, validation = part(count), part(max(1, round(count * share / (1 - share))))
-    classes = tuple(f"class {number}" for number in range(_STAND_IN_CLASSES))
     statistics = (0.5,) * channels, (0.25,) * channels
     return Classification(
         spec.task, Dataset("random", train, validation, validation, classes, *statistics, digest="random")

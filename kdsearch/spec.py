@@ -84,8 +84,8 @@ class StudySpec(Section):
         strategy, finish = (given.get(key) if isinstance(given, Mapping) else None for key in ("strategy", "finish"))
         if not isinstance(strategy, Mapping) or not isinstance(finish, Mapping):
             return given
-        said = {key: strategy[key] for key in _LEARNED if key in strategy}
-        if not said or strategy.get("name") != finish.get("name") or any(key in finish for key in _LEARNED):
+        said = {key: strategy[key] for key in _LEARNED if key in strategy and key not in finish}
+        if not said or strategy.get("name") != finish.get("name") or "preset" in finish:
             return given
         try:
             StrategyPlugin.model_validate(strategy)
@@ -114,6 +114,12 @@ class StudySpec(Section):
             ranges[key] = set(options.ranges) if isinstance(options, DistillationOptions) else set()
         if left := sorted(ranges["finish"] - ranges["strategy"]):
             raise ValueError(f"finish.terms: {left[0]} is a range that strategy does not search; write a number")
+        lost = sorted(ranges["strategy"] - ranges["finish"])
+        if lost and not self.strategy.options.search_widths:  # type: ignore[attr-defined]
+            raise ValueError(
+                f"finish would train without the {lost[0]} that strategy searches; say finish.name: "
+                f"{self.strategy.name} and leave finish.terms out, or search no weights"
+            )
         return self
 
     @field_validator("compress")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ValidationError
 
@@ -19,8 +19,12 @@ from kdsearch.files import read_json, save_atomically, save_json
 from kdsearch.records import RunPaths
 from kdsearch.spec import StudySpec, dumps, loads, to_yaml
 
+if TYPE_CHECKING:
+    from kdsearch.teachers import Teacher
+
 SCHEMA = 1
 _SPEC, _SUMMARY, _LOCK, _GIVEN = "spec.json", "summary.json", "lock", "given.json"
+_TEACHER = "teacher.json"
 
 
 def create_run(spec: StudySpec, run_dir: Path | None = None, *, given: str = "") -> RunPaths:
@@ -63,6 +67,22 @@ def check_given(paths: RunPaths, given: str) -> None:
         raise StoreError(
             f"{paths.root}: was launched with a net of other weights (SHA-256 {launched[:12]}.., now {given[:12]}..); "
             "pass the net as it was then, or launch a new run"
+        )
+
+
+def check_teacher(paths: RunPaths, teacher: Teacher) -> None:
+    """Compares a run's teacher with the one that it was launched with, which the first call notes.
+
+    Raises:
+        StoreError: it is another one, so that what was learned from the first would be mixed with what this one says.
+    """
+    path = paths.root / _TEACHER
+    if not path.exists():
+        save_json(path, {"name": teacher.name, "sha256": teacher.sha256, "identity": teacher.identity})
+    elif (launched := read_json(path))["identity"] != teacher.identity:
+        raise StoreError(
+            f"{paths.root}: was launched with teacher {launched['name']} (SHA-256 {launched['sha256'][:12]}..), now it "
+            f"is {teacher.name} ({teacher.sha256[:12]}..); put that one back, or launch a new run"
         )
 
 

@@ -23,7 +23,16 @@ from kdsearch.report.html import write_html
 from kdsearch.runlog import recording
 from kdsearch.sections import GIVEN
 from kdsearch.spec import StudySpec, dumps
-from kdsearch.store import RunLock, check_given, create_run, open_run, read_spec, read_summary, write_summary
+from kdsearch.store import (
+    RunLock,
+    check_given,
+    check_teacher,
+    create_run,
+    open_run,
+    read_spec,
+    read_summary,
+    write_summary,
+)
 from kdsearch.summary import RunFacts, summarise
 from kdsearch.trainings import noted, train_all
 from kdsearch.trial import run_trial, start_worker, use
@@ -150,13 +159,14 @@ def _drive(study: Study, watch: Watch) -> dict[str, Any]:
         timed = paths.root / "seconds.json"
         run = _Run(study, watch, ledger, read_json(timed) if timed.exists() else {})
         use(study)
+        if study.ctx.teaching is not None:
+            check_teacher(paths, study.ctx.teaching.teacher)
         with run.phase("prepare"):
             prepared = prepare(study, watch)
         with _executor(study) as executor:
             with run.phase("search"):
                 run.stopped = search(run, executor)
             with run.phase("finish"):
-                prepared = {**prepared, "finish": study.finish.provision(study.ctx, watch)}
                 students = _finish(run, executor)
         with run.phase("export"):
             students = deliver(study, students, watch)
@@ -178,7 +188,8 @@ def prepare(study: Study, watch: Watch) -> Mapping[str, Any]:
             log.warning("%s; it is prepared again", damage)
         else:
             return read
-    figures = study.strategy.prepare(study.ctx, watch)
+    # the finish's teacher is asked now: what goes wrong there should not cost a search
+    figures = {**study.strategy.prepare(study.ctx, watch), "finish": study.finish.provision(study.ctx, watch)}
     save_json(done, figures)
     return figures
 
@@ -255,7 +266,7 @@ class _Loop:
     def _submit(self, missing: list[int]) -> None:
         while missing and len(self.pending) < self.executor.capacity and self.searcher.ready(missing[0]):
             number = missing[0]
-            trial = Trial(number, self.searcher.ask(number), self.searcher.bar(number), self.searcher.curve())
+            trial = Trial(number, self.searcher.ask(number), self.searcher.bar(number), self.searcher.curve(number))
             missing.pop(0)
             self.pending[self.executor.submit(run_trial, trial)] = number
 

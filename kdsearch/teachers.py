@@ -34,7 +34,8 @@ class Teacher:
     """A frozen net in evaluation mode on its device, with its own input normalisation.
 
     ``sha256``: of the weights file. ``classes`` in the task's order; ``columns``: which logit of the net each of them
-    is, None where the logits are in that order already.
+    is, None where the logits are in that order already. ``made_of``: the net as the card names it, since one file of
+    weights fits nets of different forwards.
     """
 
     net: nn.Module
@@ -44,6 +45,12 @@ class Teacher:
     std: tuple[float, ...]
     classes: tuple[str, ...]
     columns: tuple[int, ...] | None
+    made_of: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What decides its answers: another teacher has another identity."""
+        return hashlib.sha256(repr((self.sha256, self.made_of, self.mean, self.std, self.columns)).encode()).hexdigest()
 
     def answer(self, pixels_BCHW: Tensor, taps: Mapping[str, str]) -> tuple[Tensor, dict[str, Tensor]]:
         """The logits (BC, the task's classes) and the tapped tensors by alias, in fp32 and without gradient.
@@ -91,7 +98,8 @@ def load_teacher(card_path: str | Path, task: Task, device: torch.device) -> Tea
     net.to(device).to(memory_format=image_layout(net)).eval().requires_grad_(False)
     if card.data_hash and card.data_hash != task.digest:
         _log.info("%s: trained on other data than the task's (hash %s, not %s)", where, card.data_hash, task.digest)
-    return Teacher(net, card.name, content_hash, card.mean, card.std, task.classes, columns)
+    made_of = card.net.model_dump_json()
+    return Teacher(net, card.name, content_hash, card.mean, card.std, task.classes, columns, made_of)
 
 
 def warn_of_seen_images(card_path: str | Path, task: Task) -> dict[str, float]:

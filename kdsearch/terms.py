@@ -152,7 +152,10 @@ class AttentionTerm(TappedTerm):
 
 
 class SimilarityTerm(TappedTerm):
-    """Similarities within the batch, each row of unit length (SP, Tung and Mori 2019)."""
+    """Similarities within the batch, each row of unit length (SP, Tung and Mori 2019).
+
+    Feature maps are averaged over their pixels first, here and in rkd and cc; the papers of SP and RKD flatten them.
+    """
 
 
 class RelationTerm(TappedTerm):
@@ -214,6 +217,9 @@ class Term(Section):
         named = [kind for kind in self.kinds if getattr(self, kind) is not None]
         if len(named) != 1:
             raise ValueError(f"must be exactly one of {', '.join(self.kinds)} (got {', '.join(named) or 'none'})")
+        for name, why in self.options.idle().items():
+            if isinstance(getattr(self.options, name), Range):
+                raise ValueError(f"{self.kind}.{name} would be searched for nothing: {why}")
         return self
 
     @model_serializer(mode="plain")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsearch.errors import KdsearchError
+from kdsearch.memory import keep_freed_memory
 from kdsearch.progress import Watch, unwatched
 from kdsearch.records import Outcome, RunPaths, Training, Trial
 from kdsearch.runlog import log_to
@@ -37,6 +38,7 @@ def start_worker(spec_json: str, run_dir: str) -> None:
 
 def use(study: Study) -> None:
     """Makes ``study`` the one that this process works on."""
+    keep_freed_memory()
     _worker[:] = [study]
 
 

@@ -16,14 +16,14 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "kdsearch"
 LAYERS = (
-    ("errors", "progress", "files"),  # what everything may use
+    ("errors", "progress", "files", "memory"),  # what everything may use
     ("space", "repair", "sections", "limits", "registry"),  # candidates, windows of costs, options; no torch
     ("spec", "spec_*", "teacher_card", "terms", "distill_sections"),  # YAML -> StudySpec; no torch
     ("records", "weights"),
     ("deployed", "cost.*"),  # MACs in closed form, measured latency
     ("models.*",),  # the zoo, width spaces, weight generators
     ("data.*", "training.*", "tasks.*"),
-    ("teachers", "lessons"),  # a card -> a frozen net; how a student learns from it
+    ("teachers", "lessons", "lesson_plan"),  # a card -> a frozen net; how a student learns from it
     ("context",),  # what a strategy may see
     ("manifest", "fresh", "searchers.*", "strategies.*", "compress.*", "exporters.*", "executors.*"),  # the plug-ins
     ("store", "ledger", "runlog"),

@@ -12,8 +12,10 @@ from torch import nn
 
 from kdsearch.distill_sections import DistillationOptions
 from kdsearch.errors import SpecError
-from kdsearch.lessons import Lesson, check_lesson, decide, forecast, give_lesson
+from kdsearch.lesson_plan import decide, forecast
+from kdsearch.lessons import Lesson, _clusters, check_lesson, give_lesson
 from kdsearch.sections import Augmentation
+from kdsearch.training import loop
 from kdsearch.training.initialise import initialise
 from kdsearch.training.loop import Setting
 from tests.toys import CPU, make_task, make_toy, toy_teaching
@@ -85,9 +87,9 @@ def test_answers_that_are_there_are_used(tmp_path):
 def test_clusters_need_stored_answers(tmp_path):
     clustered = {"sampler": {"name": "superclass", "k": 4, "clusters": 3}}
     assert decide(lesson(tmp_path, **clustered), make_toy(), 1)["mode"] == "cached"
-    with pytest.raises(SpecError, match="set teacher.mode: cached"):
+    with pytest.raises(SpecError, match=r"set teacher.mode: cached"):
         check_lesson(lesson(tmp_path, "online", **clustered), make_toy())
-    with pytest.raises(SpecError, match="sampler.clusters: 97 of 96 training images"):
+    with pytest.raises(SpecError, match=r"sampler.clusters: 97 of 96 training images"):
         check_lesson(lesson(tmp_path, sampler={"name": "superclass", "clusters": 97}), make_toy())
     with pytest.raises(SpecError, match="not made of groups of k = 5"):
         check_lesson(lesson(tmp_path, sampler={"name": "superclass", "clusters": 3, "k": 5}), make_toy())
@@ -96,11 +98,15 @@ def test_clusters_need_stored_answers(tmp_path):
 def test_batches_of_clusters_hold_groups_of_the_teachers_clusters(tmp_path):
     still = Augmentation(crop=0, flip=False)
     given = lesson(tmp_path, "cached", sampler={"name": "superclass", "k": 4, "clusters": 3}, augment=still)
-    sampler = given.sampler(0, given.open_cache())
-    labels = given.task.images("train").labels_N
-    # the toy's teacher knows the bars, so its clusters are the classes
-    for rows in sampler.batches(0):
-        assert all(len(set(labels[group].tolist())) == 1 for group in rows.split(4))
+    cache = given.open_cache()
+    cluster_N, label_N = _clusters(cache, 3, 0), given.task.images("train").labels_N
+    upright, across = (set(cluster_N[label_N == label].tolist()) for label in (0, 1))
+    assert len(upright) == len(across) == 1  # the toy's teacher sees a bar as a direction of its own
+    assert upright != across
+    full = [rows for rows in given.sampler(0, cache).batches(0) if len(rows) == 24][:-1]  # the last holds what is left
+    assert full
+    for rows in full:
+        assert all(len(set(cluster_N[group].tolist())) == 1 for group in rows.split(4))
 
 
 def test_the_forecast_asks_once_or_at_every_step(tmp_path):
@@ -128,6 +134,36 @@ def test_a_lesson_that_was_stopped_ends_in_the_same_bits(tmp_path, mode):
     assert [{k: v for k, v in record.items() if k not in dropped} for record in parts] == [
         {k: v for k, v in record.items() if k not in dropped} for record in whole
     ]
+
+
+def test_a_stop_at_an_epochs_last_step_is_taken_up_there(tmp_path, monkeypatch):
+    """The last step is saved before the epoch is closed: what goes on from there has no step left of it."""
+    monkeypatch.setattr(loop, "_SAVE_SECONDS", 0.0)
+    balanced = {"terms": [{"ce": 1.0}, {"cc": {"balance": "gradient"}}]}
+    given = replace(lesson(tmp_path, "online", **balanced), mode="online")
+    nets = [make_toy() for _ in range(2)]
+    setting = Setting(0, CPU, evaluate_every_epochs=1)
+    whole = give_lesson(given, nets[0], setting)
+
+    class Stopping(type(given.task)):
+        def evaluate(self, *_, **__):
+            raise KeyboardInterrupt
+
+    stopping = replace(given, task=Stopping(given.task.options, given.task.dataset))
+    setting = replace(setting, checkpoint=tmp_path / "lesson.pt")
+    with pytest.raises(KeyboardInterrupt):
+        give_lesson(stopping, nets[1], setting)
+    resumed = give_lesson(given, nets[1], setting)
+    assert [record["cc_weight"] for record in resumed] == [record["cc_weight"] for record in whole]
+    assert all(torch.equal(value, nets[1].state_dict()[key]) for key, value in nets[0].state_dict().items())
+
+
+def test_answers_too_large_to_be_stored_are_asked_for_anew(tmp_path):
+    given = with_slow_teacher(lesson(tmp_path))
+    loud = replace(given.teaching.teacher, std=(1e-5,))
+    found = decide(replace(given, teaching=replace(given.teaching, teacher=loud)), make_toy(), 100)
+    assert found["mode"] == "online"
+    assert "stored as float16" in found["reason"]
 
 
 def test_a_student_without_a_teacher_learns_by_labels_alone(tmp_path):

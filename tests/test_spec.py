@@ -16,6 +16,7 @@ from kdsearch.models.zoo import OWN
 from kdsearch.sections import OWN_NETS, Bound
 from kdsearch.spec import dumps, files_named, known_keys, load_document, load_spec, loads, to_yaml
 from kdsearch.spec_plugins import FinishPlugin, StrategyPlugin
+from kdsearch.teacher_card import shipped_cards
 
 STUDY = """\
 name: digits
@@ -304,8 +305,25 @@ def test_a_finish_of_the_same_name_learns_as_the_strategy_does():
     spec = load_spec("cckd_weights")
     assert spec.finish.options.terms == spec.strategy.options.terms
     assert spec.finish.options.sampler == spec.strategy.options.sampler
-    other = load_spec("cckd_weights", ["finish.terms=[{ce: 1}]"])
-    assert [term.kind for term in other.finish.options.terms] == ["ce"]
+    other = load_spec("cckd_weights", ["finish.sampler=uniform"])
+    assert other.finish.options.terms == spec.strategy.options.terms
+    assert other.finish.options.sampler.name == "uniform"
+    named = load_spec("cckd", ["finish.terms=[{ce: 1}]"])
+    assert [term.kind for term in named.finish.options.terms] == ["ce"]
+    assert loads(dumps(spec)) == spec
+
+
+@pytest.mark.parametrize("finish", ["{name: cckd, terms: [{kd: 1}]}", "{name: kd}", "{name: scratch}"])
+def test_a_finish_that_would_not_use_what_was_searched_is_refused(finish):
+    with pytest.raises(SpecError, match=r"finish would train without the cc.weight that strategy searches"):
+        load_spec("cckd_weights", [f"finish={finish}"])
+
+
+def test_a_run_is_read_when_its_card_has_gone(tmp_path):
+    card = tmp_path / "card.yaml"
+    card.write_text(shipped_cards()["lenet5_mnist5k.yaml"].read_text())
+    spec = load_spec("cckd", [f"teacher={card}"])
+    card.unlink()
     assert loads(dumps(spec)) == spec
 
 

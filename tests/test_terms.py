@@ -20,7 +20,11 @@ def test_a_number_is_the_weight_and_a_name_alone_has_the_defaults():
 
 
 def test_a_term_reads_back_what_it_wrote():
-    for made in (Term.model_validate({"ce": 1}), term("cc", weight=SEARCHED, heads=8), term("kd", temperature=SEARCHED)):
+    for made in (
+        Term.model_validate({"ce": 1}),
+        term("cc", weight=SEARCHED, heads=8),
+        term("kd", temperature=SEARCHED),
+    ):
         assert Term.model_validate(made.model_dump()) == made
 
 
@@ -51,8 +55,13 @@ def test_settling_takes_given_values_and_else_where_the_range_starts():
         ({"cc": {"weight": {"search": "uniform", "low": 2, "high": 1}}}, "low must be below high"),
         ({"cc": {"weight": {"search": "uniform", "low": -1, "high": 1}}}, "must stay at or above 0"),
         ({"kd": {"temperature": {"search": "uniform", "low": 0, "high": 1}}}, "must stay above 0"),
-        ({"cc": {"share": {"search": "uniform", "low": 0.5, "high": 1}}}, "must stay above 0 and below 1"),
+        (
+            {"cc": {"balance": "gradient", "share": {"search": "uniform", "low": 0.5, "high": 1}}},
+            "must stay above 0 and below 1",
+        ),
         ({"cc": {"weight": {**SEARCHED, "start": 0.5}}}, "start must lie between"),
+        ({"cc": {"share": {"search": "uniform", "low": 0.1, "high": 0.5}}}, "cc.share would be searched for nothing"),
+        ({"cc": {"kernel": "mmd", "gamma": SEARCHED}}, "cc.gamma would be searched for nothing"),
     ],
 )
 def test_what_cannot_be_is_refused(written, said):
@@ -65,7 +74,7 @@ def test_terms_must_leave_something_to_balance_against():
     assert check_terms((ce, kd)) == (ce, kd)
     with pytest.raises(ValueError, match="one term at least"):
         check_terms((kd,))
-    with pytest.raises(ValueError, match="come to 1.2"):
+    with pytest.raises(ValueError, match=r"come to 1.2"):
         check_terms((ce, kd, term("cc", balance="gradient", share=0.6)))
     with pytest.raises(ValueError, match="names ce twice"):
         check_terms((ce, ce))

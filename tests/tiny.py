@@ -20,7 +20,7 @@ SETS = (
     "finish={name: scratch, epochs: 1, batch_size: 50, finalists: 2, finalist_epochs: 1}",
     "export=[]",
 )
-UNTIMED = {"seconds", "latency_ms", "latency", "run_dir", "commands", "cached"}
+UNTIMED = {"seconds", "epoch_seconds", "latency_ms", "latency", "run_dir", "commands", "cached"}
 
 
 def tiny_spec(*sets: str) -> StudySpec:

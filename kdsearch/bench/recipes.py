@@ -15,11 +15,14 @@ import torch
 from kdsearch.bench.recipes_torchdistill import train_with_torchdistill
 from kdsearch.data.datasets import load_dataset
 from kdsearch.distill_sections import DistillationOptions
+from kdsearch.errors import SpecError
 from kdsearch.files import read_json, save_json
-from kdsearch.lessons import Lesson, Teaching, decide, give_lesson
+from kdsearch.lesson_plan import decide
+from kdsearch.lessons import Lesson, Teaching, give_lesson
 from kdsearch.models.zoo import make_net
 from kdsearch.planning import cache_dir
 from kdsearch.sections import Augmentation, StudentOptions, TaskOptions
+from kdsearch.spec_errors import unknown
 from kdsearch.strategies.cckd import CorrelationCongruence
 from kdsearch.tasks.classification import Classification
 from kdsearch.teachers import load_teacher
@@ -71,6 +74,8 @@ def run(  # noqa: PLR0913 - the situation that is measured
     teaching = Teaching(load_teacher(teacher, task, device), "auto", views, cache_dir() / "teachers")
     student = StudentOptions(net=net, width=width)
     shared = {"epochs": epochs, "learning_rate": learning_rate, "augment": Augmentation(flip=flip)}
+    if wrong := [name for name in only or () if name not in RECIPES]:
+        raise SpecError(f"only: {unknown('recipe', wrong[0], list(RECIPES))}")
     rows: list[dict[str, Any]] = []
     for name in RECIPES if only is None else only:
         kind = CorrelationCongruence.Options if "preset" in RECIPES[name] else DistillationOptions

@@ -22,8 +22,10 @@ _OWN = ("on_row", "chosen")  # for tests and for this file; not values that a co
 def bench(given: argparse.Namespace) -> int:
     """Prints what the suite measured, row by row and then whole."""
     from kdsearch.cost.machine import describe_machine
+    from kdsearch.memory import keep_freed_memory
     from kdsearch.summary import versions
 
+    keep_freed_memory()  # as a run does
     run: Callable[..., dict[str, Any]] = importlib.import_module(f"kdsearch.bench.{given.suite}").run
     values = read_options(run, given.sets)
     tell = remark if given.json else say

@@ -56,7 +56,7 @@ class Searcher(ABC):
         self._open: dict[int, Candidate] = {}
         self._told: dict[int, Candidate] = {}
         self._taken: set[Candidate] = set()
-        self._curves: list[tuple[float, ...]] = []
+        self._curves: list[list[tuple[float, ...]]] = [[] for _ in budgets]
         self._ranked: list[list[Outcome]] = [[] for _ in budgets]
 
     @property
@@ -105,7 +105,8 @@ class Searcher(ABC):
             insort(
                 self._ranked[self.budget(outcome.number)], outcome, key=lambda each: (-accuracy_of(each), each.number)
             )
-        self._curves.append(outcome.curve)
+        if outcome.curve:
+            self._curves[self.budget(outcome.number)].append(outcome.curve)
         self._learn(outcome)
 
     def bar(self, number: int) -> float | None:
@@ -121,12 +122,12 @@ class Searcher(ABC):
         best = heapq.nlargest(self.keeps, bounds)
         return best[-1] if len(best) == self.keeps else None
 
-    def curve(self) -> tuple[float, ...]:
-        """The median validation accuracy after each epoch over the trials told; () of fewer than five.
+    def curve(self, number: int) -> tuple[float, ...]:
+        """The median validation accuracy after each epoch over the trials told of its budget; () of fewer than 5.
 
         At an epoch that some were stopped before, the median of those that reached it.
         """
-        told = [curve for curve in self._curves if curve]
+        told = self._curves[self.budget(number)]
         if len(told) < _LEAST_CURVES:
             return ()
         columns = ([curve[at] for curve in told if len(curve) > at] for at in range(max(map(len, told))))

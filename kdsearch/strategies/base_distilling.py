@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch.distill_sections import DistillationOptions
 from kdsearch.errors import SpecError, StoreError
-from kdsearch.progress import Watch, unwatched
+from kdsearch.progress import Progress, Watch, unwatched
 from kdsearch.space import Candidate, Choice, Real
 from kdsearch.strategies.base import Scored, Strategy, Trained
 
@@ -75,7 +75,7 @@ class Distilling(Strategy):
     def provision(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
         """Decides how the teacher is asked and, where once is enough, asks it; figures about that, kept in the run."""
         from kdsearch.files import read_json, save_json
-        from kdsearch.lessons import decide
+        from kdsearch.lesson_plan import decide
 
         if not self.asks_teacher:
             return {}
@@ -85,6 +85,7 @@ class Distilling(Strategy):
             net = ctx.widths.build(ctx.uniform[0])
             save_json(path, decide(lesson, net, self.options.epochs * ctx.trainings))
         made: dict[str, Any] = read_json(path)
+        watch(Progress("prepare", 0, 0, f"teacher {made['mode']}: {made['reason']}"))
         if made["mode"] == "cached":
             self._lesson(ctx).open_cache(watch)
         return made
@@ -95,8 +96,10 @@ class Distilling(Strategy):
     def score_trial(self, ctx: Context, trial: Trial) -> Scored:
         """Accuracy of the student trained with the candidate's weights and widths, and its curve over the epochs.
 
-        A trial given up has ``pruned`` 1 and the accuracy that it had then.
+        A trial given up has ``pruned`` 1 and the accuracy that it had then. ``term_*``: the terms' figures at the end.
         """
+        from kdsearch.training.distillation import term_figures
+
         curve = trial.curve if self.options.prune == "median" else ()
 
         def behind(history: Sequence[Mapping[str, float]]) -> bool:
@@ -110,6 +113,9 @@ class Distilling(Strategy):
         model, history = self._train(ctx, trial.candidate, ctx.seed, every=every, give_up=behind)
         metrics = ctx.task.evaluate(model, "validation", device=ctx.device)
         metrics["pruned"] = float(len(history) < self.options.epochs)
+        metrics |= {
+            f"term_{name}": history[-1][name] for name in term_figures(self.options.terms) if name in history[-1]
+        }
         reached = tuple(record["validation_accuracy"] for record in history if "validation_accuracy" in record)
         return Scored(metrics, reached)
 
@@ -147,7 +153,7 @@ class Distilling(Strategy):
         return self._forecast(ctx, gene, steps)["epoch"]
 
     def _forecast(self, ctx: Context, gene: Candidate, steps: int) -> dict[str, float]:
-        from kdsearch.lessons import forecast
+        from kdsearch.lesson_plan import forecast
 
         return forecast(self._lesson(ctx), ctx.widths.build(gene), self.options.epochs * ctx.trainings, steps)
 
@@ -167,7 +173,11 @@ class Distilling(Strategy):
         return str(read_json(path)["mode"])
 
     def _record(self, ctx: Context) -> Path:
-        """Where the decision of this strategy stands: strategy and finish may differ in what they ask."""
-        asked = self.options.model_copy(update={"terms": self.options.settled({}).terms})
-        text = f"{asked.taps} {asked.augment} {asked.epochs} {sorted(term.kind for term in asked.terms)}"
+        """Where the decision of this strategy stands: strategy and finish may differ in what they ask.
+
+        The length of a training is no part of it: finalists are trained for a few epochs of the same lesson.
+        """
+        options = self.options
+        taps = sorted((term.kind, getattr(term.options, "tap", "")) for term in options.terms)
+        text = f"{options.taps} {options.augment} {options.sampler} {options.batch_size} {taps}"
         return ctx.paths.prepared / f"teacher-{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.data.seeds import mix_seed
+from kdsearch.errors import SpecError
 from kdsearch.terms import TEACHERLESS, Term, number
 from kdsearch.training.loop import Steps
 from kdsearch.training.taps import Taps
@@ -73,6 +74,20 @@ def make_pupil(
     student.train(training)
     layers = {term.kind: term_layers(term, tried, teacher_taps, mix_seed(seed, 5, at)) for at, term in enumerate(terms)}
     return Pupil(student, terms, {kind: made for kind, made in layers.items() if len(made)})
+
+
+def try_terms(pupil: Pupil, terms: Sequence[Term], signals: Signals) -> None:
+    """Works out every term once.
+
+    Raises:
+        SpecError: a term cannot make anything of these tensors; the message names it.
+    """
+    for term in terms:
+        try:
+            with torch.no_grad():
+                term_loss(term, signals, _layers(pupil, term.kind))
+        except (RuntimeError, ValueError) as error:
+            raise SpecError(f"terms.{term.kind}: does not work on these two nets: {error}") from error
 
 
 class Distillation:
@@ -154,10 +169,15 @@ class Distillation:
         for at, term in enumerate(self._terms):
             found |= {term.kind: means[at], f"{term.kind}_share": shares[at]}
             if self._balanced[at]:
-                found[f"{term.kind}_weight"] = self._weights[at]
+                found[f"{term.kind}_weight"] = float(model.weight_T[at])
         model.value_T.zero_()
         model.counts[1] = 0
         return found
+
+
+def term_figures(terms: Sequence[Term]) -> tuple[str, ...]:
+    """The names of the figures that ``Distillation`` may log of these terms."""
+    return tuple(term.kind + ending for term in terms for ending in ("", "_share", "_weight"))
 
 
 def _layers(model: Pupil, kind: str) -> nn.ModuleDict:

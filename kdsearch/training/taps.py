@@ -29,6 +29,7 @@ class Taps:
         self._modules = {alias: find_module(net, path) for alias, path in self.paths.items()}
         self._held: dict[str, Tensor] = {}
         self._times: dict[str, int] = {}
+        self._versions: dict[str, int] = {}
         self._hooks: list[Any] = []
 
     def __enter__(self) -> Self:
@@ -52,7 +53,8 @@ class Taps:
         """Alias to tensor, of the forward since the last call.
 
         Raises:
-            SpecError: a tap's module did not run, ran more than once, or gave no tensor.
+            SpecError: a tap's module did not run, ran more than once, or gave no tensor, or one that another module has
+            changed in place since.
         """
         wrong = [alias for alias in self.paths if self._times.get(alias, 0) != 1 or alias not in self._held]
         if wrong:
@@ -61,8 +63,13 @@ class Taps:
             raise SpecError(
                 f"taps.{alias}: {self.paths[alias]} {what}; name a module that runs once and gives a tensor"
             )
+        for alias, tensor in self._held.items():
+            if self._versions[alias] != _version(tensor):
+                raise SpecError(
+                    f"taps.{alias}: what {self.paths[alias]} gives is changed in place by the next module; name that"
+                )
         held, self._held = self._held, {}
-        self._times = {}
+        self._times, self._versions = {}, {}
         return held
 
     def _keep_output(self, alias: str) -> Any:
@@ -81,7 +88,12 @@ class Taps:
         self._times[alias] = self._times.get(alias, 0) + 1
         value = value[0] if isinstance(value, tuple | list) and value else value
         if isinstance(value, Tensor):
-            self._held[alias] = value
+            self._held[alias], self._versions[alias] = value, _version(value)
+
+
+def _version(tensor: Tensor) -> int:
+    """How often the tensor has been changed in place; inference mode does not count."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def find_module(net: nn.Module, path: str) -> nn.Module:

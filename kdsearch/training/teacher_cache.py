@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ _LARGEST = 65504.0  # of float16
 _PIXELS = 1 << 18  # a batch of the teacher: 256 images of 32 x 32
 _WATCH_SECONDS = 0.5
 _VIEW = "view_"
+_PART = 1024  # rows read at a time
 
 
 class Answering(Protocol):
@@ -50,6 +51,8 @@ class Answering(Protocol):
     def std(self) -> tuple[float, ...]: ...
     @property
     def columns(self) -> tuple[int, ...] | None: ...
+    @property
+    def made_of(self) -> str: ...
 
     def answer(self, pixels_BCHW: Tensor, taps: Mapping[str, str]) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits BC and tapped tensors by alias, in fp32."""
@@ -68,7 +71,7 @@ class CacheKey:
 
     def facts(self) -> dict[str, Any]:
         """The same as JSON can hold it, the teacher as its weights' hash and what it does before and after its net."""
-        teacher = {key: getattr(self.teacher, key) for key in ("sha256", "mean", "std", "columns")}
+        teacher = {key: getattr(self.teacher, key) for key in ("sha256", "made_of", "mean", "std", "columns")}
         facts = {
             "format": _FORMAT,
             "teacher": teacher,
@@ -116,9 +119,11 @@ class TeacherCache:
         at_B = (rows_B * self._views + views_B).numpy()
         return self._read(self._logits, at_B), {alias: self._read(tap, at_B) for alias, tap in self._taps.items()}
 
-    def of_view(self, alias: str, view: int) -> Tensor:
-        """A tapped tensor of all training images in one view: N rows in fp32, on the CPU."""
-        return torch.from_numpy(np.array(self._taps[alias][view :: self._views])).float()
+    def of_view(self, alias: str, view: int) -> Iterator[Tensor]:
+        """A tapped tensor of all training images in one view, in parts in order: rows in fp32, on the CPU."""
+        column = self._taps[alias][view :: self._views]
+        for start in range(0, len(column), _PART):
+            yield torch.from_numpy(np.array(column[start : start + _PART])).float()
 
     def _read(self, column: NDArray[np.float16], at_B: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(column.take(at_B, 0)).to(self._device, non_blocking=True).float()

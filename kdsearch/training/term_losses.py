@@ -63,7 +63,7 @@ def term_layers(term: Term, student: Mapping[str, Tensor], teacher: Mapping[str,
     _check_shapes(term, own, other)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if term.kind == "hint" and own.shape[1] != other.shape[1]:
+        if term.kind == "hint" and own.shape != other.shape:
             layers["projector"] = _projector(own, other)
         if isinstance(options, CorrelationTerm) and options.heads is not None:
             layers["student_head"] = nn.Linear(flat_embedding(own).shape[1], options.heads)
@@ -76,7 +76,8 @@ def _check_shapes(term: Term, own: Tensor, other: Tensor) -> None:
     tap = getattr(term.options, "tap", "")
     if term.kind == "attention" and not own.ndim == other.ndim == 4:
         raise SpecError(f"terms.attention: tap {tap!r} must be a feature map in both nets ({shapes})")
-    if term.kind == "hint" and own.shape[2:] != other.shape[2:]:
+    own_size, other_size = (given.shape[2:] if given.ndim == 4 else given.shape[1:-1] for given in (own, other))
+    if term.kind == "hint" and (own.ndim, own_size) != (other.ndim, other_size):
         raise SpecError(f"terms.hint: tap {tap!r} must have one size in both nets ({shapes}); choose other modules")
 
 

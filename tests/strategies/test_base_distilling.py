@@ -85,6 +85,31 @@ def test_each_way_of_asking_teaches(tmp_path, mode):
     assert (tmp_path / "answers").exists() == (mode == "cached")
 
 
+def test_a_shorter_training_of_the_same_lesson_needs_no_decision_of_its_own(tmp_path):
+    """As finalists are trained: by the same options with fewer epochs."""
+    ctx = toy_context(tmp_path)
+    strategy = make()
+    strategy.provision(ctx)
+    short = CorrelationCongruence(strategy.options.model_copy(update={"epochs": 1}))
+    assert len(short.train(ctx, ctx.uniform[0], seed=0).history) == 1
+
+
+def test_another_sampler_is_another_decision(tmp_path):
+    ctx = toy_context(tmp_path)
+    make(sampler="uniform").provision(ctx)
+    clustered = make(sampler={"name": "superclass", "k": 4, "clusters": 3})
+    assert clustered.provision(ctx)["mode"] == "cached"
+
+
+def test_a_trials_metrics_have_the_terms_figures(tmp_path):
+    ctx = toy_context(tmp_path)
+    strategy = make()
+    strategy.prepare(ctx)
+    metrics = strategy.score_trial(ctx, Trial(0, ctx.uniform[0])).metrics
+    assert {"term_ce", "term_kd_share", "term_cc_weight"} <= metrics.keys()
+    assert sum(metrics[f"term_{kind}_share"] for kind in ("ce", "kd", "cc")) == pytest.approx(1)
+
+
 def test_answers_that_are_stored_are_not_asked_for_again(tmp_path):
     ctx = replace(toy_context(tmp_path), teaching=toy_teaching(tmp_path, "cached"))
     make().provision(ctx)

@@ -67,6 +67,14 @@ def test_a_module_that_does_not_run_once_is_refused(path, times):
             taps.take()
 
 
+def test_a_tensor_that_is_changed_in_place_afterwards_is_refused():
+    model = nn.Sequential(nn.Linear(3, 3), nn.ReLU(inplace=True))
+    with Taps(model, {"before": "0"}) as taps, torch.no_grad():
+        model(torch.rand(2, 3))
+        with pytest.raises(SpecError, match=r"taps.before: what 0 gives is changed in place"):
+            taps.take()
+
+
 def test_an_unknown_path_names_its_neighbours():
     with pytest.raises(SpecError, match="has no module 'bodi'; near it are body"):
         Taps(Twice(), {"hint": "bodi"})

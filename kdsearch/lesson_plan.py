@@ -1,0 +1,88 @@
+"""Whether a teacher answers at every step or once for stored views, and how long its lessons take."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from kdsearch.lessons import Lesson
+from kdsearch.training.rehearsal import image_seconds, training_seconds
+
+_CHEAP = 0.1  # of a step: a teacher that takes less may as well answer about fresh views
+_DISK_SHARE = 0.5  # of the free disk that answers may take where nobody asked for them
+_TIMED = 3
+_TRIED = 64  # images whose answers show how large answers are
+_LARGEST_STORED = 16_000.0  # a quarter of what float16 holds: other views may have larger ones
+
+
+def decide(lesson: Lesson, net: nn.Module, epochs: int) -> dict[str, Any]:
+    """``mode``, and ``reason`` in words: whether the teacher answers at every step or once for all stored views.
+
+    ``epochs``: of all the study's trainings by this teacher. auto compares times of three steps of either net.
+    """
+    teaching = lesson.teaching
+    assert teaching is not None
+    if teaching.mode != "auto":
+        return {"mode": teaching.mode, "reason": f"the study says teacher.mode: {teaching.mode}"}
+    if lesson.options.sampler.name == "superclass":
+        return {"mode": "cached", "reason": "sampler: superclass clusters what the teacher has said"}
+    timed = time_epochs(lesson, net, _TIMED)
+    size, free = lesson.cache_bytes(), _free_bytes(teaching.folder)
+    largest = _largest_answer(lesson)
+    if not largest < _LARGEST_STORED:
+        mode, reason = "online", f"answers reach {largest:g}, and are stored as float16, which ends at 65504"
+    elif lesson.is_cached():
+        mode, reason = "cached", "the answers are there already"
+    elif timed["teacher"] < _CHEAP * (timed["student"] + timed["teacher"]):
+        share = timed["teacher"] / (timed["student"] + timed["teacher"])
+        mode, reason = "online", f"the teacher takes {100 * share:.0f} % of a step only, and may see fresh views"
+    elif epochs <= teaching.views:
+        mode, reason = "online", f"{epochs} epochs in all ask less than {teaching.views} views of every image would"
+    elif size > _DISK_SHARE * free:
+        mode = "online"
+        reason = f"answers would take {size / 1e9:.1f} GB of {free / 1e9:.1f} GB free; teacher.mode: cached takes them"
+    else:
+        spared = (epochs - teaching.views) * timed["teacher"]
+        mode = "cached"
+        reason = (
+            f"{teaching.views} views of every image are asked for once, not {epochs} epochs: about {spared:.0f} s of "
+            f"teaching spared, {size / 1e6:.1f} MB kept"
+        )
+    return {"mode": mode, "reason": reason, "epoch_seconds": timed}
+
+
+def time_epochs(lesson: Lesson, net: nn.Module, steps: int) -> dict[str, float]:
+    """Seconds of an epoch of the ``student`` alone and of the ``teacher``'s answers, from ``steps`` steps each."""
+    assert lesson.teaching is not None
+    student = training_seconds(net.to(lesson.device), lesson.task, lesson.options, lesson.device, steps)
+    image = image_seconds(lesson.teaching.teacher.net, lesson.task, lesson.device, steps)
+    return {"student": student, "teacher": image * len(lesson.task.images("train"))}
+
+
+def forecast(lesson: Lesson, net: nn.Module, epochs: int, steps: int) -> dict[str, float]:
+    """Seconds ``before`` the first training, and of one ``epoch``, as ``decide`` would have it."""
+    if lesson.teaching is None:
+        student = training_seconds(net.to(lesson.device), lesson.task, lesson.options, lesson.device, steps)
+        return {"before": 0.0, "epoch": student}
+    timed = time_epochs(lesson, net, steps)
+    if decide(lesson, net, epochs)["mode"] == "online":
+        return {"before": 0.0, "epoch": timed["student"] + timed["teacher"]}
+    before = 0.0 if lesson.is_cached() else timed["teacher"] * lesson.teaching.views
+    return {"before": before, "epoch": timed["student"]}
+
+
+def _largest_answer(lesson: Lesson) -> float:
+    """Of the first training images' logits and tapped tensors, as they are."""
+    assert lesson.teaching is not None
+    pixels = lesson.task.images("train").images_NCHW[:_TRIED].to(lesson.device)
+    logits_BC, tapped = lesson.teaching.teacher.answer(pixels, lesson.teacher_taps())
+    return max(float(tensor.abs().max()) for tensor in (logits_BC, *tapped.values()))
+
+
+def _free_bytes(folder: Path) -> int:
+    """Free space where ``folder`` is or will be."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(there).free

@@ -1,0 +1,107 @@
+"""Whole runs with a teacher: killed, resumed, and refused with another one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from kdsearch.errors import StoreError
+from kdsearch.ledger import read_outcomes
+from kdsearch.records import RunPaths
+from kdsearch.spec import load_spec
+from kdsearch.study import resume_study, run_study
+from kdsearch.teacher_card import shipped_cards
+from tests.tiny import outcomes_of, untimed, weights_of
+
+pytestmark = [pytest.mark.medium, pytest.mark.timeout(240)]
+CLI = Path(__file__).parent.parent / "cli.py"
+SETS = (
+    "name=taught",
+    "student={net: resnet20, width: 0.25, divisor: 1}",
+    "task={name: classification, dataset: mnist5k, train_images: 200}",
+    "teacher={card: lenet5_mnist5k, mode: cached, views: 2}",
+    "search={name: optuna}",
+    "strategy.epochs=3",
+    "strategy.batch_size=48",
+    "strategy.terms=[{ce: 0.1}, {kd: 1.0}, {cc: {weight: {search: loguniform, low: 1, high: 100}}}]",
+    "budget={trials: 7}",
+    "finish={name: cckd, epochs: 2, batch_size: 48, finalists: 2, finalist_epochs: 1, controls: {full: false}}",
+    "export=[]",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, cache):
+    run_dir = tmp_path_factory.mktemp("whole") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KDSEARCH_CACHE", str(cache))
+        return run_dir, run_study(load_spec("cckd_weights", SETS), run_dir)
+
+
+def test_killed_in_search_and_finish_and_resumed_ends_in_the_same_bits(tmp_path, whole, cache):
+    """With median pruning: which trials stop early follows from what the ledger holds."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "KDSEARCH_CACHE": str(cache)}
+    sets = [word for text in SETS for word in ("--set", text)]
+    for phase, words in (("search", ("launch", "cckd_weights", *sets)), ("finish", ("resume", "taught"))):
+        command = [sys.executable, str(CLI), *words]
+        with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as driver:
+            assert any(line.startswith(f"{phase} ") for line in driver.stderr)
+            driver.send_signal(signal.SIGKILL)
+    command = [sys.executable, str(CLI), "resume", "taught", "--quiet"]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    run_dir, (expected_dir, expected) = tmp_path / "runs/taught", whole
+    assert outcomes_of(run_dir) == outcomes_of(expected_dir)
+    assert untimed(json.loads((run_dir / "summary.json").read_text())) == untimed(expected)
+    assert weights_of(run_dir) == weights_of(expected_dir)
+
+
+def test_the_run_tells_its_curves_its_terms_and_its_teacher(whole):
+    run_dir, summary = whole
+    outcomes = read_outcomes(RunPaths(run_dir))
+    assert {len(outcome.curve) for outcome in outcomes} <= {2, 3}
+    assert all("term_cc_share" in outcome.metrics for outcome in outcomes)
+    assert summary["teacher"]["name"] == "lenet5_mnist5k"
+    assert summary["teacher"]["asked"]["strategy"]["mode"] == "cached"
+    winner = next(student for student in summary["students"] if student["role"] == "winner")
+    assert "cc.weight" in winner["candidate"]
+    assert "cc.weight" not in winner["widths"]
+
+
+def test_another_teacher_is_refused(whole, tmp_path, monkeypatch, cache):
+    monkeypatch.setenv("KDSEARCH_CACHE", str(cache))
+    card = tmp_path / "lenet5_mnist5k.yaml"
+    shipped = shipped_cards()["lenet5_mnist5k.yaml"]
+    card.write_text(shipped.read_text())
+    (tmp_path / "lenet5_mnist5k.safetensors").write_bytes((shipped.parent / "lenet5_mnist5k.safetensors").read_bytes())
+    taught = (*SETS[:3], f"teacher={{card: {card}, mode: online}}", *SETS[4:])
+    spec = load_spec("cckd_weights", (*taught, "budget={trials: 1}"))
+
+    def stop(progress):
+        if progress.phase == "search":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_study(spec, tmp_path / "run", stop)
+    card.write_text(card.read_text().replace("mean: [0.1", "mean: [0.2"))
+    with pytest.raises(StoreError, match=r"was launched with teacher lenet5_mnist5k .*put that one back"):
+        resume_study(tmp_path / "run")
