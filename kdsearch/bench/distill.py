@@ -29,6 +29,7 @@ from kdsearch.training.optim import make_optimizer
 _CPU = torch.device("cpu")
 _CLASSES = 10
 _TERMS = ({"ce": 0.1}, {"kd": {"weight": 0.9, "temperature": 4}}, {"cc": 100})
+_TARGETS = {"cached_target": 1.08, "speedup_target": 2.0}
 _STEPS = 50  # of a block: as often a gradient share is measured, which a block has to pay for
 
 
@@ -52,7 +53,7 @@ def run(
             ("resnet56 -> resnet20", resnet56, resnet20),
             ("resnet20 -> resnet20 x 0.25", resnet20, lambda classes, channels, _: resnet20(classes, channels, 0.25)),
         ):
-            row = {"net": name, **_measure(teacher, student, images=images, blocks=blocks, steps=steps)}
+            row = {"net": name, **_measure(teacher, student, images=images, blocks=blocks, steps=steps), **_TARGETS}
             rows.append(row)
             if on_row is not None:
                 on_row(row)
