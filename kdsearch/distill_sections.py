@@ -82,7 +82,7 @@ class DistillationOptions(Recipe):
 
     A weight may be a range that is searched: then a candidate is a set of weights and the student keeps the uniform
     widths of its budget, unless ``search_widths``. ``prune: median``: a trial that does worse on the validation images
-    than the median of those before it, at the same epoch, is stopped.
+    than the median of those before it, at the same epoch, is stopped, though not in the first third of its epochs.
     """
 
     terms: tuple[Term, ...] = ()

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _VALIDATIONS = 10
 _LEAST_CURVE = 2  # epochs that every trial is given, whatever the median says
+_SPARED = (
+    1 / 3
+)  # of a trial's epochs likewise: accuracies of the first ones, with batch norm's young averages, are noise
 
 
 class Distilling(Strategy):
@@ -105,7 +108,11 @@ class Distilling(Strategy):
         def behind(history: Sequence[Mapping[str, float]]) -> bool:
             """The median rule of Vizier (Golovin et al. 2017) as Optuna has it: the best so far below the median."""
             epoch = len(history)
-            if epoch < _LEAST_CURVE or epoch > len(curve) or epoch == self.options.epochs:
+            if (
+                epoch < max(_LEAST_CURVE, _SPARED * self.options.epochs)
+                or epoch > len(curve)
+                or epoch == self.options.epochs
+            ):
                 return False
             return max(record["validation_accuracy"] for record in history) < curve[epoch - 1]
 

@@ -23,6 +23,7 @@ from kdsearch.tasks.base import Task
 from kdsearch.training.checkpoint import load_checkpoint, save_checkpoint
 from kdsearch.training.layout import training_layout
 from kdsearch.training.optim import learning_rate, make_optimizer, set_learning_rate
+from kdsearch.training.tally import Tally
 
 History = tuple[Mapping[str, float], ...]
 
@@ -98,13 +99,11 @@ class Setting:
 
 @dataclass(slots=True)
 class _Position:
-    """How far a training is; ``loss_sum`` and ``correct`` are of the epoch under way, ``seconds`` as well."""
+    """How far a training is; ``tally`` and ``seconds`` are of the epoch under way."""
 
-    loss_sum: Tensor
-    correct: Tensor
+    tally: Tally = field(default_factory=Tally)
     epoch: int = 0
     step: int = 0
-    images: int = 0
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -134,8 +133,7 @@ class _Training:
         self.objective = setting.objective or TaskObjective(task, recipe, setting)
         self.batches = self.objective.batches
         self.optimizer = make_optimizer(recipe, model)
-        zero = torch.zeros((), dtype=torch.float64, device=setting.device)
-        self.at = _Position(zero, zero.clone())
+        self.at = _Position()
         self.saved = self.watched = time.monotonic()
         self._restore()
 
@@ -179,26 +177,22 @@ class _Training:
         if self.recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
         self.optimizer.step()
-        self.at.loss_sum += loss.detach()
-        labels = (
-            batch[1] if batch[1].ndim == 1 else batch[1].argmax(1)
-        )  # of mixed images: the class of the larger share
-        self.at.correct += (logits_BC.detach().argmax(1) == labels).sum()
-        self.at.images += len(logits_BC)
+        self.at.tally.add(loss, logits_BC, batch[1])
 
-    def _figures(self) -> dict[str, float]:
+    def _figures(self) -> Mapping[str, float]:
         """Mean loss and accuracy of the epoch so far.
 
         Raises:
             KdsearchError: the loss is no number any more.
         """
-        loss = self.at.loss_sum.item() / self.at.step
+        figures = self.at.tally.figures(self.at.step)
+        loss = figures["loss"]
         if not abs(loss) < float("inf"):
             raise KdsearchError(
                 f"training {self.setting.note or 'the net'}: the loss became {loss} in epoch {self.at.epoch + 1}; "
                 f"lower learning_rate (now {self.recipe.learning_rate:g}) or set clip_norm"
             )
-        return {"loss": loss, "train_accuracy": self.at.correct.item() / self.at.images}
+        return figures
 
     def _close_epoch(self) -> None:
         at, recipe = self.at, self.recipe
@@ -210,10 +204,7 @@ class _Training:
             record["validation_accuracy"] = figures["accuracy"]
         record["seconds"] = at.seconds
         at.history.append(record)
-        at.epoch, at.step, at.seconds = at.epoch + 1, 0, 0.0
-        at.images = 0
-        at.loss_sum.zero_()
-        at.correct.zero_()
+        at.epoch, at.step, at.seconds, at.tally = at.epoch + 1, 0, 0.0, Tally()
         self._report(at.epoch * len(self.batches), record)
         if at.epoch == recipe.epochs or time.monotonic() - self.saved >= _EPOCH_SAVE_SECONDS:
             self._save()
@@ -236,8 +227,7 @@ class _Training:
             return
         at = self.at
         position = {"epoch": at.epoch, "step": at.step, "seconds": at.seconds, "history": at.history}
-        position["images"] = at.images
-        sums = {"loss_sum": at.loss_sum, "correct": at.correct}
+        sums = {"tally": at.tally.sums()}
         weights = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         save_checkpoint(self.setting.checkpoint, {"of": self._identity(), **position, **sums, **weights})
         self.saved = time.monotonic()
@@ -256,8 +246,8 @@ class _Training:
         except (RuntimeError, ValueError) as error:
             raise StoreError(f"{path}: is the checkpoint of another net ({str(error).splitlines()[0]})") from None
         at = self.at
-        at.loss_sum, at.correct, at.seconds = state["loss_sum"], state["correct"], state["seconds"]
-        at.epoch, at.step, at.history, at.images = state["epoch"], state["step"], state["history"], state["images"]
+        at.tally, at.seconds = Tally(**state["tally"]), state["seconds"]
+        at.epoch, at.step, at.history = state["epoch"], state["step"], state["history"]
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:

@@ -74,6 +74,13 @@ def test_a_trial_behind_the_median_is_stopped_and_one_ahead_is_not(tmp_path):
     assert ahead.curve[:2] == behind.curve
 
 
+def test_the_first_third_of_a_trial_is_never_judged(tmp_path):
+    ctx = toy_context(tmp_path)
+    strategy = make(prune="median", epochs=9)
+    strategy.prepare(ctx)
+    assert len(strategy.score_trial(ctx, Trial(5, ctx.uniform[0], curve=(1.1,) * 9)).curve) == 3
+
+
 @pytest.mark.parametrize("mode", ["online", "cached"])
 def test_each_way_of_asking_teaches(tmp_path, mode):
     ctx = replace(toy_context(tmp_path), teaching=toy_teaching(tmp_path, mode))
