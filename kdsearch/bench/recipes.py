@@ -34,7 +34,7 @@ _GROUPS: Mapping[str, Any] = {"name": "class_balanced", "k": 4}
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     "CE": {"terms": [{"ce": 1.0}]},
     "KD": {"terms": [{"ce": 0.1}, {"kd": _KD}]},
-    "KD, standardized": {"terms": [{"ce": 0.1}, {"kd": {**_KD, "standardize": True}}]},
+    "KD, standardized": {"terms": [{"ce": 0.1}, {"kd": {"weight": 9.0, "temperature": 2, "standardize": True}}]},
     "KD + CC": {"terms": [{"ce": 0.1}, {"kd": _KD}, {"cc": _BALANCED}]},
     "KD + CC, groups of 4": {"terms": [{"ce": 0.1}, {"kd": _KD}, {"cc": _BALANCED}], "sampler": _GROUPS},
     "DIST": {"terms": [{"ce": 1.0}, {"dist": {"weight": 16, "beta": 2, "gamma": 2, "temperature": 4}}]},
