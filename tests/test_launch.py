@@ -61,7 +61,8 @@ def test_the_saved_study_is_the_one_launched(launched):
 
 def test_status_list_and_export_read_the_run(launched):
     folder, _ = launched
-    assert json.loads(call(folder, "status", "quickstart", "--json").stdout)["state"] == "done"
+    told = json.loads(call(folder, "status", "quickstart", "--json").stdout)
+    assert (told["state"], told["files"]) == ("done", {"winner": "as they were exported"})
     assert json.loads(call(folder, "list", "--json").stdout)["runs"][0]["state"] == "done"
     done = call(folder, "export", "quickstart", "--student", "winner", "--to", "phone", "--json")
     assert done.returncode == 0, done.stderr

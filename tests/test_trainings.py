@@ -25,7 +25,7 @@ def test_a_training_asked_for_twice_is_done_once_and_steps_add_up(tmp_path):
     first = Training("first", half(study.ctx.widths), 0)
     second = Training("second", study.ctx.widths.smallest, 1)
     told: list[Progress] = []
-    train_all([first, second, first], serial(), noted(told.append, "students"))
+    train_all([first, first, second], serial(), noted(told.append, "students"))
     assert sorted(path.stem for path in (tmp_path / "checkpoints/finish").glob("*.json")) == ["first", "second"]
     assert read_record(study, "second")["seed"] == 1
     assert {progress.phase for progress in told} == {"finish"}

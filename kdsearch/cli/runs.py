@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kdsearch.cli.output import say, say_json
-from kdsearch.errors import SpecError, StoreError
+from kdsearch.errors import ExportError, SpecError, StoreError
+from kdsearch.manifest import read_manifest
 from kdsearch.records import RunPaths
 from kdsearch.runlog import read_failure
 from kdsearch.spec_sources import shipped_studies
@@ -109,7 +110,7 @@ def status(given: argparse.Namespace) -> int:
 
 
 def describe_progress(path: Path) -> dict[str, Any]:
-    """State, trials so far, the best one, seconds by phase, and the students if there are any."""
+    """State, trials so far, the best one, seconds by phase, and the students and their files if there are any."""
     from kdsearch.ledger import read_outcomes
     from kdsearch.store import read_spec
 
@@ -130,9 +131,20 @@ def describe_progress(path: Path) -> dict[str, Any]:
         found["best"] = {"trial": best.number, "accuracy": best.metrics["accuracy"], **best.costs}
     found["seconds"] = _read_json(path / "seconds.json")
     found["students"] = {row["id"]: {"accuracy": row["metrics"]["accuracy"]} for row in summary.get("students", ())}
+    if exported := {row["id"] for row in summary.get("students", ()) if set(row.get("files", ())) - {"weights"}}:
+        found["files"] = {name: _check_files(path / "students" / name) for name in sorted(exported)}
     if state in ("unfinished", "failed"):
         found["go on with"] = f"kdsearch resume {path}"
     return found
+
+
+def _check_files(folder: Path) -> str:
+    """Whether exported files are still those that their manifest describes."""
+    try:
+        read_manifest(folder)
+    except ExportError as error:
+        return str(error)
+    return "as they were exported"
 
 
 def _state(path: Path, summary: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from kdsearch.cli.runs import describe_progress, find_driver, find_run, known_ru
 from kdsearch.commands import run
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.ledger import Ledger
+from kdsearch.manifest import hash_file
 from kdsearch.records import Outcome, RunPaths
 from kdsearch.space import Candidate, Choice
 from kdsearch.spec import load_spec
@@ -134,3 +135,19 @@ def test_report_writes_the_page_and_says_where(begun, capsys):
     assert run(["report", "quickstart"]) == 0
     assert capsys.readouterr().out == f"{begun.root / 'report.html'}\n"
     assert (begun.root / "report.html").stat().st_size > 1000
+
+
+def test_status_says_whether_exported_files_are_still_whole(begun):
+    finish(begun)
+    assert "files" not in describe_progress(begun.root)
+    folder = begun.root / "students/winner"
+    folder.mkdir()
+    (folder / "model.pt").write_bytes(b"net")
+    about = {"path": "model.pt", "sha256": hash_file(folder / "model.pt")}
+    (folder / "manifest.json").write_text(json.dumps({"schema": 1, "files": {"torchscript": about}}))
+    files = {"torchscript": "students/winner/model.pt", "weights": "students/winner/weights.safetensors"}
+    row = {"id": "winner", "role": "winner", "metrics": {"accuracy": 0.875}, "files": files}
+    write_summary(begun, {"name": "quickstart", "state": "done", "students": [row]})
+    assert describe_progress(begun.root)["files"] == {"winner": "as they were exported"}
+    (folder / "model.pt").write_bytes(b"another")
+    assert "model.pt: its SHA-256 is not the one in" in describe_progress(begun.root)["files"]["winner"]
