@@ -23,6 +23,7 @@ Answers = Callable[[Any], tuple[Tensor, Mapping[str, Tensor]]]
 
 _EARLY = (0, 5, 10, 20)  # the first steps change the gradients most
 _EVERY = 50
+_EVERY_LOGGED = 200  # where nothing is balanced: a measure takes a backward pass for each term
 _KEEP = 0.7  # of a balanced weight at each new estimate: the gradient norm of one batch is noisy
 
 
@@ -94,9 +95,9 @@ class Distillation:
     """The objective of a training by a teacher, for ``kdsearch.training.loop.fit``.
 
     Each term's value is logged, and its share of the sum of the gradient norms over the student's parameters, weights
-    included: taken at the first step, at steps 5, 10 and 20, and at every 50th. There, too, the weight of a term with
-    ``balance: gradient`` is set: with fixed terms of norms g_j and weights w_j, and shares s_i of the balanced ones,
-    w_i = s_i / (1 - sum s) * sum(w_j g_j) / g_i, of which 0.3 is taken and 0.7 of what it was.
+    included: taken at every 200th step from the first; where a term has ``balance: gradient``, at steps 0, 5, 10, 20 and
+    every 50th. There the balanced weights are set, too: with fixed terms of norms g_j and weights w_j, and shares s_i of
+    the balanced ones, w_i = s_i / (1 - sum s) * sum(w_j g_j) / g_i, of which 0.3 is taken and 0.7 of what it was.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class Distillation:
             self._step = int(model.counts[0])
             self._weights = model.weight_T.tolist()
         logits_BC, values = self._values(model, batch)
-        if self._step in _EARLY or self._step % _EVERY == 0:
+        if self._is_due(self._step):
             self._measure(model, values)
         self._step += 1
         model.counts += 1
@@ -140,6 +141,11 @@ class Distillation:
         teacher_BC, teacher_taps = self.answers(batch) if self._asks else (logits_BC.detach(), {})
         signals = Signals(logits_BC, teacher_BC, batch.labels, tapped, teacher_taps, self._smoothing)
         return logits_BC, [term_loss(term, signals, _layers(model, term.kind)) for term in self._terms]
+
+    def _is_due(self, step: int) -> bool:
+        if not any(self._balanced):
+            return step % _EVERY_LOGGED == 0
+        return step in _EARLY or step % _EVERY == 0
 
     def _measure(self, model: Pupil, values: Sequence[Tensor]) -> None:
         """Sets the balanced weights and notes every term's share of the gradient."""
