@@ -97,7 +97,7 @@ class Distillation:
     Each term's value is logged, and its share of the sum of the gradient norms over the student's parameters, weights
     included: taken at every 200th step from the first; where a term has ``balance: gradient``, at steps 0, 5, 10, 20
     and every 50th. There the balanced weights are set, too: with fixed terms of norms g_j and weights w_j, and shares
-    s_i of the balanced ones, w_i = s_i / (1 - sum s) * sum(w_j g_j) / g_i, of which 0.3 is taken and 0.7 of what it was.
+    s_i of the balanced ones, w_i = s_i / (1 - sum s) * sum(w_j g_j) / g_i, of which 0.3 is taken and 0.7 kept.
     """
 
     def __init__(
