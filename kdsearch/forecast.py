@@ -35,7 +35,8 @@ def dry_run(spec: StudySpec) -> dict[str, Any]:
     Raises:
         KdsearchError: the study cannot be planned; a budget that no net can meet names the smallest.
     """
-    from kdsearch.planning import plan, stand_in_task
+    from kdsearch.planning import plan
+    from kdsearch.stand_in import stand_in_task
 
     keep_freed_memory()  # as a run does: steps take longer without
     with tempfile.TemporaryDirectory() as folder:

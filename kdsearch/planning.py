@@ -13,7 +13,7 @@ import numpy as np
 
 from kdsearch import registry
 from kdsearch.context import Context
-from kdsearch.errors import DataError, SpecError
+from kdsearch.errors import SpecError
 from kdsearch.limits import resolve
 from kdsearch.records import RunPaths
 from kdsearch.repair import draw_for
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _UNIFORM_STEPS = 400
-_STAND_IN_IMAGES = 1024
-_STAND_IN_CLASSES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,42 +156,6 @@ def _check_batches(spec: StudySpec, images: int) -> None:
             )
 
 
-def stand_in_task(spec: StudySpec, error: DataError) -> Task:
-    """A task of a random image, as often as the study says, to time steps on where the data are not there yet.
-
-    The training part has ``task.train_images`` images, or 1,024; the validation part its share beside them.
-
-    Raises:
-        DataError: ``error``, where the study does not say ``task.image_size``.
-    """
-    import torch
-
-    from kdsearch.data.datasets import Dataset
-    from kdsearch.data.images import ImageSet
-    from kdsearch.tasks.classification import Classification
-    from kdsearch.teacher_card import read_card
-
-    side = spec.task.image_size
-    if side is None:
-        raise error
-    channels = spec.task.channels or 3
-    random = torch.Generator().manual_seed(0)
-    known = read_card(spec.teacher.card).classes if spec.teacher is not None else _STAND_IN_CLASSES
-    classes = known if isinstance(known, tuple) else tuple(f"class {at}" for at in range(known or _STAND_IN_CLASSES))
-    image_BCHW = torch.randint(0, 256, (1, channels, side, side), dtype=torch.uint8, generator=random)
-
-    def part(count: int) -> ImageSet:
-        labels_N = torch.randint(0, len(classes), (count,), generator=random)
-        return ImageSet(image_BCHW.expand(count, -1, -1, -1), labels_N)  # no memory but that of one image
-
-    count, share = spec.task.train_images or _STAND_IN_IMAGES, spec.task.validation_share
-    train, validation = part(count), part(max(1, round(count * share / (1 - share))))
-    statistics = (0.5,) * channels, (0.25,) * channels
-    return Classification(
-        spec.task, Dataset("random", train, validation, validation, classes, *statistics, digest="random")
-    )
-
-
 def make_context(spec: StudySpec, task: Task, net: nn.Module, paths: RunPaths) -> Context:
     """The net, its widths and budgets for a task."""
     from kdsearch.models.width_finding import find_widths
@@ -263,9 +225,36 @@ def _student(spec: StudySpec, task: Task, net: nn.Module | None) -> nn.Module:
     if net is not None and not given:
         raise SpecError(f"student: a module was passed, so the study must say student: {{net: {GIVEN}}}")
     if net is not None:
-        return copy.deepcopy(net)
+        return _given_net(net, task)
     channels, side = task.image_shape[0], task.image_shape[1]
     return make_net(spec.student, num_classes=task.num_classes, in_channels=channels, image_size=side, seed=spec.seed)
+
+
+def _given_net(net: nn.Module, task: Task) -> nn.Module:
+    """A copy of the module that was passed, once it has classified two images.
+
+    Raises:
+        SpecError: it cannot, or has another number of classes than the task.
+    """
+    import torch
+
+    from kdsearch.training.evaluation import evaluating
+
+    own = copy.deepcopy(net)
+    image_BCHW = task.calibration(2, seed=0, device=next(own.parameters()).device)
+    try:
+        with evaluating(own), torch.no_grad():
+            logits_BC = own(image_BCHW)
+    except RuntimeError as error:
+        shape = "x".join(str(length) for length in task.image_shape)
+        raise SpecError(f"student: the module that was passed cannot read images of {shape}: {error}") from error
+    found = tuple(logits_BC.shape)
+    if found != (2, task.num_classes):
+        raise SpecError(
+            f"student: the module that was passed gives {found} for two images, the task has {task.num_classes} "
+            "classes; give its last layer so many outputs"
+        )
+    return own
 
 
 def _first_reason(widths: WidthSpace) -> str:

@@ -28,7 +28,7 @@ LAYERS = (
     ("manifest", "fresh", "searchers.*", "strategies.*", "compress.*", "exporters.*", "executors.*"),  # the plug-ins
     ("store", "ledger", "runlog"),
     ("report.*",),
-    ("trial", "planning", "forecast", "finishing", "delivery", "summary", "trainings", "study", "teaching"),
+    ("trial", "planning", "stand_in", "forecast", "finishing", "delivery", "summary", "trainings", "study", "teaching"),
     ("bench.*",),
     ("cli.*", "commands"),
 )

@@ -9,11 +9,12 @@ import torch
 
 from kdsearch.errors import DataError, InfeasibleError, SpecError
 from kdsearch.models.resnet_cifar import resnet20
-from kdsearch.planning import cache_dir, plan, stand_in_task, uniform_gene
+from kdsearch.planning import cache_dir, plan, uniform_gene
 from kdsearch.records import RunPaths
 from kdsearch.searchers.optuna import OptunaSearch
 from kdsearch.space import Window
 from kdsearch.spec import load_spec
+from kdsearch.stand_in import stand_in_task
 from tests.tiny import tiny_spec
 from tests.toys import make_task, make_toy, toy_context, toy_widths
 
@@ -147,3 +148,17 @@ def test_a_checkpoint_of_other_classes_is_a_start_that_still_needs_pretraining(t
         torch.save(resnet20(classes, 1, 0.25).state_dict(), path)
         spec = tiny_spec("student={net: resnet20, width: 0.25, divisor: 1, weights: " + str(path) + "}")
         assert plan(spec, RunPaths(tmp_path)).ctx.trained is trained
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (torch.nn.Linear(10, 5), r"gives \(2, 5\) for two images, the task has 3 classes"),
+        (torch.nn.Linear(7, 3), "cannot read images of 1x8x8"),
+    ],
+)
+def test_a_module_that_does_not_classify_these_images_is_refused(tmp_path, last, said):
+    net = make_toy()
+    net.classifier = last
+    with pytest.raises(SpecError, match=said):
+        plan(tiny_spec("student={net: given, divisor: 1}"), RunPaths(tmp_path), task=make_task(), net=net)
