@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import re
-import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
 
 from kdsearch.distill_sections import DistillationOptions, TeacherOptions
-from kdsearch.errors import SpecError
 from kdsearch.sections import GIVEN, OWN_NETS, Budget, Limits, Section, StudentOptions, TaskOptions
-from kdsearch.spec_errors import describe, one_line, shown, unknown
+from kdsearch.spec_errors import shown, unknown
 from kdsearch.spec_plugins import (
     ExecutorPlugin,
     ExporterPlugin,
     FinishPlugin,
     PassPlugin,
-    Plugin,
     SearcherPlugin,
     StrategyPlugin,
 )
+from kdsearch.spec_sections import absolute, check_name, read_section
 from kdsearch.spec_sources import read_study
 from kdsearch.spec_yaml import Document, Key
 
 _LEARNED = ("preset", "terms", "taps", "sampler")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|:memory:|file:|$)(.+)")
 _STORAGE = re.compile(r"journal|[a-z][a-z0-9+]*://.+")
 
@@ -60,9 +55,7 @@ class StudySpec(Section):
     @field_validator("name")
     @classmethod
     def _names_a_directory(cls, name: str) -> str:
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"must be at most 100 letters, digits, '.', '_' and '-', no blanks (got {shown(name)})")
-        return name
+        return check_name(name)
 
     @field_validator("student")
     @classmethod
@@ -159,21 +152,8 @@ def load_spec(study: str | Path, sets: Sequence[str] = ()) -> StudySpec:
 def load_document(study: str | Path, sets: Sequence[str] = ()) -> tuple[StudySpec, Document]:
     """As ``load_spec``, with the document, which knows the line of each key."""
     document = read_study(study, sets)
-    spec: StudySpec | None = None
-    mistakes = list(document.mistakes)
-    try:
-        spec = StudySpec.model_validate(document.data)
-    except ValidationError as error:
-        mistakes += describe(error, document, lambda key: known_keys(document.data, key))
-    if mistakes or spec is None:
-        raise SpecError("\n".join(one_line(f"{place}: {what}") for place, what in sorted(mistakes, key=_by_line)))
-    return _absolute(spec.model_copy(update={"storage": _absolute_storage(spec.storage)})), document
-
-
-def _by_line(mistake: tuple[str, str]) -> tuple[bool, int, str]:
-    place, what = mistake
-    line = place.rsplit(":", 1)[-1]
-    return place.startswith("--set "), int(line) if line.isdecimal() else 0, what
+    spec = read_section(StudySpec, document)
+    return absolute(spec.model_copy(update={"storage": _absolute_storage(spec.storage)})), document
 
 
 def dumps(spec: StudySpec) -> str:
@@ -189,27 +169,6 @@ def loads(text: str) -> StudySpec:
 def to_yaml(spec: StudySpec) -> str:
     """The study as a YAML file that ``load_spec`` reads back equal, every default written out."""
     return yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
-
-
-def known_keys(data: Any, key: Key) -> tuple[str, ...]:
-    """The keys that the section at ``key`` may have, in a study whose data are ``data``."""
-    kind: type[Section] = StudySpec
-    for part in key:
-        if isinstance(part, str):
-            kind = next(_sections_in(_fields(kind, data)[part].annotation))
-        data = data[part]
-    return tuple(_fields(kind, data))
-
-
-def _fields(kind: type[Section], data: Any) -> Mapping[str, FieldInfo]:
-    return kind.fields_of(data) if issubclass(kind, Plugin) else kind.model_fields
-
-
-def _sections_in(annotation: Any) -> Iterator[type[Section]]:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        yield annotation
-    for inner in typing.get_args(annotation):
-        yield from _sections_in(inner)
 
 
 def files_named(spec: Section, key: Key = ()) -> Iterator[tuple[Key, Path]]:
@@ -232,14 +191,3 @@ def _absolute_storage(storage: str) -> str:
     """The storage, an SQLite file of it at the place that it has now: a run may be resumed from another directory."""
     found = _SQLITE_FILE.fullmatch(storage)
     return storage if found is None else f"{found[1]}{Path.cwd() / found[2]}"
-
-
-def _absolute(value: Any) -> Any:
-    if isinstance(value, Path):
-        # pathlib's expanduser raises for an unknown ~name
-        return Path.cwd() / os.path.expanduser(value)
-    if isinstance(value, tuple):
-        return tuple(_absolute(item) for item in value)
-    if isinstance(value, Section):
-        return value.model_copy(update={name: _absolute(inner) for name, inner in value})
-    return value

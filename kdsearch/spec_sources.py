@@ -14,10 +14,31 @@ from kdsearch.spec_yaml import MAX_CHARACTERS, Document, Key, read_yaml
 
 def shipped_studies() -> Mapping[str, Path]:
     """File name to path of the studies that come with kdsearch."""
+    return shipped_files("search_spaces", "search_spaces")
+
+
+def shipped_files(inside: str, beside: str) -> Mapping[str, Path]:
+    """File name to path of the YAML files that come with kdsearch.
+
+    A wheel carries them in the folder ``inside`` the package; in a checkout they lie in the one ``beside`` it.
+    """
     package = Path(__file__).resolve().parent
-    # a wheel carries them inside the package; in a checkout they lie beside it
-    folder = next((at for at in (package / "search_spaces", package.parent / "search_spaces") if at.is_dir()), package)
+    folder = next((at for at in (package / inside, package.parent / beside) if at.is_dir()), package)
     return {path.name: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def pick_shipped(name: str, shipped: Mapping[str, Path], said: str) -> Path:
+    """The shipped file of this name, with or without ``.yaml``.
+
+    Raises:
+        SpecError: there is none; the message is ``said``, those that there are, and the nearest.
+    """
+    for known in (name, f"{name}.yaml"):
+        if known in shipped:
+            return shipped[known]
+    near = difflib.get_close_matches(Path(name).name, shipped, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    raise SpecError(f"{said} ({', '.join(shipped)}){hint}")
 
 
 def find_study(study: str | Path) -> Path:
@@ -36,13 +57,7 @@ def find_shipped(name: str) -> Path:
     Raises:
         SpecError: there is none; the message lists those that are.
     """
-    shipped = shipped_studies()
-    for known in (name, f"{name}.yaml"):
-        if known in shipped:
-            return shipped[known]
-    near = difflib.get_close_matches(Path(name).name, shipped, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    raise SpecError(f"{shown(name)}: no such file, nor a shipped study ({', '.join(shipped)}){hint}")
+    return pick_shipped(name, shipped_studies(), f"{shown(name)}: no such file, nor a shipped study")
 
 
 def _exists(path: Path) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,11 +15,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from kdsearch.errors import SpecError
 from kdsearch.sections import OWN_NETS, Recipe, Section, StudentOptions, TaskOptions
 from kdsearch.spec_errors import shown, unknown
 from kdsearch.spec_sections import absolute, check_name, read_section
-from kdsearch.spec_sources import read_document
+from kdsearch.spec_sources import pick_shipped, read_document, shipped_files
 from kdsearch.spec_yaml import read_scalar
 
 Length = Annotated[int, Field(ge=1)]
@@ -161,10 +159,7 @@ def read_card(card: str | Path, sets: Sequence[str] = ()) -> Card:
 
 def shipped_cards() -> Mapping[str, Path]:
     """File name to path of the cards that come with kdsearch."""
-    package = Path(__file__).resolve().parent
-    # a wheel carries them inside the package; in a checkout they lie beside it
-    folder = next((at for at in (package / "teacher_cards", package.parent / "teachers") if at.is_dir()), package)
-    return {path.name: path for path in sorted(folder.glob("*.yaml"))}
+    return shipped_files("teacher_cards", "teachers")
 
 
 def find_card(card: str | Path) -> Path:
@@ -179,14 +174,8 @@ def find_card(card: str | Path) -> Path:
     for at in (path / "card.yaml", path):
         if _is_file(at):
             return at
-    shipped = shipped_cards()
     name = path.name if path.parent in (Path(), Path("teachers")) else str(path)
-    for known in (name, f"{name}.yaml"):
-        if known in shipped:
-            return shipped[known]
-    near = difflib.get_close_matches(path.name, shipped, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    raise SpecError(f"{shown(str(card))}: no such teacher card, nor a shipped one ({', '.join(shipped)}){hint}")
+    return pick_shipped(name, shipped_cards(), f"{shown(str(card))}: no such teacher card, nor a shipped one")
 
 
 def _is_file(path: Path) -> bool:

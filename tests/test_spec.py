@@ -14,8 +14,9 @@ from kdsearch import registry
 from kdsearch.errors import SpecError
 from kdsearch.models.zoo import OWN
 from kdsearch.sections import OWN_NETS, Bound
-from kdsearch.spec import dumps, files_named, known_keys, load_document, load_spec, loads, to_yaml
+from kdsearch.spec import StudySpec, dumps, files_named, load_document, load_spec, loads, to_yaml
 from kdsearch.spec_plugins import FinishPlugin, StrategyPlugin
+from kdsearch.spec_sections import known_keys
 from kdsearch.teacher_card import shipped_cards
 
 STUDY = """\
@@ -214,9 +215,9 @@ def test_paths_become_absolute_and_are_listed_with_their_keys(write, tmp_path, m
 
 def test_a_plug_in_brings_its_keys_to_the_section_that_names_it():
     data = {"finish": {"name": "scratch"}, "strategy": {"name": "nothing"}, "export": [{"name": "torchscript"}]}
-    assert {"name", "seeds", "controls", "epochs"} <= set(known_keys(data, ("finish",)))
-    assert known_keys(data, ("strategy",)) == ("name",)
-    assert "lite" in known_keys(data, ("export", 0))
+    assert {"name", "seeds", "controls", "epochs"} <= set(known_keys(StudySpec, data, ("finish",)))
+    assert known_keys(StudySpec, data, ("strategy",)) == ("name",)
+    assert "lite" in known_keys(StudySpec, data, ("export", 0))
 
 
 @pytest.mark.parametrize("name", registry.available("kdsearch.strategies"))
