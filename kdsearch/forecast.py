@@ -5,8 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,11 +89,17 @@ def _say(executor: Executor, name: str) -> str:
 
 
 def _seconds(study: Study, executor: Executor) -> dict[str, float]:
+    import torch
+
+    from kdsearch.cost.threads import torch_threads
+
     spec, ctx = study.spec, study.ctx
     evaluations = study.make_searcher().total(spec.budget.trials)
     rehearsed = here = study.strategy.rehearse(ctx, TIMED_STEPS)
-    with _threads(executor.threads) as others:
-        if others:
+    own = torch.get_num_threads()
+    threads = executor.threads or own
+    with torch_threads(threads):
+        if threads != own:
             rehearsed = study.strategy.rehearse(ctx, TIMED_STEPS)
         finish = _finish_seconds(study, executor.capacity)
     before = here["prepare"]
@@ -104,19 +109,6 @@ def _seconds(study: Study, executor: Executor) -> dict[str, float]:
     if spec.budget.minutes is not None:
         search = min(search, 60 * spec.budget.minutes)
     return {"prepare": before, "search": search, "finish": finish}
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[bool]:
-    """So many torch threads as a worker has; whether that is another number than the driver's."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield count is not None and count != before
-    finally:
-        torch.set_num_threads(before)
 
 
 def _finish_seconds(study: Study, workers: int) -> float:

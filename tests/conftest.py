@@ -24,3 +24,12 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("a small file system cannot be mounted here (needs root)")
     yield place
     subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """As the commands that tests start: the order of a sum shows in its last bit."""
+    from kdsearch.cost.threads import torch_threads
+
+    with torch_threads(1):
+        yield

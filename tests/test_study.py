@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from kdsearch.errors import InfeasibleError, KdsearchError, SpecError, StoreError
 from kdsearch.ledger import journal_path
@@ -24,24 +21,14 @@ from kdsearch.spec import loads
 from kdsearch.store import RunLock, create_run
 from kdsearch.strategies.metapruning import MetaPruning
 from kdsearch.study import _drive, resume_study, run_study
-from tests.tiny import SETS, outcomes_of, tiny_spec, untimed, weights_of
+from tests.tiny import SETS, kill_in, outcomes_of, start, tiny_spec, untimed, weights_of
 
-pytestmark = [pytest.mark.medium, pytest.mark.timeout(120)]
-CLI = Path(__file__).parent.parent / "cli.py"
+pytestmark = [pytest.mark.medium, pytest.mark.timeout(120), pytest.mark.usefixtures("one_thread")]
 FEW = ("finish={name: scratch, epochs: 1, batch_size: 50, controls: {uniform: false, full: false}}",)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """As the commands that these tests start: the order of a sum shows in its last bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, one_thread):
     """A run that nothing interrupted, and its summary."""
     run_dir = tmp_path_factory.mktemp("whole") / "run"
     return run_dir, run_study(tiny_spec(), run_dir)
@@ -66,22 +53,6 @@ def stopping(phase: str, step: int, act=None):
             act()
 
     return watch
-
-
-def start(*words: str, folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, str(CLI), *words]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
-
-
-def kill_in(phase: str, *words: str, folder: Path) -> None:
-    """Starts the command and sends SIGKILL once it reports a step of the phase."""
-    with start(*words, folder=folder) as driver:
-        for line in driver.stderr:
-            if line.startswith(f"{phase} "):
-                break
-        driver.send_signal(signal.SIGKILL)
-    assert driver.returncode == -signal.SIGKILL
 
 
 @pytest.mark.timeout(240)

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-import torch
 
 from kdsearch.errors import StoreError
 from kdsearch.ledger import read_outcomes
@@ -18,10 +12,9 @@ from kdsearch.records import RunPaths
 from kdsearch.spec import load_spec
 from kdsearch.study import resume_study, run_study
 from kdsearch.teacher_card import shipped_cards
-from tests.tiny import outcomes_of, untimed, weights_of
+from tests.tiny import kill_in, outcomes_of, start, untimed, weights_of
 
-pytestmark = [pytest.mark.medium, pytest.mark.timeout(240)]
-CLI = Path(__file__).parent.parent / "cli.py"
+pytestmark = [pytest.mark.medium, pytest.mark.timeout(240), pytest.mark.usefixtures("one_thread")]
 SETS = (
     "name=taught",
     "student={net: resnet20, width: 0.25, divisor: 1}",
@@ -37,38 +30,27 @@ SETS = (
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, cache):
+def whole(tmp_path_factory, cache, one_thread):
     run_dir = tmp_path_factory.mktemp("whole") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KDSEARCH_CACHE", str(cache))
         return run_dir, run_study(load_spec("cckd_weights", SETS), run_dir)
 
 
-def test_killed_in_search_and_finish_and_resumed_ends_in_the_same_bits(tmp_path, whole, cache):
+def test_killed_in_search_and_finish_and_resumed_ends_in_the_same_bits(tmp_path, whole, cache, monkeypatch):
     """With median pruning: which trials stop early follows from what the ledger holds."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "KDSEARCH_CACHE": str(cache)}
-    sets = [word for text in SETS for word in ("--set", text)]
-    for phase, words in (("search", ("launch", "cckd_weights", *sets)), ("finish", ("resume", "taught"))):
-        command = [sys.executable, str(CLI), *words]
-        with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as driver:
-            assert any(line.startswith(f"{phase} ") for line in driver.stderr)
-            driver.send_signal(signal.SIGKILL)
-    command = [sys.executable, str(CLI), "resume", "taught", "--quiet"]
-    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    monkeypatch.setenv("KDSEARCH_CACHE", str(cache))
+    kill_in("search", "launch", "cckd_weights", *(word for text in SETS for word in ("--set", text)), folder=tmp_path)
+    kill_in("finish", "resume", "taught", folder=tmp_path)
+    with start("resume", "taught", "--quiet", folder=tmp_path) as driver:
+        said = driver.stderr.read()
+    assert driver.returncode == 0, said
     run_dir, (expected_dir, expected) = tmp_path / "runs/taught", whole
     assert outcomes_of(run_dir) == outcomes_of(expected_dir)
     assert untimed(json.loads((run_dir / "summary.json").read_text())) == untimed(expected)

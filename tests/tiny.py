@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +14,7 @@ from kdsearch.ledger import read_outcomes
 from kdsearch.records import RunPaths
 from kdsearch.spec import StudySpec, load_spec
 
+CLI = Path(__file__).parent.parent / "cli.py"
 SETS = (
     "name=tiny",
     "student={net: resnet20, width: 0.25, divisor: 1}",
@@ -46,3 +51,19 @@ def weights_of(run_dir: Path) -> dict[str, bytes]:
 
 def _weights(run_dir: Path) -> Iterator[Path]:
     yield from sorted(run_dir.rglob("*.safetensors"))
+
+
+def start(*words: str, folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, str(CLI), *words]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def kill_in(phase: str, *words: str, folder: Path) -> None:
+    """Starts the command and sends SIGKILL once it reports a step of the phase."""
+    with start(*words, folder=folder) as driver:
+        for line in driver.stderr:
+            if line.startswith(f"{phase} "):
+                break
+        driver.send_signal(signal.SIGKILL)
+    assert driver.returncode == -signal.SIGKILL

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kdsearch.cost.threads import torch_threads
 from kdsearch.data.datasets import Dataset
 from kdsearch.data.images import ImageSet
 from kdsearch.models.zoo import make_net
@@ -53,17 +54,13 @@ def run(*, repeats: int = 7, on_row: Callable[[dict[str, Any]], None] | None = N
     all take turns, and figures are medians over the turns. Processor time of the thread on a CPU, wall time on a GPU.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     rows = []
-    try:
+    with torch_threads(1):
         for case in cases():
             row = _measure(case, repeats, device)
             rows.append(row)
             if on_row is not None:
                 on_row(row)
-    finally:
-        torch.set_num_threads(threads)
     return {"suite": "data", "device": str(device), "threads": 1, "cases": rows}
 
 

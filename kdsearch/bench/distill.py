@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from kdsearch.cost.threads import torch_threads
 from kdsearch.data.datasets import Dataset
 from kdsearch.data.images import ImageSet
 from kdsearch.distill_sections import DistillationOptions
@@ -45,10 +46,8 @@ def run(
     ``cached_ratio``: with stored answers over plain cross-entropy; ``speedup``: accompanied by the teacher over with
     stored answers. One thread; 32-pixel images of noise, which cost as much as any.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     rows = []
-    try:
+    with torch_threads(1):
         for name, teacher, student in (
             ("resnet56 -> resnet20", resnet56, resnet20),
             ("resnet20 -> resnet20 x 0.25", resnet20, lambda classes, channels, _: resnet20(classes, channels, 0.25)),
@@ -57,8 +56,6 @@ def run(
             rows.append(row)
             if on_row is not None:
                 on_row(row)
-    finally:
-        torch.set_num_threads(threads)
     return {"cases": rows}
 
 

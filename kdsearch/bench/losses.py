@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kdsearch.cost.threads import torch_threads
 from kdsearch.errors import KdsearchError
 from kdsearch.training.relations import correlation_loss, correlation_matrix
 from kdsearch.training.rows import unit_rows
@@ -57,17 +58,13 @@ def run(
         KdsearchError: torchdistill is not installed.
     """
     theirs = torchdistill_loss()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     rows = []
-    try:
+    with torch_threads(1):
         for case in cases() if chosen is None else chosen:
             row = _measure(case, theirs, repeats)
             rows.append(row)
             if on_row is not None:
                 on_row(row)
-    finally:
-        torch.set_num_threads(threads)
     return {
         "suite": "losses",
         "torchdistill": importlib.metadata.version("torchdistill"),

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from kdsearch.bench.agreement import (
     Numbers,
@@ -21,6 +20,7 @@ from kdsearch.bench.agreement import (
 )
 from kdsearch.bench.ground_truth import Setup, World, make_world, train_all
 from kdsearch.bench.proxies import Effort, Proxy, ProxyTrial
+from kdsearch.cost.threads import torch_threads
 from kdsearch.sections import StudentOptions
 from kdsearch.strategies.metapruning import MetaPruning
 
@@ -52,14 +52,12 @@ def run(
     is a rehearsal that says nothing about proxies.
     """
     setup, effort = (_QUICK, Effort(1, 1)) if quick else (Setup(), Effort())
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
 
     def tell(row: dict[str, Any]) -> None:
         if on_row is not None:
             on_row(row)
 
-    try:
+    with torch_threads(1):
         truth_SN, seconds = train_all(setup, processes=processes, told=lambda at, of: tell({"trained": at, "of": of}))
         world = make_world(setup)
         found = describe_truth(world, truth_SN) | {"truth_seconds": round(seconds, 1)}
@@ -69,8 +67,6 @@ def run(
         for proxy in proxies() if chosen is None else chosen:
             rows.append(trial.row(proxy, truth_SN.mean(axis=0)))
             tell({key: value for key, value in rows[-1].items() if key != "scores"})
-    finally:
-        torch.set_num_threads(threads)
     return {"suite": "ranking", "threads": 1, **found, "target": _TARGET, "proxies": rows, **_verdict(rows, found)}
 
 

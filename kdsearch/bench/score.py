@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kdsearch.cost.threads import torch_threads
 from kdsearch.data.augment import normalise
 from kdsearch.data.images import ImageSet
 from kdsearch.files import make_cache_folder
@@ -81,18 +82,14 @@ def run(
     ``overhead_ms``: wall time a candidate that a search, its journal on the disk, spends outside scoring; the median
     of ``trials``.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     rows = []
-    try:
+    with torch_threads(1):
         for case in cases() if chosen is None else chosen:
             row = _Pair.of(case).measure(genes)
             rows.append(row)
             if on_row is not None:
                 on_row(row)
         overhead = measure_overhead(trials)
-    finally:
-        torch.set_num_threads(threads)
     return {
         "suite": "score",
         "threads": 1,

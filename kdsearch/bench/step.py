@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kdsearch.cost.threads import torch_threads
 from kdsearch.models.crop_descent import Descent
 from kdsearch.models.pruningnet import Generator
 from kdsearch.models.pruningnet_making import make_generator
@@ -70,10 +71,8 @@ def run(
     time with synchronisation on an accelerator. The ratio is the median over the turns.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     rows = []
-    try:
+    with torch_threads(1):
         for case in cases() if chosen is None else chosen:
             net, widths = _net_of(case, device)
             for name in generators:
@@ -82,8 +81,6 @@ def run(
                 if on_row is not None:
                     on_row(row)
                 gc.collect()
-    finally:
-        torch.set_num_threads(threads)
     optimizer = RECIPE.model_dump(include={"optimizer", "learning_rate", "momentum", "weight_decay"})
     return {"suite": "step", "device": str(device), "recipe": optimizer, "cases": rows}
 

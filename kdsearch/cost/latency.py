@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.cost.machine import describe_machine
+from kdsearch.cost.threads import torch_threads
 from kdsearch.deployed import Deployed, freeze_trace
 
 Runnable = Callable[[Tensor], Tensor]
@@ -97,12 +98,11 @@ def _summarise(wall_ms: np.ndarray, thread_ms: np.ndarray) -> Latency:
 @contextmanager
 def _single_thread() -> Iterator[None]:
     """One torch thread and no garbage collection while a clock runs."""
-    threads, collecting = torch.get_num_threads(), gc.isenabled()
-    torch.set_num_threads(1)
+    collecting = gc.isenabled()
     gc.disable()
     try:
-        yield
+        with torch_threads(1):
+            yield
     finally:
-        torch.set_num_threads(threads)
         if collecting:
             gc.enable()
