@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import nn
 
 from kdsearch.lessons import Lesson
 from kdsearch.training.rehearsal import image_seconds, training_seconds
+from kdsearch.training.teacher_cache import cache_bytes
 
 _CHEAP = 0.1  # of a step: a teacher that takes less may as well answer about fresh views
 _DISK_SHARE = 0.5  # of the free disk that answers may take where nobody asked for them
@@ -18,10 +20,10 @@ _TRIED = 64  # images whose answers show how large answers are
 _LARGEST_STORED = 16_000.0  # a quarter of what float16 holds: other views may have larger ones
 
 
-def decide(lesson: Lesson, net: nn.Module, epochs: int) -> dict[str, Any]:
+def decide(lesson: Lesson, net: nn.Module, epochs: int, steps: int = _TIMED) -> dict[str, Any]:
     """``mode``, and ``reason`` in words: whether the teacher answers at every step or once for all stored views.
 
-    ``epochs``: of all the study's trainings by this teacher. auto compares times of three steps of either net.
+    ``epochs``: of all the study's trainings by this teacher. auto compares times of so many ``steps`` of either net.
     """
     teaching = lesson.teaching
     assert teaching is not None
@@ -29,29 +31,33 @@ def decide(lesson: Lesson, net: nn.Module, epochs: int) -> dict[str, Any]:
         return {"mode": teaching.mode, "reason": f"the study says teacher.mode: {teaching.mode}"}
     if lesson.options.sampler.name == "superclass":
         return {"mode": "cached", "reason": "sampler: superclass clusters what the teacher has said"}
-    timed = time_epochs(lesson, net, _TIMED)
-    size, free = lesson.cache_bytes(), _free_bytes(teaching.folder)
-    largest = _largest_answer(lesson)
-    if not largest < _LARGEST_STORED:
-        mode, reason = "online", f"answers reach {largest:g}, and are stored as float16, which ends at 65504"
-    elif lesson.is_cached():
-        mode, reason = "cached", "the answers are there already"
-    elif timed["teacher"] < _CHEAP * (timed["student"] + timed["teacher"]):
-        share = timed["teacher"] / (timed["student"] + timed["teacher"])
-        mode, reason = "online", f"the teacher takes {100 * share:.0f} % of a step only, and may see fresh views"
-    elif epochs <= teaching.views:
-        mode, reason = "online", f"{epochs} epochs in all ask less than {teaching.views} views of every image would"
-    elif size > _DISK_SHARE * free:
-        mode = "online"
-        reason = f"answers would take {size / 1e9:.1f} GB of {free / 1e9:.1f} GB free; teacher.mode: cached takes them"
-    else:
-        spared = (epochs - teaching.views) * timed["teacher"]
-        mode = "cached"
-        reason = (
-            f"{teaching.views} views of every image are asked for once, not {epochs} epochs: about {spared:.0f} s of "
-            f"teaching spared, {size / 1e6:.1f} MB kept"
-        )
+    timed = time_epochs(lesson, net, steps)
+    mode, reason = _weigh(lesson, timed, epochs)
     return {"mode": mode, "reason": reason, "epoch_seconds": timed}
+
+
+def _weigh(lesson: Lesson, timed: Mapping[str, float], epochs: int) -> tuple[str, str]:
+    """The mode that costs less where both can be had, and why."""
+    teaching = lesson.teaching
+    assert teaching is not None
+    largest, size = _try_answers(lesson)
+    if not largest < _LARGEST_STORED:
+        return "online", f"answers reach {largest:g}, and are stored as float16, which ends at 65504"
+    if lesson.is_cached():
+        return "cached", "the answers are there already"
+    share = timed["teacher"] / (timed["student"] + timed["teacher"])
+    if share < _CHEAP:
+        return "online", f"the teacher takes {100 * share:.0f} % of a step only, and may see fresh views"
+    if epochs <= teaching.views:
+        return "online", f"{epochs} epochs in all ask less than {teaching.views} views of every image would"
+    free = _free_bytes(teaching.folder)
+    if size > _DISK_SHARE * free:
+        needed = f"answers would take {size / 1e9:.1f} GB of {free / 1e9:.1f} GB free"
+        return "online", f"{needed}; teacher.mode: cached takes them"
+    return "cached", (
+        f"{teaching.views} views of every image are asked for once, not {epochs} epochs: about "
+        f"{(epochs - teaching.views) * timed['teacher']:.0f} s of teaching spared, {size / 1e6:.1f} MB kept"
+    )
 
 
 def time_epochs(lesson: Lesson, net: nn.Module, steps: int) -> dict[str, float]:
@@ -67,19 +73,22 @@ def forecast(lesson: Lesson, net: nn.Module, epochs: int, steps: int) -> dict[st
     if lesson.teaching is None:
         student = training_seconds(net.to(lesson.device), lesson.task, lesson.options, lesson.device, steps)
         return {"before": 0.0, "epoch": student}
-    timed = time_epochs(lesson, net, steps)
-    if decide(lesson, net, epochs)["mode"] == "online":
+    decided = decide(lesson, net, epochs, steps)
+    timed = decided.get("epoch_seconds") or time_epochs(lesson, net, steps)
+    if decided["mode"] == "online":
         return {"before": 0.0, "epoch": timed["student"] + timed["teacher"]}
     before = 0.0 if lesson.is_cached() else timed["teacher"] * lesson.teaching.views
     return {"before": before, "epoch": timed["student"]}
 
 
-def _largest_answer(lesson: Lesson) -> float:
-    """Of the first training images' logits and tapped tensors, as they are."""
+def _try_answers(lesson: Lesson) -> tuple[float, int]:
+    """The largest number that the teacher says of some training images as they are, and the bytes of all answers."""
     assert lesson.teaching is not None
-    pixels = lesson.task.images("train").images_NCHW[:_TRIED].to(lesson.device)
-    logits_BC, tapped = lesson.teaching.teacher.answer(pixels, lesson.teacher_taps())
-    return max(float(tensor.abs().max()) for tensor in (logits_BC, *tapped.values()))
+    images_NCHW = lesson.task.images("train").images_NCHW
+    logits_BC, tapped = lesson.teaching.teacher.answer(images_NCHW[:_TRIED].to(lesson.device), lesson.teacher_taps())
+    sizes = [tensor[0].numel() for tensor in tapped.values()]
+    size = cache_bytes(len(images_NCHW), lesson.teaching.views, lesson.task.num_classes, sizes)
+    return max(float(tensor.abs().max()) for tensor in (logits_BC, *tapped.values())), size
 
 
 def _free_bytes(folder: Path) -> int:

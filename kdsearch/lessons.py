@@ -26,7 +26,7 @@ from kdsearch.training.evaluation import evaluating
 from kdsearch.training.loop import History, Setting, fit
 from kdsearch.training.rows import unit_rows
 from kdsearch.training.taps import Taps, default_embedding, flat_embedding
-from kdsearch.training.teacher_cache import CacheKey, TeacherCache, cache_bytes, is_cached, open_cache
+from kdsearch.training.teacher_cache import CacheKey, TeacherCache, is_cached, open_cache
 from kdsearch.training.term_losses import Signals, taps_of
 
 if TYPE_CHECKING:
@@ -92,13 +92,6 @@ class Lesson:
         """Whether the answers are there."""
         return self.teaching is not None and is_cached(self.teaching.folder, self.cache_key())
 
-    def cache_bytes(self) -> int:
-        """What the answers would take on the disk."""
-        assert self.teaching is not None
-        _, tapped = self.teaching.teacher.answer(self.pixels(), self.teacher_taps())
-        sizes = [tensor[0].numel() for tensor in tapped.values()]
-        return cache_bytes(len(self.task.images("train")), self.teaching.views, self.task.num_classes, sizes)
-
     def sampler(self, seed: int, cache: TeacherCache | None) -> Sampler:
         """The order of the training images; clusters are those of the teacher's stored answers about first views."""
         chosen, batch_size = self.options.sampler, self.options.batch_size
@@ -111,10 +104,6 @@ class Lesson:
         assert chosen.clusters is not None
         cluster_N = _clusters(cache, chosen.clusters, self.seed)
         return ClassBalanced(cluster_N, batch_size=batch_size, k=chosen.k, seed=seed)
-
-    def pixels(self) -> Tensor:
-        """Two training images, to see what shapes come of them."""
-        return self.task.images("train").images_NCHW[:_PROBE].to(self.device)
 
 
 _clustered: dict[tuple[Path, int, int], Tensor] = {}  # of this process: every training of a study has the same ones
@@ -146,17 +135,26 @@ def check_lesson(lesson: Lesson, net: nn.Module) -> None:
         _check_clusters(lesson)
     else:
         lesson.sampler(0, None)
-    pupil = make_pupil_of(lesson, net.to(lesson.device), 0)
+    tried = try_nets(lesson, net.to(lesson.device))
+    try_terms(make_pupil(net, lesson.options.terms, tried, 0), lesson.options.terms, tried)
+
+
+def try_nets(lesson: Lesson, net: nn.Module) -> Signals:
+    """What the student ``net`` and the teacher say of two training images, to see what shapes come of them.
+
+    Raises:
+        SpecError: a tap is wrong.
+    """
+    pixels_BCHW = lesson.task.images("train").images_NCHW[:_PROBE].to(lesson.device)
     with torch.no_grad(), evaluating(net), Taps(net, lesson.student_taps(net)) as taps:
-        student_BC = net(normalise(lesson.pixels(), lesson.task.mean, lesson.task.std))
+        student_BC = net(normalise(pixels_BCHW, lesson.task.mean, lesson.task.std))
         tapped = taps.take()
     teacher_BC = student_BC
     taught: dict[str, Tensor] = {}
     if lesson.teaching is not None:
-        teacher_BC, taught = lesson.teaching.teacher.answer(lesson.pixels(), lesson.teacher_taps())
-    labels_B = torch.zeros(_PROBE, dtype=torch.int64, device=lesson.device)
-    signals = Signals(student_BC, teacher_BC, labels_B, tapped, taught, lesson.options.label_smoothing)
-    try_terms(pupil, lesson.options.terms, signals)
+        teacher_BC, taught = lesson.teaching.teacher.answer(pixels_BCHW, lesson.teacher_taps())
+    labels_B = torch.zeros(len(pixels_BCHW), dtype=torch.int64, device=lesson.device)
+    return Signals(student_BC, teacher_BC, labels_B, tapped, taught, lesson.options.label_smoothing)
 
 
 def _check_clusters(lesson: Lesson) -> None:
@@ -179,19 +177,7 @@ def give_lesson(lesson: Lesson, net: nn.Module, setting: Setting) -> History:
 
 def make_pupil_of(lesson: Lesson, net: nn.Module, seed: int) -> Pupil:
     """The net with what the lesson's terms learn beside it."""
-    pixels_BCHW = lesson.pixels()
-    tapped: dict[str, Tensor] = {}
-    if lesson.teaching is not None:
-        _, tapped = lesson.teaching.teacher.answer(pixels_BCHW, lesson.teacher_taps())
-    image_BCHW = normalise(pixels_BCHW, lesson.task.mean, lesson.task.std)
-    return make_pupil(
-        net,
-        lesson.options.terms,
-        student_taps=lesson.student_taps(net),
-        teacher_taps=tapped,
-        image_BCHW=image_BCHW,
-        seed=seed,
-    )
+    return make_pupil(net, lesson.options.terms, try_nets(lesson, net), seed)
 
 
 def make_objective(lesson: Lesson, net: nn.Module, seed: int) -> Distillation:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.bench.losses import torchdistill_loss
-from kdsearch.lessons import Lesson, make_objective, make_pupil_of
+from kdsearch.lessons import Lesson, make_objective, try_nets
 from kdsearch.terms import Term
-from kdsearch.training.distillation import Distillation, Pupil
+from kdsearch.training.distillation import Distillation, Pupil, make_pupil
 from kdsearch.training.loop import History, Setting, fit
 from kdsearch.training.taps import Taps, flat_embedding
 
@@ -49,17 +49,13 @@ def train_with_torchdistill(lesson: Lesson, net: nn.Module, setting: Setting) ->
     # a term that taps the embedding, so that the teacher's is answered too; its loss is not used
     tapping = Term.model_validate({"cc": 0.0})
     lesson = replace(lesson, options=lesson.options.model_copy(update={"terms": (*lesson.options.terms, tapping)}))
-    pupil = make_pupil_of(lesson, net, setting.seed)
-    assert lesson.teaching is not None
-    _, tapped = lesson.teaching.teacher.answer(lesson.pixels(), lesson.teacher_taps())
-    net.eval()
-    with Taps(net, lesson.student_taps(net)) as taps, torch.no_grad(), torch.random.fork_rng(devices=[]):
-        net(torch.zeros(2, *lesson.task.image_shape, device=lesson.device))
-        own = flat_embedding(taps.take()["embedding"]).shape[1]
+    tried = try_nets(lesson, net)
+    pupil = make_pupil(net, lesson.options.terms, tried, setting.seed)
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(setting.seed)
         heads = {
-            "student": nn.Linear(own, _HEAD),
-            "teacher": nn.Linear(flat_embedding(tapped["embedding"]).shape[1], _HEAD),
+            side: nn.Linear(flat_embedding(tapped["embedding"]).shape[1], _HEAD)
+            for side, tapped in (("student", tried.student_taps), ("teacher", tried.teacher_taps))
         }
     pupil.layers["torchdistill"] = nn.ModuleDict(heads)
     objective = _WithTheirs(make_objective(lesson, net, setting.seed), lesson.student_taps(net))

@@ -51,29 +51,16 @@ class Pupil(nn.Module):
         return logits_BC
 
 
-def make_pupil(
-    student: nn.Module,
-    terms: Sequence[Term],
-    *,
-    student_taps: Mapping[str, str],
-    teacher_taps: Mapping[str, Tensor],
-    image_BCHW: Tensor,
-    seed: int,
-) -> Pupil:
-    """The student with the layers that its terms need for tapped tensors of these shapes.
-
-    ``teacher_taps``: tensors of the teacher, of which only the shapes matter. ``image_BCHW``: a batch to try.
+def make_pupil(student: nn.Module, terms: Sequence[Term], tried: Signals, seed: int) -> Pupil:
+    """The student with the layers that its terms need for tapped tensors shaped as those ``tried``.
 
     Raises:
-        SpecError: a tap is wrong, or the two nets' tensors cannot be compared.
+        SpecError: the two nets' tensors cannot be compared.
     """
-    training = student.training
-    student.eval()
-    with torch.no_grad(), Taps(student, student_taps) as taps:
-        student(image_BCHW)
-        tried = taps.take()
-    student.train(training)
-    layers = {term.kind: term_layers(term, tried, teacher_taps, mix_seed(seed, 5, at)) for at, term in enumerate(terms)}
+    layers = {
+        term.kind: term_layers(term, tried.student_taps, tried.teacher_taps, mix_seed(seed, 5, at))
+        for at, term in enumerate(terms)
+    }
     return Pupil(student, terms, {kind: made for kind, made in layers.items() if len(made)})
 
 

@@ -103,11 +103,14 @@ def find_module(net: nn.Module, path: str) -> nn.Module:
         SpecError: there is none; the message has the nearest names.
     """
     name = path.removesuffix(_INPUT)
+    try:
+        if name:
+            return net.get_submodule(name)
+    except AttributeError:
+        pass
     known = [at for at, _ in net.named_modules() if at]
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[-3:]
-        raise SpecError(f"taps: {type(net).__name__} has no module {name!r}; near it are {', '.join(near)}")
-    return net.get_submodule(name)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[-3:]
+    raise SpecError(f"taps: {type(net).__name__} has no module {name!r}; near it are {', '.join(near)}")
 
 
 def default_embedding(net: nn.Module) -> str:

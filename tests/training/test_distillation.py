@@ -12,6 +12,8 @@ from kdsearch.errors import SpecError
 from kdsearch.terms import Term
 from kdsearch.training.distillation import Distillation, Pupil, make_pupil
 from kdsearch.training.losses import kd_loss
+from kdsearch.training.taps import Taps
+from kdsearch.training.term_losses import Signals
 
 
 class Batch(NamedTuple):
@@ -44,16 +46,15 @@ def terms(*written) -> list[Term]:
     return [Term.model_validate(item) for item in written]
 
 
+def tried(paths, shown) -> Signals:
+    with Taps(net := make_net(), paths) as taps:
+        logits = net(IMAGES)
+        return Signals(logits, logits, LABELS, taps.take(), shown, 0.0)
+
+
 def lesson(*written, seed: int = 0) -> tuple[Pupil, Distillation]:
     made = terms(*written)
-    pupil = make_pupil(
-        make_net(),
-        made,
-        student_taps=TAPS,
-        teacher_taps=answers(Batch(IMAGES, LABELS))[1],
-        image_BCHW=IMAGES,
-        seed=seed,
-    )
+    pupil = make_pupil(make_net(), made, tried(TAPS, answers(Batch(IMAGES, LABELS))[1]), seed)
     objective = Distillation(made, [], answers=answers, student_taps=TAPS, smoothing=0.0, identity="toy")
     return pupil, objective
 
@@ -160,4 +161,4 @@ def test_tensors_that_cannot_be_compared_are_refused(written, said):
     taps = {**TAPS, "odd": "1"}
     shown = {**answers(Batch(IMAGES, LABELS))[1], "odd": torch.zeros(8, 6, 1, 1)}
     with pytest.raises(SpecError, match=said):
-        make_pupil(make_net(), terms(written), student_taps=taps, teacher_taps=shown, image_BCHW=IMAGES, seed=0)
+        make_pupil(make_net(), terms(written), tried(taps, shown), 0)
