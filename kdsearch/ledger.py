@@ -5,29 +5,24 @@ from __future__ import annotations
 import errno
 import json
 import logging
-import math
 import secrets
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
-from functools import reduce
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from kdsearch.errors import StoreError
+from kdsearch.ledger_trials import find_distribution, make_trial, read_trial
 from kdsearch.records import Outcome, RunPaths
-from kdsearch.space import Candidate, Choice, Real
+from kdsearch.space import Choice, Real
 
 if TYPE_CHECKING:
     import optuna
-    from optuna.distributions import BaseDistribution
-    from optuna.trial import FrozenTrial
 
 JOURNAL = "journal"
 _FILE = "study.journal"
-_METRIC, _COST = "metric ", "cost "
 _log = logging.getLogger(__name__)
 
 
@@ -52,7 +47,7 @@ class Ledger:
     ) -> None:
         self._journal = paths.root / _FILE if storage == JOURNAL else None
         self._costs = costs
-        self._distributions = {parameter.name: _distribution(parameter) for parameter in parameters}
+        self._distributions = {parameter.name: find_distribution(parameter) for parameter in parameters}
         if self._journal is not None:
             _mend(self._journal)
         self._study = _open_study(paths, storage, name, ("accuracy", *costs))
@@ -73,33 +68,12 @@ class Ledger:
         if outcome.number in self._numbers:
             raise ValueError(f"trial {outcome.number} is in the ledger already")
         with self._whole_lines():
-            self._study.add_trial(self._trial(outcome))
+            self._study.add_trial(make_trial(outcome, self._costs, self._distributions))
         self._numbers.add(outcome.number)
 
     def outcomes(self) -> list[Outcome]:
         """All outcomes, in the order they were appended."""
-        return [_outcome(trial) for trial in self._study.get_trials(deepcopy=False)]
-
-    def _trial(self, outcome: Outcome) -> FrozenTrial:
-        from optuna.trial import TrialState, create_trial
-
-        values = [
-            outcome.metrics.get("accuracy", math.nan),
-            *(outcome.costs.get(cost, math.nan) for cost in self._costs),
-        ]
-        done = outcome.state == "done" and all(math.isfinite(value) for value in values)
-        ended = TrialState.PRUNED if outcome.metrics.get("pruned") and len(values) == 1 else TrialState.COMPLETE
-        trial = create_trial(
-            state=ended if done else TrialState.FAIL,
-            intermediate_values={epoch: value for epoch, value in enumerate(outcome.curve, start=1) if done},
-            values=[float(value) for value in values] if done else None,
-            params=outcome.candidate.values,
-            distributions={name: self._distributions[name] for name, _ in outcome.candidate.pairs},
-            user_attrs=_attributes(outcome),
-        )
-        if trial.datetime_complete is not None:
-            trial.datetime_start = trial.datetime_complete - timedelta(seconds=outcome.seconds)
-        return trial
+        return [read_trial(trial) for trial in self._study.get_trials(deepcopy=False)]
 
     @contextmanager
     def _whole_lines(self) -> Iterator[None]:
@@ -129,7 +103,7 @@ def read_outcomes(paths: RunPaths) -> list[Outcome]:
         StoreError: the run directory or its ledger is missing or damaged.
     """
     with _study_of(paths) as study:
-        return [] if study is None else [_outcome(trial) for trial in study.get_trials(deepcopy=False)]
+        return [] if study is None else [read_trial(trial) for trial in study.get_trials(deepcopy=False)]
 
 
 def note(paths: RunPaths, markdown: str) -> None:
@@ -244,59 +218,6 @@ def _is_json(line: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _distribution(parameter: Choice | Real) -> BaseDistribution:
-    """An integer range whose step reaches every value, which the dashboard draws on an axis; else categories."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    if isinstance(parameter, Real):
-        return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
-    numbers = [value for value in parameter.values if isinstance(value, int)]
-    if len(numbers) < len(parameter.values):
-        return CategoricalDistribution(parameter.values)
-    step = reduce(math.gcd, (number - numbers[0] for number in numbers)) or 1
-    return IntDistribution(numbers[0], numbers[-1], step=step)
-
-
-def _attributes(outcome: Outcome) -> dict[str, Any]:
-    """What a trial carries beside its values; one attribute a figure, so that the dashboard can draw them."""
-    metrics = {_METRIC + name: _plain(value) for name, value in outcome.metrics.items()}
-    costs = {_COST + name: _plain(value) for name, value in outcome.costs.items()}
-    fixed = {
-        "number": outcome.number,
-        "origin": outcome.candidate.origin,
-        "state": outcome.state,
-        "seconds": outcome.seconds,
-    }
-    failure = {"traceback": outcome.traceback} if outcome.traceback else {}
-    return {**fixed, **metrics, **costs, **failure}
-
-
-def _plain(value: float) -> int | float | str:
-    """A figure that every JSON reader takes: nan and infinity as words."""
-    if isinstance(value, int):
-        return value
-    return float(value) if math.isfinite(value) else repr(float(value))
-
-
-def _outcome(trial: FrozenTrial) -> Outcome:
-    attributes = trial.user_attrs
-    return Outcome(
-        number=attributes["number"],
-        candidate=Candidate.of(trial.params, attributes["origin"]),
-        state=attributes["state"],
-        metrics=_figures(attributes, _METRIC),
-        costs=_figures(attributes, _COST),
-        seconds=attributes["seconds"],
-        traceback=attributes.get("traceback", ""),
-        curve=tuple(value for _, value in sorted(trial.intermediate_values.items())),
-    )
-
-
-def _figures(attributes: Mapping[str, Any], prefix: str) -> dict[str, float]:
-    found = {name.removeprefix(prefix): value for name, value in attributes.items() if name.startswith(prefix)}
-    return {name: float(value) if isinstance(value, str) else value for name, value in found.items()}
 
 
 def _first_line(error: Exception) -> str:

@@ -26,7 +26,7 @@ LAYERS = (
     ("teachers", "lessons", "lesson_plan"),  # a card -> a frozen net; how a student learns from it
     ("context",),  # what a strategy may see
     ("manifest", "fresh", "searchers.*", "strategies.*", "compress.*", "exporters.*", "executors.*"),  # the plug-ins
-    ("store", "ledger", "runlog"),
+    ("store", "ledger", "ledger_trials", "runlog"),
     ("report.*",),
     ("trial", "planning", "stand_in", "forecast", "finishing", "delivery", "summary", "trainings", "study", "teaching"),
     ("bench.*",),
