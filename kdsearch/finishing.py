@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from kdsearch.errors import InfeasibleError
 from kdsearch.files import read_json, save_json
 from kdsearch.progress import Watch
 from kdsearch.records import Outcome, Student, Training
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 Role = Literal["winner", "uniform", "random", "full"]
 _DRAWS = 20
-RunTrainings = Callable[[Sequence[Training], str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,46 +98,6 @@ def rank(outcomes: Iterable[Outcome], windows: Sequence[Window]) -> list[Outcome
         return below, -outcome.metrics["accuracy"], outcome.number
 
     return sorted(fitting, key=place)
-
-
-def choose_winners(study: Study, outcomes: Sequence[Outcome], run: RunTrainings) -> list[Candidate]:
-    """The winner of each budget: the best score, or the best of the finalists after a short training each.
-
-    With several finalists the uniform gene is one of them: a search that found nothing better says so.
-
-    Raises:
-        InfeasibleError: no candidate of a budget was scored.
-    """
-    spec = study.spec.finish
-    rows: list[list[Candidate]] = []
-    for windows, uniform in zip(study.ctx.budgets, study.ctx.uniform, strict=True):
-        ranked = [outcome.candidate for outcome in rank(outcomes, windows)]
-        if not ranked:
-            raise InfeasibleError("no candidate within the limits was scored; raise budget.trials or budget.minutes")
-        row = ranked[: spec.finalists]
-        rows.append(row if spec.finalists == 1 or uniform in row else [*row, uniform])
-    trainings = {
-        (budget, at): _short_training(study, candidate)
-        for budget, row in enumerate(rows)
-        for at, candidate in enumerate(row)
-        if len(row) > 1
-    }
-    run(list(trainings.values()), "finalists")
-    return [
-        _best(study, row, [trainings.get((budget, at)) for at in range(len(row))]) for budget, row in enumerate(rows)
-    ]
-
-
-def _short_training(study: Study, candidate: Candidate) -> Training:
-    epochs, seed = study.spec.finish.finalist_epochs, study.spec.seed + 1000
-    return Training(f"{digest(candidate)}-{epochs}epochs-seed{seed}", candidate, seed, epochs)
-
-
-def _best(study: Study, row: Sequence[Candidate], trainings: Sequence[Training | None]) -> Candidate:
-    if len(row) == 1:
-        return row[0]
-    reached = [read_record(study, made.name)["metrics"]["accuracy"] for made in trainings if made is not None]
-    return row[max(range(len(row)), key=lambda at: (reached[at], -at))]
 
 
 def plan_students(study: Study, winners: Sequence[Candidate]) -> list[Plan]:

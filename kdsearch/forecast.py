@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kdsearch.sections import Recipe
     from kdsearch.space import Candidate
     from kdsearch.spec import StudySpec
+    from kdsearch.spec_plugins import FinishPlugin
 
 TIMED_STEPS = 3
 
@@ -120,11 +121,19 @@ def _finish_seconds(study: Study, workers: int) -> float:
     for uniform in ctx.uniform:
         one = _training_seconds(study, uniform, recipe)
         students += [one] * (finish.seeds * (1 + finish.controls.uniform) + finish.controls.random)
-        if finish.finalists > 1:
-            finalists += [one * finish.finalist_epochs / recipe.epochs] * (finish.finalists + 1)
+        for size, epochs in _rounds(finish):
+            finalists += [one * epochs / recipe.epochs] * size
     if finish.controls.full:
         students.append(_training_seconds(study, ctx.widths.full, recipe))
     return side_by_side(finalists, workers) + side_by_side(students, workers)
+
+
+def _rounds(finish: FinishPlugin) -> list[tuple[int, int]]:
+    """(nets, epochs) of each round of finalists; the first has the uniform net beside them."""
+    if finish.finalists == (1,):
+        return []
+    first, *others = finish.finalists
+    return list(zip((first + 1, *others), finish.finalist_epochs, strict=True))
 
 
 def side_by_side(seconds: Sequence[float], workers: int) -> float:

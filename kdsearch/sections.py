@@ -23,7 +23,15 @@ from pydantic import (
 )
 
 Share = Annotated[float, Field(gt=0, le=1)]
-OWN_NETS = ("lenet5", "mobilenetv2_metapruning", "resnet20", "resnet56", "vgg11_bn_cifar", "vgg16_bn_cifar")
+OWN_NETS = (
+    "lenet5",
+    "mobilenetv2_metapruning",
+    "resnet8",
+    "resnet20",
+    "resnet56",
+    "vgg11_bn_cifar",
+    "vgg16_bn_cifar",
+)
 """What ``student.net`` may name, beside ``given``; ``kdsearch.models.zoo`` makes them."""
 GIVEN = "given"
 """What ``student.net`` says where the net is a module passed from Python."""

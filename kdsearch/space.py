@@ -160,6 +160,15 @@ class SearchSpace:
         pairs = (one if take else two for one, two, take in zip(first.pairs, second.pairs, from_first, strict=True))
         return Candidate(tuple(pairs), origin)
 
+    def distance(self, first: Candidate, second: Candidate) -> float:
+        """The mean difference of their parameters, each as a share (0..1) of its range or of its list of choices.
+
+        Parameters with one choice take no part; words that differ are 1 apart.
+        """
+        pairs = zip(self.parameters, first.pairs, second.pairs, strict=True)
+        apart = [_apart(parameter, one, two) for parameter, (_, one), (_, two) in pairs if not _is_fixed(parameter)]
+        return float(np.mean(apart)) if apart else 0.0
+
     def offset(self, candidate: Candidate, shift: float) -> Candidate:
         """A copy with the rank of every ordered choice moved by ``shift`` of its list's length, but not beyond it."""
         return self.at_ranks(candidate, self.ranks(candidate) + shift * self.last_ranks)
@@ -190,6 +199,22 @@ def _ranks(choice: Choice) -> dict[Value, int]:
 def is_ordered(parameter: Choice | Real) -> TypeGuard[Choice]:
     """Whether the parameter is a choice of numbers, which has ranks."""
     return isinstance(parameter, Choice) and not any(isinstance(value, str) for value in parameter.values)
+
+
+def _is_fixed(parameter: Choice | Real) -> bool:
+    return isinstance(parameter, Choice) and len(parameter.values) == 1
+
+
+def _apart(parameter: Choice | Real, first: Value, second: Value) -> float:
+    if is_ordered(parameter):
+        return abs(parameter.values.index(first) - parameter.values.index(second)) / (len(parameter.values) - 1)
+    if isinstance(parameter, Choice):
+        return float(first != second)
+    low, high, one, two = (
+        math.log(float(value)) if parameter.log else float(value)
+        for value in (parameter.low, parameter.high, first, second)
+    )
+    return abs(one - two) / (high - low)
 
 
 def _allows(parameter: Choice | Real, value: Value) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, SerializationInfo, ValidationInfo, field_validator, model_serializer, model_validator
 from pydantic.fields import FieldInfo
@@ -130,15 +131,40 @@ class FinishPlugin(Plugin):
 
     ``seeds``: how many times each net is trained, for a mean and a spread. ``finalists``: so many of the best-scored
     candidates, and the uniform one, are trained for ``finalist_epochs`` first, and the best of them on the validation
-    images is the winner; 1 takes the best score at its word.
+    images is the winner; 1 takes the best score at its word. Lists name rounds: ``finalists: [12, 4]`` with
+    ``finalist_epochs: [3, 10]`` trains twelve and the uniform one for 3 epochs, then the best four for 10.
+    ``finalist_distance`` (0..1) keeps finalists that far from one another: the mean difference of their widths, each as
+    a share of its list of choices.
     """
 
     package: ClassVar[str] = "kdsearch.strategies"
 
     seeds: int = Field(1, ge=1, le=100)
     controls: Controls = Controls()
-    finalists: int = Field(1, ge=1, le=100)
-    finalist_epochs: int = Field(3, ge=1)
+    finalists: tuple[Annotated[int, Field(ge=1, le=100)], ...] = (1,)
+    finalist_epochs: tuple[Annotated[int, Field(ge=1)], ...] = (3,)
+    finalist_distance: float = Field(0.0, ge=0, le=1)
+
+    @field_validator("finalists", "finalist_epochs", mode="before")
+    @classmethod
+    def _one_round(cls, given: Any) -> Any:
+        return given if isinstance(given, list | tuple) else (given,)
+
+    @model_validator(mode="after")
+    def _rounds_fit(self) -> Self:
+        sizes = self.finalists
+        if not sizes or len(sizes) != len(self.finalist_epochs):
+            counts = f"got {len(sizes)} and {len(self.finalist_epochs)}"
+            raise ValueError(f"finalists and finalist_epochs must name as many rounds ({counts})")
+        if any(later >= before for before, later in itertools.pairwise(sizes)):
+            raise ValueError(f"finalists must fall from round to round (got {list(sizes)})")
+        if len(sizes) > 1 and sizes[-1] == 1:
+            raise ValueError(
+                f"finalists must end with 2 or more: the last round chooses the winner (got {list(sizes)})"
+            )
+        return self
 
     def idle(self) -> Mapping[str, str]:
-        return {"finalist_epochs": "finalists: 1 trains none"} if self.finalists == 1 else {}
+        if self.finalists != (1,):
+            return {}
+        return dict.fromkeys(("finalist_epochs", "finalist_distance"), "finalists: 1 trains none")

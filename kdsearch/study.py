@@ -291,7 +291,8 @@ class _Loop:
 
 
 def _finish(run: _Run, executor: Executor) -> list[Student]:
-    from kdsearch.finishing import choose_winners, collect, plan_students
+    from kdsearch.finalists import choose_winners
+    from kdsearch.finishing import collect, plan_students
 
     study = run.study
 

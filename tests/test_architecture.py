@@ -28,7 +28,19 @@ LAYERS = (
     ("manifest", "fresh", "searchers.*", "strategies.*", "compress.*", "exporters.*", "executors.*"),  # the plug-ins
     ("store", "ledger", "ledger_trials", "runlog"),
     ("report.*",),
-    ("trial", "planning", "stand_in", "forecast", "finishing", "delivery", "summary", "trainings", "study", "teaching"),
+    (
+        "trial",
+        "planning",
+        "stand_in",
+        "forecast",
+        "finishing",
+        "finalists",
+        "delivery",
+        "summary",
+        "trainings",
+        "study",
+        "teaching",
+    ),
     ("bench.*",),
     ("cli.*", "commands"),
 )

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
-from kdsearch.errors import InfeasibleError, StoreError
-from kdsearch.finishing import choose_winners, collect, digest, plan_students, rank, read_record, train_one, trained_net
+from kdsearch.errors import StoreError
+from kdsearch.finishing import collect, digest, plan_students, rank, read_record, train_one, trained_net
 from kdsearch.records import Outcome, Training
 from kdsearch.space import Candidate, Window
 from tests.toys import half, toy_study
@@ -45,42 +43,6 @@ def train_all(study):
             train_one(study, training, lambda _: None)
 
     return run
-
-
-def refuse(trainings, note) -> None:
-    assert not trainings
-
-
-def test_the_best_score_wins_where_it_is_taken_at_its_word(tmp_path):
-    study = toy_study(tmp_path)
-    space, rng = study.ctx.space, np.random.default_rng(0)
-    genes = [space.sample(rng) for _ in range(3)]
-    told = [outcome(at, gene, score) for at, (gene, score) in enumerate(zip(genes, (0.4, 0.8, 0.6), strict=True))]
-    assert choose_winners(study, told, refuse) == [genes[1]]
-
-
-def test_no_scored_candidate_is_an_error(tmp_path):
-    with pytest.raises(InfeasibleError, match=r"no candidate .* was scored; raise budget\.trials"):
-        choose_winners(toy_study(tmp_path), [], refuse)
-
-
-def test_of_finalists_the_best_after_a_short_training_wins_and_uniform_is_one(tmp_path):
-    study = toy_study(tmp_path, "finish.finalists=2", "finish.finalist_epochs=1")
-    uniform, other, third = study.ctx.uniform[0], half(study.ctx.widths), study.ctx.widths.smallest
-    told = [outcome(0, third, 0.2), outcome(1, other, 0.9), outcome(2, study.ctx.widths.full, 0.8, macs=1e9)]
-    names: list[str] = []
-
-    def run(trainings, note) -> None:
-        names.extend(training.name for training in trainings)
-        train_all(study)(trainings, note)
-        for gene, accuracy in ((other, 0.3), (third, 0.1), (uniform, 0.7)):
-            path = tmp_path / f"checkpoints/finish/{digest(gene)}-1epochs-seed1000.json"
-            record = json.loads(path.read_text())
-            assert len(record["history"]) == 1
-            path.write_text(json.dumps(record | {"metrics": {"accuracy": accuracy}}))
-
-    assert choose_winners(study, told, run) == [uniform]
-    assert len(names) == 3
 
 
 def test_controls_share_recipe_seeds_and_costs(tmp_path):

@@ -117,3 +117,16 @@ def test_a_window_says_on_which_side_and_how_far_costs_miss_it():
     assert window.miss({"macs": 110}) == pytest.approx(0.1)
     assert window.miss({"macs": 70}) == pytest.approx(-0.2)
     assert Window("macs", None, 100).miss({"macs": 1}) == 0
+
+
+def test_the_distance_is_the_mean_difference_of_parameters_as_shares_of_their_ranges():
+    first = Candidate.of({"width": 8, "loss": "kl", "rate": 1e-4, "weight": 0.5})
+    second = Candidate.of({"width": 16, "loss": "l2", "rate": 1e-2, "weight": 2.0})
+    assert MIXED.distance(first, second) == pytest.approx((1 / 2 + 1 + 2 / 3 + 1) / 4)
+    assert MIXED.distance(first, first) == 0
+
+
+def test_parameters_with_one_choice_take_no_part_in_a_distance():
+    space = SearchSpace((Choice("a", (10, 20, 30)), Choice("fixed", (5,))))
+    assert space.distance(Candidate.of({"a": 10, "fixed": 5}), Candidate.of({"a": 30, "fixed": 5})) == 1
+    assert SearchSpace((Choice("fixed", (5,)),)).distance(Candidate.of({"fixed": 5}), Candidate.of({"fixed": 5})) == 0

@@ -26,6 +26,7 @@ def lines(study: str, *sets: str) -> list[str]:
         (["finish.optimizer=adamw", "finish.momentum=0.8"], "finish.momentum: has no effect: optimizer: adamw has"),
         (["finish.milestones=[0.3]"], "finish.milestones: has no effect: schedule: cosine has none, schedule: step"),
         (["finish.finalist_epochs=2"], "finish.finalist_epochs: has no effect: finalists: 1 trains none"),
+        (["finish.finalist_distance=0.1"], "finish.finalist_distance: has no effect: finalists: 1 trains none"),
         (
             ["finish={name: metapruning, racing: true}"],
             "finish.racing: has no effect: only a search reads it; finish: metapruning trains what it made",
@@ -52,7 +53,7 @@ def test_what_does_nothing_is_named_with_its_place_and_the_reason(sets, line):
         ["strategy.generator=lowrank", "strategy.rank=3", "strategy.hidden=8"],
         ["strategy.sampling=sandwich", "strategy.random_genes=3"],
         ["finish.schedule=step", "finish.milestones=[0.3]", "finish.momentum=0.8"],
-        ["finish.finalists=2", "finish.finalist_epochs=2"],
+        ["finish.finalists=2", "finish.finalist_epochs=2", "finish.finalist_distance=0.1"],
         ["search.mode=generational", "search.generations=4"],
         ["search.migration=0.5", "limits.macs=[50%, 25%]"],
         ["finish={name: metapruning, epochs: 3, batch_size: 32, calibration_images: 64}"],

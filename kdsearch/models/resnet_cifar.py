@@ -52,6 +52,11 @@ class CifarResNet(nn.Module):
         return self.classifier(self.pool(features).flatten(1))
 
 
+def resnet8(num_classes: int, in_channels: int, width: float) -> nn.Module:
+    """ResNet-8; ``width`` multiplies the stages' channels."""
+    return CifarResNet(1, num_classes, in_channels, width)
+
+
 def resnet20(num_classes: int, in_channels: int, width: float) -> nn.Module:
     """ResNet-20; ``width`` multiplies the stages' channels."""
     return CifarResNet(3, num_classes, in_channels, width)

@@ -13,7 +13,7 @@ from kdsearch.errors import SpecError
 from kdsearch.models.checkpoints import load_weights
 from kdsearch.models.lenet import lenet5
 from kdsearch.models.mobilenetv2_metapruning import mobilenetv2_metapruning
-from kdsearch.models.resnet_cifar import resnet20, resnet56
+from kdsearch.models.resnet_cifar import resnet8, resnet20, resnet56
 from kdsearch.models.stems import set_stem_stride
 from kdsearch.models.vgg_cifar import vgg11_bn_cifar, vgg16_bn_cifar
 from kdsearch.sections import StudentOptions
@@ -21,6 +21,7 @@ from kdsearch.sections import StudentOptions
 OWN: dict[str, Callable[[int, int, float], nn.Module]] = {
     "lenet5": lenet5,
     "mobilenetv2_metapruning": mobilenetv2_metapruning,
+    "resnet8": resnet8,
     "resnet20": resnet20,
     "resnet56": resnet56,
     "vgg11_bn_cifar": vgg11_bn_cifar,

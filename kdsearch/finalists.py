@@ -1,0 +1,68 @@
+"""Which candidate of each budget wins: the best score at its word, or the best of some that are trained for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from kdsearch.errors import InfeasibleError
+from kdsearch.finishing import digest, rank, read_record
+from kdsearch.records import Outcome, Training
+from kdsearch.space import Candidate
+
+if TYPE_CHECKING:
+    from kdsearch.planning import Study
+
+RunTrainings = Callable[[Sequence[Training], str], None]
+
+_SEEDS_APART = 1000  # finalists are trained with another seed than students: chosen for a seed is not good with all
+
+
+def choose_winners(study: Study, outcomes: Sequence[Outcome], run: RunTrainings) -> list[Candidate]:
+    """The winner of each budget: the best score, or the one left after the rounds of ``finish.finalists``.
+
+    A round trains its finalists for its number of epochs, and the best of them on the validation images enter the next
+    (successive halving, Jamieson and Talwalkar 2016, with the sizes that the study names). The uniform gene is among
+    those of the first round: a search that found nothing better says so.
+
+    Raises:
+        InfeasibleError: no candidate of a budget was scored.
+    """
+    spec = study.spec.finish
+    rows = [_first_row(study, outcomes, budget) for budget in range(len(study.ctx.budgets))]
+    if spec.finalists == (1,):
+        return [row[0] for row in rows]
+    sizes = (*spec.finalists[1:], 1)
+    for number, (epochs, size) in enumerate(zip(spec.finalist_epochs, sizes, strict=True), 1):
+        trainings = [[_training(study, candidate, epochs) for candidate in row] for row in rows]
+        note = "finalists" if len(sizes) == 1 else f"finalists, round {number} of {len(sizes)}:"
+        run([training for row in trainings for training in row], note)
+        rows = [_best(study, row, made, size) for row, made in zip(rows, trainings, strict=True)]
+    return [row[0] for row in rows]
+
+
+def _first_row(study: Study, outcomes: Sequence[Outcome], budget: int) -> list[Candidate]:
+    """The best-scored candidates of a budget, of which none is nearer to a better one than the study allows."""
+    spec, ctx = study.spec.finish, study.ctx
+    ranked = [outcome.candidate for outcome in rank(outcomes, ctx.budgets[budget])]
+    if not ranked:
+        raise InfeasibleError("no candidate within the limits was scored; raise budget.trials or budget.minutes")
+    row: list[Candidate] = []
+    for candidate in ranked:
+        apart = all(ctx.space.distance(candidate, chosen) >= spec.finalist_distance for chosen in row)
+        if apart and len(row) < spec.finalists[0]:
+            row.append(candidate)
+    uniform = ctx.uniform[budget]
+    return row if spec.finalists == (1,) or uniform in row else [*row, uniform]
+
+
+def _training(study: Study, candidate: Candidate, epochs: int) -> Training:
+    seed = study.spec.seed + _SEEDS_APART
+    return Training(f"{digest(candidate)}-{epochs}epochs-seed{seed}", candidate, seed, epochs)
+
+
+def _best(study: Study, row: Sequence[Candidate], trainings: Sequence[Training], size: int) -> list[Candidate]:
+    """The ``size`` best of a round, best first; of equals the one that came first."""
+    reached = [read_record(study, made.name)["metrics"]["accuracy"] for made in trainings]
+    order = sorted(range(len(row)), key=lambda at: (-reached[at], at))
+    return [row[at] for at in order[:size]]

@@ -1,0 +1,106 @@
+"""Rounds of finalists, and winners taken at their score's word."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from kdsearch.errors import InfeasibleError, SpecError
+from kdsearch.finalists import choose_winners
+from kdsearch.finishing import digest, train_one
+from kdsearch.records import Outcome
+from kdsearch.space import Candidate
+from kdsearch.spec import load_spec
+from tests.toys import half, toy_study
+
+pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
+
+
+def outcome(number: int, gene: Candidate, accuracy: float, macs: float = 1) -> Outcome:
+    return Outcome(number, gene, "done", {"accuracy": accuracy}, {"macs": macs})
+
+
+def refuse(trainings, note) -> None:
+    assert not trainings
+
+
+def reaching(study, tmp_path, accuracies, rounds):
+    """Trains every finalist, then gives it the accuracy of its gene; ``rounds`` collects (epochs, genes) of each."""
+
+    def run(trainings, note) -> None:
+        rounds.append((trainings[0].epochs, [training.candidate for training in trainings]))
+        for training in trainings:
+            train_one(study, training, lambda _: None)
+            path = tmp_path / f"checkpoints/finish/{digest(training.candidate)}-{training.epochs}epochs-seed1000.json"
+            record = json.loads(path.read_text())
+            assert len(record["history"]) == training.epochs
+            reached = accuracies[training.candidate][len(rounds) - 1]
+            path.write_text(json.dumps(record | {"metrics": {"accuracy": reached}}))
+
+    return run
+
+
+def test_the_best_score_wins_where_it_is_taken_at_its_word(tmp_path):
+    study = toy_study(tmp_path)
+    space, rng = study.ctx.space, np.random.default_rng(0)
+    genes = [space.sample(rng) for _ in range(3)]
+    told = [outcome(at, gene, score) for at, (gene, score) in enumerate(zip(genes, (0.4, 0.8, 0.6), strict=True))]
+    assert choose_winners(study, told, refuse) == [genes[1]]
+
+
+def test_no_scored_candidate_is_an_error(tmp_path):
+    with pytest.raises(InfeasibleError, match=r"no candidate .* was scored; raise budget\.trials"):
+        choose_winners(toy_study(tmp_path), [], refuse)
+
+
+def test_of_finalists_the_best_after_a_short_training_wins_and_uniform_is_one(tmp_path):
+    study = toy_study(tmp_path, "finish.finalists=2", "finish.finalist_epochs=1")
+    uniform, other, third = study.ctx.uniform[0], half(study.ctx.widths), study.ctx.widths.smallest
+    told = [outcome(0, third, 0.2), outcome(1, other, 0.9), outcome(2, study.ctx.widths.full, 0.8, macs=1e9)]
+    rounds: list = []
+    run = reaching(study, tmp_path, {other: [0.3], third: [0.1], uniform: [0.7]}, rounds)
+    assert choose_winners(study, told, run) == [uniform]
+    assert rounds == [(1, [other, third, uniform])]
+
+
+def test_only_the_best_of_a_round_enter_the_next_longer_one(tmp_path):
+    study = toy_study(tmp_path, "finish.finalists=[3, 2]", "finish.finalist_epochs=[1, 2]")
+    uniform, other, third = study.ctx.uniform[0], half(study.ctx.widths), study.ctx.widths.smallest
+    fourth = Candidate.of({**third.values, next(iter(third.values)): next(iter(other.values.values()))})
+    told = [outcome(at, gene, score) for at, (gene, score) in enumerate([(third, 0.2), (other, 0.9), (fourth, 0.5)])]
+    reached = {other: [0.6, 0.5], third: [0.9, 0.7], fourth: [0.1, 0.0], uniform: [0.2, 0.0]}
+    rounds: list = []
+    assert choose_winners(study, told, reaching(study, tmp_path, reached, rounds)) == [third]
+    assert rounds == [(1, [other, fourth, third, uniform]), (2, [third, other])]
+
+
+def test_near_relatives_of_a_better_score_are_no_finalists(tmp_path):
+    space = toy_study(tmp_path).ctx.space
+    first, far = half(toy_study(tmp_path).ctx.widths), toy_study(tmp_path).ctx.widths.smallest
+    near = space.mutate(first, np.random.default_rng(0), 1e-9)
+    gap = space.distance(first, near)
+    assert 0 < gap < space.distance(first, far)
+    told = [outcome(0, first, 0.9), outcome(1, near, 0.8), outcome(2, far, 0.1)]
+    for distance, expected in ((gap, {first, near}), (gap + 1e-6, {first, far})):
+        study = toy_study(tmp_path, "finish.finalists=2", f"finish.finalist_distance={distance}")
+        rounds: list = []
+        everyone = {gene: [0.5] for gene in (first, near, far, study.ctx.uniform[0])}
+        choose_winners(study, told, reaching(study, tmp_path, everyone, rounds))
+        assert set(rounds[0][1]) == expected | {study.ctx.uniform[0]}
+
+
+@pytest.mark.parametrize(
+    ("sets", "line"),
+    [
+        (["finish.finalists=[8, 3]"], "finalists and finalist_epochs must name as many rounds (got 2 and 1)"),
+        (["finish.finalists=[3, 3]", "finish.finalist_epochs=[1, 2]"], "finalists must fall from round to round"),
+        (["finish.finalists=[3, 1]", "finish.finalist_epochs=[1, 2]"], "finalists must end with 2 or more"),
+        (["finish.finalists=[]", "finish.finalist_epochs=[]"], "must name as many rounds (got 0 and 0)"),
+    ],
+)
+def test_rounds_that_do_not_fit_are_refused(sets, line):
+    with pytest.raises(SpecError) as refused:
+        load_spec("quickstart", sets)
+    assert line in str(refused.value)
