@@ -11,7 +11,7 @@ from torch import nn
 
 from kdsearch.lessons import Lesson
 from kdsearch.training.rehearsal import image_seconds, training_seconds
-from kdsearch.training.teacher_cache import cache_bytes
+from kdsearch.training.teacher_cache import cache_bytes, stored_taps
 
 _CHEAP = 0.1  # of a step: a teacher that takes less may as well answer about fresh views
 _DISK_SHARE = 0.5  # of the free disk that answers may take where nobody asked for them
@@ -86,6 +86,7 @@ def _try_answers(lesson: Lesson) -> tuple[float, int]:
     assert lesson.teaching is not None
     images_NCHW = lesson.task.images("train").images_NCHW
     logits_BC, tapped = lesson.teaching.teacher.answer(images_NCHW[:_TRIED].to(lesson.device), lesson.teacher_taps())
+    tapped = stored_taps(lesson.cache_key(), tapped)
     sizes = [tensor[0].numel() for tensor in tapped.values()]
     size = cache_bytes(len(images_NCHW), lesson.teaching.views, lesson.task.num_classes, sizes)
     return max(float(tensor.abs().max()) for tensor in (logits_BC, *tapped.values())), size

@@ -27,7 +27,7 @@ from kdsearch.training.loop import History, Setting, fit
 from kdsearch.training.rows import unit_rows
 from kdsearch.training.taps import Taps, default_embedding, flat_embedding
 from kdsearch.training.teacher_cache import CacheKey, TeacherCache, is_cached, open_cache
-from kdsearch.training.term_losses import Signals, taps_of
+from kdsearch.training.term_losses import Signals, pooled_taps, taps_of
 
 if TYPE_CHECKING:
     from kdsearch.tasks.base import Task
@@ -74,9 +74,12 @@ class Lesson:
     def cache_key(self) -> CacheKey:
         """What the stored answers depend on."""
         assert self.teaching is not None
+        taps, read = self.teacher_taps(), taps_of(self.options.terms)
+        pooled = {*pooled_taps(self.options.terms), *(taps.keys() - set(read))}  # a sampler clusters means, too
         return CacheKey(
             teacher=self.teaching.teacher,
-            taps=self.teacher_taps(),
+            taps=taps,
+            pooled=tuple(sorted(pooled)),
             views=self.teaching.views,
             augmentation=self.options.augment,
             seed=self.seed,

@@ -137,6 +137,9 @@ class DISTTerm(TermOptions):
 class TappedTerm(TermOptions):
     """A term on a tensor inside both nets: ``tap`` is its name in ``taps``."""
 
+    pools: ClassVar[bool] = False
+    """Whether it reads feature maps as their means over the pixels only."""
+
     tap: str = "embedding"
 
 
@@ -151,21 +154,27 @@ class AttentionTerm(TappedTerm):
     """Attention maps of a tapped feature map (Zagoruyko and Komodakis 2017)."""
 
 
-class SimilarityTerm(TappedTerm):
-    """Similarities within the batch, each row of unit length (SP, Tung and Mori 2019).
+class PooledTerm(TappedTerm):
+    """A term on the relations of a batch: feature maps are averaged over their pixels first.
 
-    Feature maps are averaged over their pixels first, here and in rkd and cc; the papers of SP and RKD flatten them.
+    The papers of SP and RKD flatten them.
     """
 
+    pools = True
 
-class RelationTerm(TappedTerm):
+
+class SimilarityTerm(PooledTerm):
+    """Similarities within the batch, each row of unit length (SP, Tung and Mori 2019)."""
+
+
+class RelationTerm(PooledTerm):
     """Distances and angles within the batch, weighed by ``distance`` and ``angle`` (RKD, Park et al. 2019)."""
 
     distance: NotNegative = 1.0
     angle: NotNegative = 2.0
 
 
-class CorrelationTerm(TappedTerm):
+class CorrelationTerm(PooledTerm):
     """Correlation congruence (Peng et al. 2019). ``gamma``: of the rbf kernels; ``order``: of rbf_taylor.
 
     ``heads``: so many features that a linear layer gives for either net, the student's learned, the teacher's drawn

@@ -171,3 +171,30 @@ def test_a_student_without_a_teacher_learns_by_labels_alone(tmp_path):
     history = give_lesson(given, make_toy(), Setting(0, CPU))
     assert history[-1]["ce"] < history[0]["ce"]
     assert history[-1]["ce_share"] == 1
+
+
+def test_maps_that_only_relations_read_are_stored_as_their_means_and_teach_the_same(tmp_path):
+    """A term that reads the whole map, at a weight of zero, makes the whole map be stored."""
+    taps = {"student": {"map": "last"}, "teacher": {"map": "1"}}
+    layers = (nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    net = nn.Sequential(*layers).eval().requires_grad_(False)
+    cc, hint = {"cc": {"weight": 10.0, "tap": "map"}}, {"attention": {"weight": 0.0, "tap": "map"}}
+    means = lesson(tmp_path, "cached", terms=[{"kd": 1.0}, cc], taps=taps)
+    teaching = replace(means.teaching, teacher=replace(means.teaching.teacher, net=net))
+    means = replace(means, teaching=teaching)
+    whole = replace(lesson(tmp_path, "cached", terms=[{"kd": 1.0}, cc, hint], taps=taps), teaching=teaching)
+    assert (means.cache_key().pooled, whole.cache_key().pooled) == (("map",), ())
+    sizes = [made.open_cache().size_bytes for made in (means, whole)]
+    assert sizes[1] - sizes[0] == 2 * 3 * 96 * 4 * (6 * 6 - 1)
+    nets = []
+    for made in (means, whole):
+        nets.append(make_toy())
+        initialise(nets[-1], 0)
+        give_lesson(made, nets[-1], Setting(0, CPU))
+    for own, other in zip(*(net.state_dict().values() for net in nets), strict=True):
+        torch.testing.assert_close(own, other, rtol=0.02, atol=0.02)
+
+
+def test_clusters_are_of_means_so_no_more_is_stored_for_a_sampler(tmp_path):
+    sampler = {"name": "superclass", "k": 2, "clusters": 3}
+    assert lesson(tmp_path, "cached", terms=[{"kd": 1.0}], sampler=sampler).cache_key().pooled == ("embedding",)

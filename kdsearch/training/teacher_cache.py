@@ -27,8 +27,9 @@ from kdsearch.data.stored_views import StoredViews
 from kdsearch.errors import StoreError
 from kdsearch.progress import Progress, Watch, unwatched
 from kdsearch.sections import Augmentation
+from kdsearch.training.taps import flat_embedding
 
-_FORMAT = 1
+_FORMAT = 2
 _LARGEST = 65504.0  # of float16
 _PIXELS = 1 << 18  # a batch of the teacher: 256 images of 32 x 32
 _WATCH_SECONDS = 0.5
@@ -60,7 +61,10 @@ class Answering(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CacheKey:
-    """All that stored answers depend on. ``seed``: of the views; ``data_digest``: of the images, in their order."""
+    """All that stored answers depend on. ``seed``: of the views; ``data_digest``: of the images, in their order.
+
+    ``pooled``: the taps of which the means over the pixels are stored, as nobody reads more.
+    """
 
     teacher: Answering
     taps: Mapping[str, str]
@@ -68,6 +72,7 @@ class CacheKey:
     augmentation: Augmentation
     seed: int
     data_digest: str
+    pooled: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """The same as JSON can hold it, the teacher as its weights' hash and what it does before and after its net."""
@@ -76,6 +81,7 @@ class CacheKey:
             "format": _FORMAT,
             "teacher": teacher,
             "taps": dict(self.taps),
+            "pooled": list(self.pooled),
             "views": self.views,
             "augmentation": self.augmentation.model_dump(),
             "seed": self.seed,
@@ -135,6 +141,11 @@ def cache_bytes(images: int, views: int, num_classes: int, tap_sizes: Iterable[i
     What the views themselves take, 41 bytes at most for each, is not in it.
     """
     return 2 * images * views * (num_classes + sum(tap_sizes))
+
+
+def stored_taps(key: CacheKey, taps: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tapped tensors by alias as they are stored."""
+    return {alias: flat_embedding(tensor) if alias in key.pooled else tensor for alias, tensor in taps.items()}
 
 
 def is_cached(folder: Path, key: CacheKey) -> bool:
@@ -205,6 +216,7 @@ def _ask(key: CacheKey, stored: StoredViews, images: ImageSet, at_B: Tensor) -> 
     with torch.inference_mode():
         pixels, _ = stored.show(images.images_NCHW, rows_B, views_B, device)
         logits_BC, taps = key.teacher.answer(pixels, key.taps)
+        taps = stored_taps(key, taps)
         answers = {"logits": ("its logits", logits_BC)}
         answers |= {f"tap_{at}": (f"its tap {alias}", taps[alias]) for at, alias in enumerate(sorted(key.taps))}
         for what, tensor in answers.values():

@@ -49,6 +49,12 @@ def taps_of(terms: Sequence[Term]) -> tuple[str, ...]:
     return tuple(sorted({term.options.tap for term in terms if isinstance(term.options, TappedTerm)}))
 
 
+def pooled_taps(terms: Sequence[Term]) -> tuple[str, ...]:
+    """The names of the taps of which all these terms that read them need the means over the pixels only."""
+    whole = {o.tap for o in (term.options for term in terms) if isinstance(o, TappedTerm) and not o.pools}
+    return tuple(tap for tap in taps_of(terms) if tap not in whole)
+
+
 def term_layers(term: Term, student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], seed: int) -> nn.ModuleDict:
     """What the term learns beside the student, for tapped tensors of these shapes; often nothing.
 

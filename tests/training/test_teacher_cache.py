@@ -120,6 +120,7 @@ CHANGES = [
     {"augmentation": BUSY.model_copy(update={"resized_crop": (0.5, 0.9)})},
     {"seed": 6},
     {"data_digest": "e"},
+    {"pooled": ("map",)},
 ]
 
 
@@ -160,6 +161,15 @@ def test_the_bytes_foretold_are_those_of_the_files(tmp_path):
     files = [np.load(path, mmap_mode="r") for path in cache.place.glob("*.npy") if not path.name.startswith("view_")]
     assert sum(file.nbytes for file in files) == cache_bytes(50, 3, 5, [6 * 6 * 6, 24])
     assert cache.size_bytes == cache_bytes(50, 3, 5, [6 * 6 * 6, 24]) + 150 * (16 + 4 + 1 + 4)
+
+
+def test_of_a_map_that_is_read_as_its_means_only_the_means_are_stored(tmp_path):
+    whole, means = (open_cache(tmp_path, make_key(pooled=pooled), noise()) for pooled in ((), ("map",)))
+    rows, views = torch.arange(50), torch.arange(50) % 3
+    stored = means.signals(rows, views)[1]["map"]
+    assert stored.shape == (50, 6)
+    torch.testing.assert_close(stored, whole.signals(rows, views)[1]["map"].mean((2, 3)), rtol=2**-9, atol=1e-3)
+    assert whole.size_bytes - means.size_bytes == 2 * 150 * (6 * 6 * 6 - 6)
 
 
 @pytest.mark.parametrize("scale", [1e7, float("nan")])
