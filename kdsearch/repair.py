@@ -10,6 +10,25 @@ from kdsearch.errors import InfeasibleError
 from kdsearch.space import Candidate, Measure, Rng, SearchSpace, Window, Windows
 
 
+def draw_bent(space: SearchSpace, measure: Measure, windows: Windows, rng: Rng) -> Candidate:
+    """As ``draw_for``, and then bent: wider or narrower towards the end or the middle of the net, as a whole.
+
+    Jitters of single widths average out, so that without it hardly any draw would differ from a uniform net in the
+    direction that matters most: how a budget is shared between early and late layers.
+
+    Raises:
+        InfeasibleError: as for ``draw_for``.
+    """
+    drawn = draw_for(space, measure, windows, rng, "random, bent")
+    return repair(space, bend(space, drawn, rng, drawn.origin), measure, windows, rng)
+
+
+def bend(space: SearchSpace, candidate: Candidate, rng: Rng, origin: str) -> Candidate:
+    """The candidate bent at random, inside the windows or not."""
+    tilt, bow = rng.uniform() * rng.uniform(-_BEND, _BEND, 2)
+    return space.bend(candidate, tilt, bow, origin)
+
+
 def draw_for(space: SearchSpace, measure: Measure, windows: Windows, rng: Rng, origin: str = "random") -> Candidate:
     """A random candidate inside the windows, however tight they are.
 
@@ -55,6 +74,7 @@ def repair(space: SearchSpace, candidate: Candidate, measure: Measure, windows: 
     return replace(fit.nearest_inside(), origin=candidate.origin)
 
 
+_BEND = 0.8  # of a list of choices, between the ends of the net
 _TRIES = 4
 _HALVINGS = 14
 _PASSES = 3

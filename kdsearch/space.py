@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TypeGuard
 
@@ -98,16 +98,21 @@ class SearchSpace:
     """All the candidates that a set of parameters spans.
 
     A choice of numbers is ordered: its values have ranks, which ``offset`` and ``repair`` move up and down together.
+    ``bend`` moves them by a curve over the order in which the parameters were given: for a net, that of its layers.
     """
 
     def __init__(self, parameters: Iterable[Choice | Real]) -> None:
-        self.parameters = tuple(sorted(parameters, key=lambda parameter: parameter.name))
+        given = tuple(parameters)
+        self.parameters = tuple(sorted(given, key=lambda parameter: parameter.name))
         self.names = tuple(parameter.name for parameter in self.parameters)
         if len(set(self.names)) < len(self.names):
             raise ValueError(f"two parameters of one name: {', '.join(self.names)}")
         self._rank_of = {p.name: _ranks(p) for p in self.parameters if isinstance(p, Choice)}
         self._ordered = [place for place, parameter in enumerate(self.parameters) if is_ordered(parameter)]
         self._values = [parameter.values for parameter in self.parameters if is_ordered(parameter)]
+        depth = [parameter.name for parameter in given if is_ordered(parameter)]
+        places = [depth.index(self.names[place]) for place in self._ordered]
+        self._depths = np.array(places) / max(1, len(depth) - 1)
         self.last_ranks = np.array([len(values) - 1 for values in self._values], dtype=np.int64)
 
     def size(self) -> float:
@@ -172,6 +177,16 @@ class SearchSpace:
     def offset(self, candidate: Candidate, shift: float) -> Candidate:
         """A copy with the rank of every ordered choice moved by ``shift`` of its list's length, but not beyond it."""
         return self.at_ranks(candidate, self.ranks(candidate) + shift * self.last_ranks)
+
+    def bend(self, candidate: Candidate, tilt: float, bow: float, origin: str = "") -> Candidate:
+        """A copy with ranks moved by a curve over the depth, in shares of each list.
+
+        ``tilt``: how much more the last choice moves than the first; ``bow``: how much more the middle moves than the
+        ends. Neither moves the mean of the net.
+        """
+        curve = tilt * (self._depths - 0.5) + bow * (0.5 - np.abs(2 * self._depths - 1))
+        bent = self.at_ranks(candidate, self.ranks(candidate) + curve * self.last_ranks)
+        return replace(bent, origin=origin or bent.origin)
 
     def ranks(self, candidate: Candidate) -> Ranks:
         """The place of each ordered choice's value in its list, counted from 0."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdsearch.errors import InfeasibleError
-from kdsearch.repair import draw_for, repair
+from kdsearch.repair import draw_bent, draw_for, repair
 from kdsearch.space import Candidate, Choice, SearchSpace, Window
 from tests.widths_like import between, chain, ends, mobilenet_v2, product_spaces
 
@@ -146,3 +146,18 @@ def test_a_space_of_words_has_no_offset_but_is_drawn_again():
 
     repaired = repair(space, candidate, measure, (Window("macs", 5, 20),), np.random.default_rng(0))
     assert repaired.values == {"net": "small"}
+
+
+@pytest.mark.parametrize("high", [4_000, 9_000, 16_000])
+def test_bent_draws_are_inside_and_share_the_budget_between_early_and_late_layers_in_more_ways(high):
+    space, measure = chain(8)
+    windows = (Window("macs", 0.9 * high, high),)
+
+    def slopes(draw):
+        rng = np.random.default_rng(0)
+        drawn = [draw(space, measure, windows, rng) for _ in range(200)]
+        assert all(_inside(measure(candidate), windows) for candidate in drawn)
+        ranks = np.array([space.ranks(candidate) for candidate in drawn])
+        return (ranks[:, 4:].mean(1) - ranks[:, :4].mean(1)).std()
+
+    assert slopes(draw_bent) > 1.15 * slopes(draw_for)

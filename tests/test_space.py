@@ -130,3 +130,15 @@ def test_parameters_with_one_choice_take_no_part_in_a_distance():
     space = SearchSpace((Choice("a", (10, 20, 30)), Choice("fixed", (5,))))
     assert space.distance(Candidate.of({"a": 10, "fixed": 5}), Candidate.of({"a": 30, "fixed": 5})) == 1
     assert SearchSpace((Choice("fixed", (5,)),)).distance(Candidate.of({"fixed": 5}), Candidate.of({"fixed": 5})) == 0
+
+
+def test_a_bend_moves_ranks_by_a_curve_over_the_order_in_which_parameters_were_given():
+    names = ("c", "a", "d", "b", "e")  # sorted otherwise than given
+    space = SearchSpace(Choice(name, tuple(range(0, 110, 10))) for name in names)
+    middle = Candidate.of(dict.fromkeys(names, 50))
+    tilted, bowed = space.bend(middle, 0.8, 0.0, "tilted"), space.bend(middle, 0.0, 0.4)
+    assert [tilted.values[name] for name in names] == [10, 30, 50, 70, 90]
+    assert [bowed.values[name] for name in names] == [30, 50, 70, 50, 30]
+    assert tilted.origin == "tilted"
+    flat = Candidate.of({"a": 10, "fixed": 5})
+    assert SearchSpace((Choice("a", (10, 20)), Choice("fixed", (5,)))).bend(flat, 0.1, 0.1) == flat

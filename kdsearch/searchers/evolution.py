@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from kdsearch.records import Outcome
-from kdsearch.repair import draw_for
+from kdsearch.repair import bend, draw_bent, draw_for
 from kdsearch.searchers.base import Searcher
 from kdsearch.sections import Section
 from kdsearch.space import Candidate, Rng
@@ -21,7 +21,8 @@ class Evolution(Searcher):
     With the defaults and ``mode: generational`` it is the paper's search: 50 random candidates, then 19 generations of
     25 mutations and 25 crossovers of the 10 best of all generations before, 1,000 evaluations in all. ``steady`` has no
     barrier between generations: every trial draws from the outcomes there are, so that no worker waits and good
-    candidates become parents at once.
+    candidates become parents at once; and some of its random candidates and mutations are bent, wider towards one end
+    or the middle of the net as a whole, which single mutations would need many steps for.
 
     Deviations from the official code: children that exceed the limit are repaired, not thrown away, and a mutation
     changes at least one position.
@@ -32,8 +33,8 @@ class Evolution(Searcher):
 
         ``mutation`` and ``crossover``: how many of each generation (of every ``population`` trials on average where
         steady); the rest is random. ``mutation_probability``: of each position. ``generations`` ends a generational
-        search. ``migration``: share of parents taken from the budgets next to a candidate's own, where there are
-        several.
+        search. ``bends``: share of the random candidates and of the mutations that are bent, where steady.
+        ``migration``: share of parents taken from the budgets next to a candidate's own, where there are several.
         """
 
         mode: Literal["steady", "generational"] = "steady"
@@ -43,6 +44,7 @@ class Evolution(Searcher):
         crossover: int = Field(25, ge=0)
         mutation_probability: float = Field(0.1, gt=0, le=1)
         generations: int = Field(20, ge=1)
+        bends: float = Field(0.3, ge=0, le=1)
         migration: float = Field(0.2, ge=0, le=1)
 
         @model_validator(mode="after")
@@ -58,6 +60,8 @@ class Evolution(Searcher):
             found = {}
             if self.mode == "steady":
                 found["generations"] = "mode: steady goes on until budget.trials"
+            else:
+                found["bends"] = "mode: generational is the paper's search, which bends nothing"
             if not self.mutation:
                 found["mutation_probability"] = "mutation: 0 makes no mutations"
             return found
@@ -83,14 +87,20 @@ class Evolution(Searcher):
         pool = self._parents(number) if number >= self.options.population else []
         slot = self._slot(number, rng)
         if not pool or slot >= self.options.mutation + self.options.crossover:
-            return draw_for(self.space, self.measure, self.budgets[self.budget(number)], rng)
+            draw = draw_bent if self._bends(rng) else draw_for
+            return draw(self.space, self.measure, self.budgets[self.budget(number)], rng)
         first = self._pick(number, pool, rng)
         if slot < self.options.mutation:
             origin = f"mutation of {first.number}"
+            if self._bends(rng):
+                return bend(self.space, first.candidate, rng, f"bend of {first.number}")
             return self.space.mutate(first.candidate, rng, self.options.mutation_probability, origin)
         second = self._pick(number, [parent for parent in pool if parent.number != first.number] or pool, rng)
         origin = f"crossover of {first.number} and {second.number}"
         return self.space.crossover(first.candidate, second.candidate, rng, origin)
+
+    def _bends(self, rng: Rng) -> bool:
+        return self.options.mode == "steady" and bool(rng.random() < self.options.bends)
 
     def _slot(self, number: int, rng: Rng) -> int:
         """The place in its generation: mutations first, then crossovers, then random ones; drawn where steady."""

@@ -93,11 +93,11 @@ def test_what_returns_early_in_a_generation_does_not_change_its_candidates():
 
 
 def test_steady_uses_an_outcome_at_the_very_next_trial():
-    searcher = _evolution(population=2, parents=1, mutation=2, crossover=0, mutation_probability=0.1)
+    searcher = _evolution(population=2, parents=1, mutation=2, crossover=0, bends=0.3)
     for number in range(30):
         candidate = searcher.ask(number)
         if number >= 2:
-            assert candidate.origin == f"mutation of {number - 1}"
+            assert candidate.origin in (f"mutation of {number - 1}", f"bend of {number - 1}")
         searcher.tell(Outcome(number, candidate, "done", {"accuracy": number / 100}))
 
 
@@ -157,3 +157,39 @@ def test_parts_that_do_not_fit_the_population_are_refused():
         Evolution.Options(parents=60)
     with pytest.raises(ValidationError, match=r"mutation \+ crossover \(65\) must not exceed population \(50\)"):
         Evolution.Options(mutation=40)
+
+
+def test_the_share_of_bends_is_that_of_random_candidates_and_of_mutations():
+    outcomes = _run(_evolution(**SMALL, bends=0.4), range(400))
+    drawn = [each.candidate.origin for each in outcomes if each.candidate.origin.startswith("random")]
+    changed = [_kind(each) for each in outcomes if _kind(each) in ("mutation", "bend")]
+    assert sum(origin == "random, bent" for origin in drawn) / len(drawn) == pytest.approx(0.4, abs=0.15)
+    # a bend that changes nothing, or leads to what was tried, is drawn again
+    assert 0.2 < changed.count("bend") / len(changed) < 0.5
+    assert all(BUDGETS[1][0].miss(each.costs) == 0 for each in outcomes)
+
+
+@pytest.mark.parametrize("options", [{"bends": 0.0}, {"bends": 1.0, "mode": "generational"}])
+def test_nothing_is_bent_where_bends_are_off_or_the_search_is_the_papers(options):
+    outcomes = _run(_evolution(**SMALL, **options), range(36))
+    assert not any("ben" in each.candidate.origin for each in outcomes)
+
+
+def test_bends_find_a_slope_that_single_mutations_miss():
+    """Best where early layers are wide and late ones narrow: worth nothing unless most layers move."""
+
+    def slope(candidate):
+        widths = [value for _, value in candidate.pairs]
+        return float(np.corrcoef(widths, -np.arange(len(widths)))[0, 1] * np.std(widths)) / 100
+
+    def best(bends, seed):
+        searcher = _evolution(seed=seed, population=20, parents=4, mutation=16, crossover=2, bends=bends)
+        found = []
+        for number in range(60):
+            candidate = searcher.ask(number)
+            found.append(slope(candidate))
+            searcher.tell(Outcome(number, candidate, "done", {"accuracy": found[-1]}, MEASURE(candidate)))
+        return max(found)
+
+    without, bent = (np.mean([best(share, seed) for seed in range(8)]) for share in (0.0, 0.5))
+    assert bent > without
