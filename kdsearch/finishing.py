@@ -83,7 +83,7 @@ def trained_net(study: Study, candidate: Candidate, name: str) -> nn.Module:
 
 
 def rank(outcomes: Iterable[Outcome], windows: Sequence[Window]) -> list[Outcome]:
-    """The finished outcomes within the windows' upper ends, best accuracy first (the earlier one at a tie).
+    """The finished outcomes within the windows' upper ends, best merit first (the earlier one at a tie).
 
     Those below a lower end, such as another budget's, come last: a score is too rough to give away half a budget for.
     """
@@ -95,7 +95,7 @@ def rank(outcomes: Iterable[Outcome], windows: Sequence[Window]) -> list[Outcome
 
     def place(outcome: Outcome) -> tuple[bool, float, int]:
         below = any(window.miss(outcome.costs) != 0 for window in windows)
-        return below, -outcome.metrics["accuracy"], outcome.number
+        return below, -outcome.merit, outcome.number
 
     return sorted(fitting, key=place)
 

@@ -15,7 +15,7 @@ from kdsearch.space import Candidate
 class Trial:
     """All that a worker is sent: the candidate's number, the candidate, and what it has to beat.
 
-    ``bar`` is the accuracy (0..1) that the candidate must be able to reach to matter; scoring may stop early when it
+    ``bar`` is the merit that the candidate must be able to reach to matter; scoring may stop early when it
     cannot. None: score it in full. ``curve``: the median validation accuracy of the trials before it after each epoch,
     for strategies that train.
     """
@@ -28,7 +28,9 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a trial. ``metrics``: higher is better; ``costs``: lower is better; ``seconds``: wall time.
+    """What came of a trial; ``seconds``: wall time. ``costs``: lower is better.
+
+    ``metrics``: accuracy (0..1), and what else the strategy says, higher is better.
 
     ``curve``: the validation accuracy after each epoch, where the candidate was trained for its score.
     """
@@ -41,6 +43,20 @@ class Outcome:
     seconds: float = 0.0
     traceback: str = ""
     curve: tuple[float, ...] = ()
+
+    @property
+    def merit(self) -> float:
+        """What candidates are compared by, higher is better: ``score`` where the strategy gives one, else accuracy.
+
+        Minus infinity if the trial failed or it is not a number.
+        """
+        found = self.metrics.get("score", self.metrics["accuracy"]) if self.state == "done" else math.nan
+        return found if math.isfinite(found) else -math.inf
+
+    @property
+    def merit_stderr(self) -> float:
+        """The standard error of ``merit``, 0 where the strategy gives none."""
+        return self.metrics.get("score_stderr" if "score" in self.metrics else "accuracy_stderr", 0.0)
 
 
 @dataclass(frozen=True, slots=True)

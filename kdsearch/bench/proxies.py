@@ -25,7 +25,7 @@ from kdsearch.space import Candidate
 from kdsearch.strategies.metapruning import MetaPruning
 from kdsearch.training.loop import Setting
 from kdsearch.training.pretraining import pretrain, sort_channels
-from kdsearch.training.scoring import accuracy_of, calibrated_tensors
+from kdsearch.training.scoring import calibrated_tensors, score_net
 from kdsearch.training.supernet import Supernet, train_supernet
 
 _DEFAULT = MetaPruning.Options()
@@ -75,7 +75,8 @@ class ProxyTrial:
         generator, steps = self._train(proxy)
         trained = time.thread_time() - began + (self.pretrain_seconds if proxy.init == "pretrained" else 0.0)
         began = time.thread_time()
-        score_N = np.array([self._score(generator, gene) for gene in self.world.genes])
+        figures = [self._score(generator, gene) for gene in self.world.genes]
+        score_N, accuracy_N = (np.array([each[name] for each in figures]) for name in ("score", "accuracy"))
         scored = (time.thread_time() - began) / score_N.size
         low, high = bootstrap_interval(lambda at: kendall_tau(score_N[at], truth_N[at]), truth_N.size)
         picked = picked_truth(score_N, truth_N)
@@ -84,6 +85,7 @@ class ProxyTrial:
             "generator": proxy.generator,
             "steps": steps,
             "tau": round(kendall_tau(score_N, truth_N), 3),
+            "tau_by_accuracy": round(kendall_tau(accuracy_N, truth_N), 3),
             "interval": [round(low, 3), round(high, 3)],
             "pick": round(picked, 4),
             "regret": round(float(truth_N.max()) - picked, 4),
@@ -135,11 +137,11 @@ class ProxyTrial:
         ends = [widths.full, uniform_gene(widths, self.world.windows)]
         return [*ends, *(gene for _ in range(_SANDWICH - len(ends)) for gene in self._single(rng))]
 
-    def _score(self, generator: Generator, gene: Candidate) -> float:
+    def _score(self, generator: Generator, gene: Candidate) -> dict[str, float]:
         world = self.world
         images = world.task.calibration(_DEFAULT.calibration_images, seed=0, device=world.device)
         batches = images.split(_DEFAULT.batch_size)
         tensors = calibrated_tensors(world.net, world.widths, gene, generator.weights(gene), batches)
         with world.widths.applied(gene, tensors):
             statistics = world.task.mean, world.task.std
-            return accuracy_of(world.net, world.task.images("validation"), statistics)["accuracy"]
+            return score_net(world.net, world.task.images("validation"), statistics, by=_DEFAULT.ranked_by)

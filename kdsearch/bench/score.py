@@ -35,7 +35,7 @@ from kdsearch.spec import load_spec
 from kdsearch.strategies.metapruning import MetaPruning
 from kdsearch.study import run_study
 from kdsearch.training.evaluation import chunk_size
-from kdsearch.training.scoring import accuracy_of, calibrated_tensors
+from kdsearch.training.scoring import calibrated_tensors, score_net
 
 _TARGET = 1.10
 _OVERHEAD_TARGET_MS = 10.0
@@ -183,7 +183,7 @@ class _Pair:
         def score() -> None:
             tensors = calibrated_tensors(self.net, self.widths, gene, self.generator.weights(gene), self.calibration)
             with self.widths.applied(gene, tensors):
-                accuracy_of(self.net, self.validation, _STATISTICS)
+                score_net(self.net, self.validation, _STATISTICS)
 
         forward()  # whoever comes first would compile the convolutions of these sizes for both
         if scored_first:

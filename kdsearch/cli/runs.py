@@ -118,7 +118,7 @@ def describe_progress(path: Path) -> dict[str, Any]:
     summary = _read_json(path / "summary.json")
     outcomes = read_outcomes(RunPaths(path))
     done = [outcome for outcome in outcomes if outcome.state == "done"]
-    best = max(done, key=lambda outcome: outcome.metrics["accuracy"], default=None)
+    best = max(done, key=lambda outcome: outcome.merit, default=None)
     driver = find_driver(path)
     state = _state(path, summary)
     found: dict[str, Any] = {"run": str(path), "state": state}

@@ -40,7 +40,7 @@ def trace_origin(run: Run, candidate: Mapping[str, Any]) -> list[Ancestor]:
 def _choose_parent(child: Outcome, by_number: Mapping[int, Outcome]) -> Outcome | None:
     numbers = (int(found) for found in _TRIAL_NUMBER.findall(child.candidate.origin))
     parents = [by_number[number] for number in numbers if number in by_number and number < child.number]
-    return max(parents, key=lambda parent: parent.metrics["accuracy"], default=None)
+    return max(parents, key=lambda parent: parent.merit, default=None)
 
 
 def say_teacher(run: Run) -> str:

@@ -101,24 +101,19 @@ class Searcher(ABC):
             self._taken.discard(asked)
         self._told[outcome.number] = outcome.candidate
         self._taken.add(outcome.candidate)
-        if accuracy_of(outcome) > -math.inf:
-            insort(
-                self._ranked[self.budget(outcome.number)], outcome, key=lambda each: (-accuracy_of(each), each.number)
-            )
+        if outcome.merit > -math.inf:
+            insort(self._ranked[self.budget(outcome.number)], outcome, key=lambda each: (-each.merit, each.number))
         if outcome.curve:
             self._curves[self.budget(outcome.number)].append(outcome.curve)
         self._learn(outcome)
 
     def bar(self, number: int) -> float | None:
-        """The accuracy that trial ``number`` must be able to reach to matter; None while nothing is too bad yet.
+        """The merit that trial ``number`` must be able to reach to matter; None while nothing is too bad yet.
 
         It is the 99% lower bound of the ``keeps``-th best of the trial's budget: a candidate that cannot reach it is
         not among the best that the search works with, and need not be scored in full.
         """
-        bounds = (
-            accuracy_of(outcome) - _SPREAD_99 * outcome.metrics.get("accuracy_stderr", 0.0)
-            for outcome in self._ranked[self.budget(number)]
-        )
+        bounds = (outcome.merit - _SPREAD_99 * outcome.merit_stderr for outcome in self._ranked[self.budget(number)])
         best = heapq.nlargest(self.keeps, bounds)
         return best[-1] if len(best) == self.keeps else None
 
@@ -134,7 +129,7 @@ class Searcher(ABC):
         return tuple(statistics.median(column) for column in columns)
 
     def best(self, budget: int, count: int, before: float = math.inf) -> list[Outcome]:
-        """The ``count`` most accurate outcomes of a budget, of those numbered below ``before``; failures left out."""
+        """The ``count`` best outcomes of a budget, of those numbered below ``before``; failures left out."""
         outcomes = (outcome for outcome in self._ranked[budget] if outcome.number < before)
         return [outcome for outcome, _ in zip(outcomes, range(count), strict=False)]
 
@@ -175,9 +170,3 @@ class Searcher(ABC):
                 if candidate not in self._taken:
                     return candidate
         raise SpaceExhausted(f"{len(self._taken)} candidates tried, and no other found inside the limits")
-
-
-def accuracy_of(outcome: Outcome) -> float:
-    """The outcome's accuracy, 0..1; minus infinity if the trial failed or its accuracy is not a number."""
-    accuracy = outcome.metrics["accuracy"] if outcome.state == "done" else math.nan
-    return accuracy if math.isfinite(accuracy) else -math.inf

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kdsearch.errors import SpecError
 from kdsearch.records import Outcome
-from kdsearch.searchers.base import Searcher, accuracy_of
+from kdsearch.searchers.base import Searcher
 from kdsearch.sections import Section
 from kdsearch.space import Candidate, Choice, Costs, Measure, Real, Rng, SearchSpace, Value, Windows, is_ordered
 
@@ -121,10 +121,9 @@ class OptunaSearch(Searcher):
         return self._studies[self.budget(number)]
 
     def _values(self, outcome: Outcome) -> list[float] | None:
-        """What the study is told, accuracy first; None for a failure."""
-        accuracy = accuracy_of(outcome)
+        """What the study is told, merit first; None for a failure."""
         costs = self._costs(outcome.costs)
-        return None if accuracy == -math.inf else [accuracy, *costs]
+        return None if outcome.merit == -math.inf else [outcome.merit, *costs]
 
     def _costs(self, costs: Costs) -> list[float]:
         return [costs[name] for name in self.options.costs] if costs else []  # a failed trial may have none

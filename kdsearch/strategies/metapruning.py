@@ -44,14 +44,16 @@ class MetaPruning(Strategy):
         gene a step, or the sandwich rule (largest, smallest, ``random_genes`` random) with in-place distillation.
         ``draws``: genes at the budgets of the study, or uniform over all scales as in the paper. ``init``: from
         scratch, or from the full net, trained ``pretrain_epochs`` first unless ``student.weights`` is given, with its
-        channels sorted by importance. ``calibration_images``: for batch norm. ``racing``: stop scoring a candidate
-        that cannot reach the best any more. ``check_genes``: random genes scored to tell whether scores differ.
+        channels sorted by importance. ``calibration_images``: for batch norm. ``ranked_by``: what candidates are
+        compared by, accuracy as in the paper, or the likelihood of the validation labels, which is less noisy.
+        ``racing``: stop scoring a candidate that cannot reach the best any more. ``check_genes``: random genes scored
+        to tell whether scores differ.
         """
 
         # fmt: off
         for_search = frozenset({
             "generator", "hidden", "rank", "sampling", "random_genes", "draws", "init", "pretrain_epochs", "racing",
-            "check_genes",
+            "check_genes", "ranked_by",
         })
         # fmt: on
 
@@ -64,6 +66,7 @@ class MetaPruning(Strategy):
         init: Literal["scratch", "pretrained"] = "pretrained"
         pretrain_epochs: int = Field(8, ge=1)
         calibration_images: int = Field(512, ge=2)
+        ranked_by: Literal["likelihood", "accuracy"] = "likelihood"
         racing: bool = False
         check_genes: int = Field(12, ge=0)
 
@@ -137,13 +140,14 @@ class MetaPruning(Strategy):
         self._calibration = self._calibration_batches(ctx)
 
     def score(self, ctx: Context, trial: Trial) -> dict[str, float]:
-        from kdsearch.training.scoring import accuracy_of
+        from kdsearch.training.scoring import score_net
 
         bar = trial.bar if self.options.racing else None
         tensors = self._tensors(ctx, trial.candidate)
         with ctx.widths.applied(trial.candidate, tensors):
             statistics = ctx.task.mean, ctx.task.std
-            return accuracy_of(ctx.net, ctx.task.images("validation"), statistics, bar=bar)
+            images = ctx.task.images("validation")
+            return score_net(ctx.net, images, statistics, by=self.options.ranked_by, bar=bar)
 
     def train(
         self,
