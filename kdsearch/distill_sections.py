@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from kdsearch.errors import SpecError
 from kdsearch.sections import Recipe, Section
 from kdsearch.spec_errors import unknown
-from kdsearch.terms import TEACHERLESS, TappedTerm, Term, check_terms
+from kdsearch.terms import TEACHERLESS, Positive, Range, TappedTerm, Term, check_terms
 
 
 class TeacherOptions(Section):
@@ -80,11 +80,14 @@ class TapOptions(Section):
 class DistillationOptions(Recipe):
     """The recipe trains the student; ``terms`` are what it lowers, each with its weight.
 
-    A weight may be a range that is searched: then a candidate is a set of weights and the student keeps the uniform
-    widths of its budget, unless ``search_widths``. ``prune: median``: a trial that does worse on the validation images
-    than the median of those before it, at the same epoch, is stopped, though not in the first third of its epochs.
+    An amount of a term, such as its weight, and ``learning_rate`` may be ranges that are searched: then a candidate is
+    a set of amounts and the student keeps the uniform widths of its budget, unless ``search_widths``.
+
+    ``prune: median``: a trial that does worse on the validation images than the median of those before it, at the same
+    epoch, is stopped, though not in the first third of its epochs.
     """
 
+    learning_rate: Positive = 0.05  # type: ignore[assignment]  # a number once the options are settled
     terms: tuple[Term, ...] = ()
     taps: TapOptions = TapOptions()
     sampler: SamplerOptions = SamplerOptions()
@@ -96,7 +99,7 @@ class DistillationOptions(Recipe):
     def idle(self) -> Mapping[str, str]:
         found = dict(super().idle())
         if not self.ranges:
-            found["search_widths"] = "no amount of terms is a range, so widths are searched anyway"
+            found["search_widths"] = "nothing else is a range, so widths are searched anyway"
         if not any(term.kind == "ce" for term in self.terms):
             found["label_smoothing"] = "terms has no ce"
         return found
@@ -127,8 +130,14 @@ class DistillationOptions(Recipe):
     @property
     def ranges(self) -> dict[str, Any]:
         """Name such as cc.weight to range, of all that is searched."""
-        return {name: span for term in self.terms for name, span in term.searched()}
+        rate = {"learning_rate": self.learning_rate} if isinstance(self.learning_rate, Range) else {}
+        return {name: span for term in self.terms for name, span in term.searched()} | rate
 
     def settled(self, values: Mapping[str, Any]) -> DistillationOptions:
-        """These options with numbers in all terms: those of ``values`` by name, else where each range starts."""
-        return self.model_copy(update={"terms": tuple(term.settled(values) for term in self.terms)})
+        """These options with numbers for all ranges: those of ``values`` by name, else where each range starts."""
+        rate = self.learning_rate
+        if isinstance(rate, Range):
+            rate = values.get("learning_rate", rate.first)
+        return self.model_copy(
+            update={"terms": tuple(term.settled(values) for term in self.terms), "learning_rate": rate}
+        )

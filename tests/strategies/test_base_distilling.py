@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.records import Trial
@@ -60,6 +61,29 @@ def test_the_candidates_weight_is_what_trains(tmp_path):
     losses = [made.train(ctx, gene, seed=0).history[0]["loss"] for made, gene in ((strategy, other), (same, start))]
     assert losses[0] == losses[1]
     assert strategy.train(ctx, start, seed=0).history[0]["loss"] != losses[0]
+
+
+def test_a_searched_learning_rate_is_a_real_parameter_and_the_candidates_is_what_trains(tmp_path):
+    ctx = toy_context(tmp_path)
+    rate = {"search": "loguniform", "low": 1e-3, "high": 0.1}
+    strategy, same = make(learning_rate=rate), make(learning_rate=0.02)
+    assert strategy.parameters(ctx)[0] == Real("learning_rate", 1e-3, 0.1, log=True)
+    start = strategy.complete(ctx.uniform[0])
+    assert start.reals == {"learning_rate": pytest.approx(0.01)}
+    for made in (strategy, same):
+        made.prepare(ctx)
+    other = Candidate.of({**start.values, "learning_rate": 0.02})
+    losses = [made.train(ctx, gene, seed=0).history[-1]["loss"] for made, gene in ((strategy, other), (same, start))]
+    assert losses[0] == losses[1]
+    assert strategy.train(ctx, start, seed=0).history[-1]["loss"] != losses[0]
+
+
+@pytest.mark.parametrize(
+    "rate", [{"search": "loguniform", "low": 0, "high": 1}, {"search": "uniform", "low": -1, "high": 1}]
+)
+def test_a_learning_rate_must_stay_above_zero(rate):
+    with pytest.raises(ValidationError, match="above 0"):
+        make(learning_rate=rate)
 
 
 def test_a_trial_behind_the_median_is_stopped_and_one_ahead_is_not(tmp_path):
