@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kdsearch.errors import InfeasibleError
 from kdsearch.finishing import digest, rank, read_record
-from kdsearch.records import Outcome, Training
+from kdsearch.records import Finalist, Outcome, Training
 from kdsearch.space import Candidate
 
 if TYPE_CHECKING:
@@ -18,8 +18,10 @@ RunTrainings = Callable[[Sequence[Training], str], None]
 _SEEDS_APART = 1000  # finalists are trained with another seed than students: chosen for a seed is not good with all
 
 
-def choose_winners(study: Study, outcomes: Sequence[Outcome], run: RunTrainings) -> list[Candidate]:
-    """The winner of each budget: the best score, or the one left after the rounds of ``finish.finalists``.
+def choose_winners(
+    study: Study, outcomes: Sequence[Outcome], run: RunTrainings
+) -> tuple[list[Candidate], list[Finalist]]:
+    """The winner of each budget, the best score or the one left after the rounds of ``finish.finalists``; and these.
 
     A round trains its finalists for its number of epochs, and the best of them on the validation images enter the next
     (successive halving, Jamieson and Talwalkar 2016, with the sizes that the study names). The uniform gene is among
@@ -31,14 +33,18 @@ def choose_winners(study: Study, outcomes: Sequence[Outcome], run: RunTrainings)
     spec = study.spec.finish
     rows = [_first_row(study, outcomes, budget) for budget in range(len(study.ctx.budgets))]
     if spec.finalists == (1,):
-        return [row[0] for row in rows]
+        return [row[0] for row in rows], []
+    tried: list[Finalist] = []
     sizes = (*spec.finalists[1:], 1)
     for number, (epochs, size) in enumerate(zip(spec.finalist_epochs, sizes, strict=True), 1):
         trainings = [[_training(study, candidate, epochs) for candidate in row] for row in rows]
         note = "finalists" if len(sizes) == 1 else f"finalists, round {number} of {len(sizes)}:"
         run([training for row in trainings for training in row], note)
-        rows = [_best(study, row, made, size) for row, made in zip(rows, trainings, strict=True)]
-    return [row[0] for row in rows]
+        for budget, (row, made) in enumerate(zip(rows, trainings, strict=True)):
+            reached = [float(read_record(study, training.name)["metrics"]["accuracy"]) for training in made]
+            tried += [Finalist(budget, number, epochs, *each) for each in zip(row, reached, strict=True)]
+            rows[budget] = _best(row, reached, size)
+    return [row[0] for row in rows], tried
 
 
 def _first_row(study: Study, outcomes: Sequence[Outcome], budget: int) -> list[Candidate]:
@@ -61,8 +67,7 @@ def _training(study: Study, candidate: Candidate, epochs: int) -> Training:
     return Training(f"{digest(candidate)}-{epochs}epochs-seed{seed}", candidate, seed, epochs)
 
 
-def _best(study: Study, row: Sequence[Candidate], trainings: Sequence[Training], size: int) -> list[Candidate]:
+def _best(row: Sequence[Candidate], reached: Sequence[float], size: int) -> list[Candidate]:
     """The ``size`` best of a round, best first; of equals the one that came first."""
-    reached = [read_record(study, made.name)["metrics"]["accuracy"] for made in trainings]
     order = sorted(range(len(row)), key=lambda at: (-reached[at], at))
     return [row[at] for at in order[:size]]

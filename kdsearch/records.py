@@ -70,6 +70,17 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
+class Finalist:
+    """A candidate in one round of finalists: for which budget, for how many epochs, and its validation accuracy."""
+
+    budget: int
+    round: int
+    epochs: int
+    candidate: Candidate
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
 class Student:
     """A trained net that the run gives back.
 

@@ -18,7 +18,7 @@ from kdsearch.files import read_json, save_json
 from kdsearch.ledger import Ledger
 from kdsearch.planning import cache_dir
 from kdsearch.progress import Phase, Progress, Watch, unwatched
-from kdsearch.records import Outcome, RunPaths, Student, Training, Trial
+from kdsearch.records import Finalist, Outcome, RunPaths, Student, Training, Trial
 from kdsearch.report.html import write_html
 from kdsearch.runlog import recording
 from kdsearch.sections import GIVEN
@@ -167,10 +167,10 @@ def _drive(study: Study, watch: Watch) -> dict[str, Any]:
             with run.phase("search"):
                 run.stopped = search(run, executor)
             with run.phase("finish"):
-                students = _finish(run, executor)
+                students, finalists = _finish(run, executor)
         with run.phase("export"):
             students = deliver(study, students, watch)
-        facts = RunFacts(prepared, run.seconds, run.stopped, run.replayed)
+        facts = RunFacts(prepared, run.seconds, run.stopped, run.replayed, finalists)
         summary = summarise(study, ledger.outcomes(), students, facts)
         write_summary(paths, summary)
         write_html(paths.root)
@@ -290,7 +290,7 @@ class _Loop:
         return f"{self.failures} candidates failed (budget.max_failures is {allowed}); the last: {reason}"
 
 
-def _finish(run: _Run, executor: Executor) -> list[Student]:
+def _finish(run: _Run, executor: Executor) -> tuple[list[Student], list[Finalist]]:
     from kdsearch.finalists import choose_winners
     from kdsearch.finishing import collect, plan_students
 
@@ -299,7 +299,7 @@ def _finish(run: _Run, executor: Executor) -> list[Student]:
     def train(trainings: Sequence[Training], note: str) -> None:
         train_all(trainings, executor, noted(run.watch, note))
 
-    winners = choose_winners(study, run.ledger.outcomes(), train)
+    winners, finalists = choose_winners(study, run.ledger.outcomes(), train)
     plans = plan_students(study, winners)
     train([training for made in plans for training in made.trainings()], "students")
-    return collect(study, plans)
+    return collect(study, plans), finalists

@@ -10,7 +10,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from kdsearch import __version__
-from kdsearch.records import Outcome, Student, pareto_front
+from kdsearch.records import Finalist, Outcome, Student, pareto_front
 
 if TYPE_CHECKING:
     from kdsearch.planning import Study
@@ -30,13 +30,15 @@ class RunFacts:
     """What the driver knows about a run.
 
     ``prepared``: figures of the strategy's preparation; ``seconds`` by phase; ``stopped``: why the search ended early,
-    empty if it did not; ``replayed``: outcomes that the ledger held when the driver started.
+    empty if it did not; ``replayed``: outcomes that the ledger held when the driver started; ``finalists``: those
+    trained to choose the winners.
     """
 
     prepared: Mapping[str, Any]
     seconds: Mapping[str, float]
     stopped: str = ""
     replayed: int = 0
+    finalists: Sequence[Finalist] = ()
 
 
 def summarise(
@@ -69,6 +71,7 @@ def summarise(
         "uniform": _first(rows, "uniform") or {"costs": ctx.widths.costs(ctx.uniform[0])},
         "teacher": _teacher(study, facts.prepared),
         "students": rows,
+        "finalists": [_finalist_row(finalist) for finalist in facts.finalists],
         "proxy": judge_proxy(facts.prepared.get("check"), students),
         "prepared": dict(facts.prepared),
         "layers": [{"name": name, "full": full} for name, full, _ in ctx.widths.layer_widths(ctx.widths.full)],
@@ -103,6 +106,17 @@ def student_row(study: Study, student: Student) -> dict[str, Any]:
     row["layer_widths"] = [list(layer) for layer in study.ctx.widths.layer_widths(student.candidate)]
     row["budget"] = student.lineage.get("budget")
     return row
+
+
+def _finalist_row(finalist: Finalist) -> dict[str, Any]:
+    return {
+        "budget": finalist.budget,
+        "round": finalist.round,
+        "epochs": finalist.epochs,
+        "candidate": finalist.candidate.values,
+        "origin": finalist.candidate.origin,
+        "validation_accuracy": finalist.accuracy,
+    }
 
 
 def judge_proxy(check: Mapping[str, Any] | None, students: Sequence[Student]) -> dict[str, Any]:

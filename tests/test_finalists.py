@@ -47,7 +47,7 @@ def test_the_best_score_wins_where_it_is_taken_at_its_word(tmp_path):
     space, rng = study.ctx.space, np.random.default_rng(0)
     genes = [space.sample(rng) for _ in range(3)]
     told = [outcome(at, gene, score) for at, (gene, score) in enumerate(zip(genes, (0.4, 0.8, 0.6), strict=True))]
-    assert choose_winners(study, told, refuse) == [genes[1]]
+    assert choose_winners(study, told, refuse) == ([genes[1]], [])
 
 
 def test_no_scored_candidate_is_an_error(tmp_path):
@@ -61,7 +61,13 @@ def test_of_finalists_the_best_after_a_short_training_wins_and_uniform_is_one(tm
     told = [outcome(0, third, 0.2), outcome(1, other, 0.9), outcome(2, study.ctx.widths.full, 0.8, macs=1e9)]
     rounds: list = []
     run = reaching(study, tmp_path, {other: [0.3], third: [0.1], uniform: [0.7]}, rounds)
-    assert choose_winners(study, told, run) == [uniform]
+    winners, tried = choose_winners(study, told, run)
+    assert winners == [uniform]
+    assert [(each.epochs, each.candidate, each.accuracy) for each in tried] == [
+        (1, other, 0.3),
+        (1, third, 0.1),
+        (1, uniform, 0.7),
+    ]
     assert rounds == [(1, [other, third, uniform])]
 
 
@@ -72,7 +78,9 @@ def test_only_the_best_of_a_round_enter_the_next_longer_one(tmp_path):
     told = [outcome(at, gene, score) for at, (gene, score) in enumerate([(third, 0.2), (other, 0.9), (fourth, 0.5)])]
     reached = {other: [0.6, 0.5], third: [0.9, 0.7], fourth: [0.1, 0.0], uniform: [0.2, 0.0]}
     rounds: list = []
-    assert choose_winners(study, told, reaching(study, tmp_path, reached, rounds)) == [third]
+    winners, tried = choose_winners(study, told, reaching(study, tmp_path, reached, rounds))
+    assert winners == [third]
+    assert [(each.round, each.accuracy) for each in tried if each.candidate == other] == [(1, 0.6), (2, 0.5)]
     assert rounds == [(1, [other, fourth, third, uniform]), (2, [third, other])]
 
 

@@ -91,6 +91,8 @@ def test_the_summary_has_what_is_promised(whole):
     assert set(summary["seconds"]) == {"prepare", "search", "finish", "export"}
     assert summary["trials"] == {"done": 10, "failed": 0, "cached": 0}
     assert [student["role"] for student in summary["students"]] == ["winner", "uniform", "full"]
+    assert {(row["round"], row["epochs"]) for row in summary["finalists"]} == {(1, 1)}
+    assert any(row["origin"] == "uniform widths" for row in summary["finalists"])
     winner = summary["students"][0]
     assert winner["costs"].keys() == {"macs", "parameters", "size_bytes", "latency_ms"}
     assert winner["files"].keys() == {"weights"}
@@ -235,7 +237,7 @@ def test_failed_candidates_end_a_search_when_they_are_too_many(tmp_path):
     summary = _drive(brittle(paths), lambda _: None)  # as after mending the cause: these failures are not counted again
     assert summary["trials"] == {"done": 5, "failed": 5, "cached": 6}
     assert read_failure(paths) == ""
-    scores = {outcome[1]: outcome[3].get("accuracy", -1) for outcome in outcomes_of(paths.root)}
+    scores = {outcome[1]: outcome[3].get("score", -100) for outcome in outcomes_of(paths.root)}
     winner = summary["students"][0]["candidate"]
     assert max(scores.values()) == next(score for gene, score in scores.items() if gene.values == winner)
 

@@ -16,6 +16,7 @@ from kdsearch.records import Outcome, RunPaths
 from kdsearch.report import parts
 from kdsearch.report.amounts import draw_amounts
 from kdsearch.report.figures import draw_figures
+from kdsearch.report.finalists import write_finalists
 from kdsearch.report.reading import read_run
 from kdsearch.runlog import read_failure
 
@@ -48,6 +49,7 @@ def render(summary: Mapping[str, Any], outcomes: Sequence[Outcome]) -> str:
             parts.write_answers(run),
             parts.write_table(run),
             parts.write_amounts(run),
+            write_finalists(run),
             parts.write_figures([*draw_amounts(run), *draw_figures(run)]),
             parts.write_widths(run),
             parts.write_files(run),

@@ -121,7 +121,7 @@ def _keep_units(sentence: str) -> str:
 def write_table(run: Run) -> str:
     """All trained nets side by side."""
     if not run.nets:
-        return _section("Nets compared", "<p>No net has been trained to the end yet.</p>")
+        return write_section("Nets compared", "<p>No net has been trained to the end yet.</p>")
     control = "start" if any(net.amounts for net in run.nets) else "uniform"
     heads = ("net", "test accuracy", f"against {control}", *NET_HEADS[3:])
     rows = [list_cells(run, net) for net in order_nets(run.nets)]
@@ -130,7 +130,9 @@ def write_table(run: Run) -> str:
         "MACs: multiply-adds of convolutions and linear layers, one image. Latency: frozen TorchScript, batch 1, one "
         "thread; speed-up: against the full net. All nets were trained with one recipe.</p>"
     )
-    return _section("Nets compared", _table(heads, rows, [net.role for net in order_nets(run.nets)]) + note)
+    return write_section(
+        "Nets compared", write_text_table(heads, rows, [net.role for net in order_nets(run.nets)]) + note
+    )
 
 
 def write_amounts(run: Run) -> str:
@@ -140,7 +142,7 @@ def write_amounts(run: Run) -> str:
         return ""
     names = sorted({name for net in nets for name in net.amounts})
     rows = [[name, *(f"{net.amounts[name]:.3g}" if name in net.amounts else "–" for net in nets)] for name in names]
-    return _section("What was searched", _table(("amount", *(say_net(net) for net in nets)), rows))
+    return write_section("What was searched", write_text_table(("amount", *(say_net(net) for net in nets)), rows))
 
 
 def say_net(net: Net) -> str:
@@ -208,9 +210,8 @@ def write_widths(run: Run) -> str:
             [layer.name, str(layer.full), str(layer.kept), str(others.get(layer.name, "–"))] for layer in winner.layers
         ]
         title = "Channels of each layer" + (f", budget {budget + 1}" if len(run.budget_numbers) > 1 else "")
-        parts.append(
-            f"<details><summary>{title}</summary>{_table(('layer', 'full', 'winner', 'uniform'), rows)}</details>"
-        )
+        table = write_text_table(("layer", "full", "winner", "uniform"), rows)
+        parts.append(f"<details><summary>{title}</summary>{table}</details>")
     return "".join(parts)
 
 
@@ -229,7 +230,7 @@ def write_origin(run: Run) -> str:
         ("trials", f"{_count_trials(run)} ({run.section('trials').get('failed', 0)} failed)"),
     ]
     rows = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in facts)
-    return _section("Lineage", "".join(parts) + f'<dl class="facts">{rows}</dl>')
+    return write_section("Lineage", "".join(parts) + f'<dl class="facts">{rows}</dl>')
 
 
 def _write_chain(run: Run, budget: int) -> str:
@@ -253,10 +254,10 @@ def write_files(run: Run) -> str:
         for name, path in net.files.items()
     ]
     if not rows:
-        return _section("Files", "<p>Nothing has been exported yet.</p>")
+        return write_section("Files", "<p>Nothing has been exported yet.</p>")
     escaped = [[escape(row[0]), escape(row[1]), row[2], row[3]] for row in rows]
     heads = ("net", "format", "file", "largest difference from the eager net")
-    return _section("Files", _raw_table(heads, escaped, ()))
+    return write_section("Files", _raw_table(heads, escaped, ()))
 
 
 def _say_parity(gap: float | None) -> str:
@@ -271,7 +272,7 @@ def write_commands(run: Run) -> str:
     lines = "".join(
         f"<dt>{escape(str(key))}</dt><dd><code>{escape(str(line))}</code></dd>" for key, line in commands.items()
     )
-    return _section("Commands", f'<dl class="commands">{lines}</dl>')
+    return write_section("Commands", f'<dl class="commands">{lines}</dl>')
 
 
 def _count_trials(run: Run) -> str:
@@ -279,11 +280,13 @@ def _count_trials(run: Run) -> str:
     return f"{int(counts['done']) + int(counts.get('failed', 0)):,}" if "done" in counts else f"{len(run.outcomes):,}"
 
 
-def _section(title: str, body: str) -> str:
+def write_section(title: str, body: str) -> str:
+    """A part of the page under a heading; ``body`` is HTML already."""
     return f"<section><h2>{escape(title)}</h2>{body}</section>"
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], kinds: Sequence[str] = ()) -> str:
+def write_text_table(heads: Sequence[str], rows: Sequence[Sequence[str]], kinds: Sequence[str] = ()) -> str:
+    """A table of cells that are plain text; ``kinds`` marks each row with the colour of a role."""
     return _raw_table(heads, [[escape(cell) for cell in row] for row in rows], kinds)
 
 

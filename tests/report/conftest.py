@@ -50,6 +50,11 @@ def make_history(top: float, epochs: int = 12) -> list[dict[str, float]]:
     ]
 
 
+def make_finalist(number: int, widths: dict[str, int], origin: str, epochs: int, accuracy: float, budget=0) -> dict:
+    about = {"budget": budget, "round": number, "epochs": epochs, "candidate": widths, "origin": origin}
+    return about | {"validation_accuracy": accuracy}
+
+
 def make_student(role: str, widths: dict[str, int], *, accuracy: float, macs: int, seeds: int = 3, **more) -> dict:
     share = macs / FULL_MACS
     return {
@@ -110,6 +115,10 @@ def make_summary() -> dict:
         "uniform": uniform,
         "teacher": None,
         "students": [winner, uniform, *drawn, full],
+        "finalists": [
+            make_finalist(1, WINNER, "crossover of 80 and 7", 3, 0.61),
+            make_finalist(1, UNIFORM, "uniform widths", 3, 0.60),
+        ],
         "proxy": {"verdict": "trusted", "ratio": 0.74, "spread": 0.0182, "stderr": 0.0061, "advice": []},
         "prepared": {"history": [{"epoch": at, "loss": 2.3 - 0.12 * at} for at in range(1, 9)]},
         "layers": [{"name": name, "full": full} for name, full in FULL.items()],

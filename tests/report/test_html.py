@@ -49,6 +49,7 @@ def test_the_report_of_a_finished_run_holds_every_section(run_dir):
     titles = re.findall(r"<(?:h2|figcaption|summary)>(.*?)</", page)
     assert titles == [
         "Nets compared",
+        "Finalists",
         "Trained nets: accuracy against MACs",
         "Trials: score against MACs",
         "Best score so far",

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import re
+
+from kdsearch.report.finalists import write_finalists
+from kdsearch.report.reading import read_run
+from tests.report.conftest import UNIFORM, WINNER, make_finalist
+
+
+def rows_of(page: str) -> list[list[str]]:
+    return [re.findall(r"<t[hd]>(?:<i[^>]*></i>)?(.*?)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", page)]
+
+
+def test_each_finalist_has_its_score_and_what_it_reached_in_each_round_and_the_last_round_comes_first(outcomes):
+    stranger = dict.fromkeys(WINNER, 8)
+    told = [
+        make_finalist(1, UNIFORM, "uniform widths", 3, 0.5),
+        make_finalist(1, WINNER, "crossover of 80 and 7", 3, 0.6),
+        make_finalist(1, stranger, "<b>", 3, 0.4),
+        make_finalist(2, WINNER, "crossover of 80 and 7", 10, 0.7),
+    ]
+    head, first, *others = rows_of(write_finalists(read_run({"finalists": told}, outcomes)))
+    assert head == ["finalist", "score", "after 3 epochs", "after 10 epochs"]
+    assert first == ["trial 115: crossover of 80 and 7", "68.50 %", "60.00 %", "70.00 %"]
+    assert [row[1:] for row in others] == [[others[0][1], "50.00 %", "–"], ["–", "40.00 %", "–"]]
+    assert others[1][0] == "&lt;b&gt;"
+
+
+def test_budgets_have_tables_of_their_own_and_a_run_without_finalists_has_none(outcomes):
+    told = [make_finalist(1, UNIFORM, "uniform widths", 3, 0.5, budget) for budget in (0, 1)]
+    page = write_finalists(read_run({"finalists": told}, outcomes))
+    assert re.findall(r"<h3>(.*?)</h3>", page) == ["Budget 1", "Budget 2"]
+    assert page.count("<table>") == 2
+    assert write_finalists(read_run({}, outcomes)) == ""
