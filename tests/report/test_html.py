@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,12 @@ def test_the_report_of_a_finished_run_holds_every_section(run_dir):
     ]
     assert "40 trials" in page  # those of the ledger
     assert "kdsearch resume runs/vgg11-cifar10" in page
+
+
+def test_the_page_says_what_candidates_were_ranked_by(summary, outcomes):
+    assert "<dt>ranked by</dt><dd>accuracy on the validation images</dd>" in render(summary, outcomes)
+    scored = [replace(each, metrics={**each.metrics, "score": -1.0}) for each in outcomes if each.state == "done"]
+    assert "<dt>ranked by</dt><dd>likelihood of the validation labels</dd>" in render(summary, scored)
 
 
 def test_nothing_outside_the_file_is_named(summary, outcomes):
