@@ -37,10 +37,13 @@ def choose_winners(
     tried: list[Finalist] = []
     sizes = (*spec.finalists[1:], 1)
     for number, (epochs, size) in enumerate(zip(spec.finalist_epochs, sizes, strict=True), 1):
-        trainings = [[_training(study, candidate, epochs) for candidate in row] for row in rows]
+        # where only one is left, such as the uniform gene alone, there is nothing to choose
+        trainings = [[_training(study, each, epochs) for each in row] if len(row) > 1 else [] for row in rows]
         note = "finalists" if len(sizes) == 1 else f"finalists, round {number} of {len(sizes)}:"
         run([training for row in trainings for training in row], note)
         for budget, (row, made) in enumerate(zip(rows, trainings, strict=True)):
+            if not made:
+                continue
             reached = [float(read_record(study, training.name)["metrics"]["accuracy"]) for training in made]
             tried += [Finalist(budget, number, epochs, *each) for each in zip(row, reached, strict=True)]
             rows[budget] = _best(row, reached, size)
@@ -55,8 +58,9 @@ def _first_row(study: Study, outcomes: Sequence[Outcome], budget: int) -> list[C
         raise InfeasibleError("no candidate within the limits was scored; raise budget.trials or budget.minutes")
     row: list[Candidate] = []
     for candidate in ranked:
-        apart = all(ctx.space.distance(candidate, chosen) >= spec.finalist_distance for chosen in row)
-        if apart and len(row) < spec.finalists[0]:
+        if len(row) == spec.finalists[0]:
+            break
+        if all(ctx.space.distance(candidate, chosen) >= spec.finalist_distance for chosen in row):
             row.append(candidate)
     uniform = ctx.uniform[budget]
     return row if spec.finalists == (1,) or uniform in row else [*row, uniform]

@@ -182,10 +182,10 @@ class SearchSpace:
         """A copy with ranks moved by a curve over the depth, in shares of each list.
 
         ``tilt``: how much more the last choice moves than the first; ``bow``: how much more the middle moves than the
-        ends. Neither moves the mean of the net.
+        ends. The curve's mean is 0.
         """
-        curve = tilt * (self._depths - 0.5) + bow * (0.5 - np.abs(2 * self._depths - 1))
-        bent = self.at_ranks(candidate, self.ranks(candidate) + curve * self.last_ranks)
+        curve = tilt * self._depths - bow * np.abs(2 * self._depths - 1)
+        bent = self.at_ranks(candidate, self.ranks(candidate) + (curve - curve.mean()) * self.last_ranks)
         return replace(bent, origin=origin or bent.origin)
 
     def ranks(self, candidate: Candidate) -> Ranks:

@@ -77,7 +77,8 @@ class StudySpec(Section):
         strategy, finish = (given.get(key) if isinstance(given, Mapping) else None for key in ("strategy", "finish"))
         if not isinstance(strategy, Mapping) or not isinstance(finish, Mapping):
             return given
-        said = {key: strategy[key] for key in _LEARNED if key in strategy and key not in finish}
+        learned = (*_LEARNED, "learning_rate") if isinstance(strategy.get("learning_rate"), Mapping) else _LEARNED
+        said = {key: strategy[key] for key in learned if key in strategy and key not in finish}
         if not said or strategy.get("name") != finish.get("name") or "preset" in finish:
             return given
         try:
@@ -106,12 +107,14 @@ class StudySpec(Section):
             options = plugin.options
             ranges[key] = set(options.ranges) if isinstance(options, DistillationOptions) else set()
         if left := sorted(ranges["finish"] - ranges["strategy"]):
-            raise ValueError(f"finish.terms: {left[0]} is a range that strategy does not search; write a number")
+            key = "finish" if left[0] in type(self.finish.options).model_fields else "finish.terms"
+            raise ValueError(f"{key}: {left[0]} is a range that strategy does not search; write a number")
         lost = sorted(ranges["strategy"] - ranges["finish"])
         if lost and not self.strategy.options.search_widths:  # type: ignore[attr-defined]
+            option = lost[0] if lost[0] in type(self.strategy.options).model_fields else "terms"
             raise ValueError(
                 f"finish would train without the {lost[0]} that strategy searches; say finish.name: "
-                f"{self.strategy.name} and leave finish.terms out, or search no weights"
+                f"{self.strategy.name} and leave finish.{option} out, or search it not"
             )
         return self
 

@@ -133,8 +133,8 @@ class FinishPlugin(Plugin):
     candidates, and the uniform one, are trained for ``finalist_epochs`` first, and the best of them on the validation
     images is the winner; 1 takes the best score at its word. Lists name rounds: ``finalists: [12, 4]`` with
     ``finalist_epochs: [3, 10]`` trains twelve and the uniform one for 3 epochs, then the best four for 10.
-    ``finalist_distance`` (0..1) keeps finalists that far from one another: the mean difference of their widths, each as
-    a share of its list of choices.
+    ``finalist_distance`` (0..1) keeps the best-scored that far from one another: the mean difference of their widths,
+    each as a share of its list of choices.
     """
 
     package: ClassVar[str] = "kdsearch.strategies"
@@ -148,7 +148,10 @@ class FinishPlugin(Plugin):
     @field_validator("finalists", "finalist_epochs", mode="before")
     @classmethod
     def _one_round(cls, given: Any) -> Any:
-        return given if isinstance(given, list | tuple) else (given,)
+        rounds = given if isinstance(given, list | tuple) else (given,)
+        if any(isinstance(each, bool) for each in rounds):
+            raise ValueError("must be whole numbers, not true or false")
+        return rounds
 
     @model_validator(mode="after")
     def _rounds_fit(self) -> Self:
@@ -156,6 +159,8 @@ class FinishPlugin(Plugin):
         if not sizes or len(sizes) != len(self.finalist_epochs):
             counts = f"got {len(sizes)} and {len(self.finalist_epochs)}"
             raise ValueError(f"finalists and finalist_epochs must name as many rounds ({counts})")
+        if any(later <= before for before, later in itertools.pairwise(self.finalist_epochs)):
+            raise ValueError(f"finalist_epochs must rise from round to round (got {list(self.finalist_epochs)})")
         if any(later >= before for before, later in itertools.pairwise(sizes)):
             raise ValueError(f"finalists must fall from round to round (got {list(sizes)})")
         if len(sizes) > 1 and sizes[-1] == 1:

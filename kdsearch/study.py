@@ -220,6 +220,7 @@ def search(run: _Run, executor: Executor) -> str:
     study, budget = run.study, run.study.spec.budget
     searcher = study.make_searcher()
     told = run.ledger.outcomes()
+    _check_scales(told, study)
     run.replayed = len(told)
     for outcome in told:
         searcher.tell(outcome)
@@ -228,6 +229,17 @@ def search(run: _Run, executor: Executor) -> str:
     # a driver that was killed had no chance to write down its seconds
     run.seconds["search"] = max(run.seconds.get("search", 0.0), sum(o.seconds for o in told) / executor.capacity)
     return loop.run(searcher.total(budget.trials), run.seconds["search"])
+
+
+def _check_scales(told: Sequence[Outcome], study: Study) -> None:
+    """Refuses to go on with trials that cannot be compared with new ones, as they are of before there were scores."""
+    by_likelihood = getattr(study.spec.strategy.options, "ranked_by", "") == "likelihood"
+    if by_likelihood and any(outcome.state == "done" and "score" not in outcome.metrics for outcome in told):
+        root = study.ctx.paths.root
+        raise StoreError(
+            f"{root}: its trials were scored by an older kdsearch and cannot be compared with new ones; launch "
+            f"{root / 'spec.yaml'} anew"
+        )
 
 
 @dataclass(slots=True)

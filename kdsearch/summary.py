@@ -124,7 +124,9 @@ def judge_proxy(check: Mapping[str, Any] | None, students: Sequence[Student]) ->
 
     ``ratio``: the uniform gene's validation accuracy under generated weights over that of the same net trained alone.
     ``spread``: standard deviation of the scores of random genes at the budget (null of fewer than two); ``stderr``: of
-    one score. Weak below a ratio of 0.7, or with a spread inside the error; else trusted where both were measured.
+    one score; both of what candidates are ``ranked_by``: accuracy (0..1), or likelihood (nats an image).
+
+    Weak below a ratio of 0.7, or with a spread inside the error; else trusted where both were measured.
     """
     if not check or not check["budgets"]:
         return {"verdict": "unknown", "advice": ["this strategy trains every candidate, so there is no proxy to judge"]}
@@ -142,6 +144,7 @@ def judge_proxy(check: Mapping[str, Any] | None, students: Sequence[Student]) ->
         "ratio": worst["ratio"],
         "spread": min((row["spread"] for row in rows if row["spread"] is not None), default=None),
         "stderr": max(row["stderr"] for row in rows),
+        "ranked_by": check["budgets"][0].get("ranked_by", "accuracy"),
         "advice": advice,
         "budgets": rows,
     }
@@ -150,7 +153,7 @@ def judge_proxy(check: Mapping[str, Any] | None, students: Sequence[Student]) ->
 def _judge_budget(row: Mapping[str, Any], trained: float | None) -> dict[str, Any]:
     scores = row["random_scores"]
     spread = statistics.stdev(scores) if len(scores) > 1 else None
-    ratio = row["uniform_score"] / trained if trained else None
+    ratio = row.get("uniform_accuracy", row["uniform_score"]) / trained if trained else None
     advice = []
     if ratio is not None and ratio < _BELIEVABLE:
         advice.append(

@@ -106,9 +106,28 @@ def test_near_relatives_of_a_better_score_are_no_finalists(tmp_path):
         (["finish.finalists=[3, 3]", "finish.finalist_epochs=[1, 2]"], "finalists must fall from round to round"),
         (["finish.finalists=[3, 1]", "finish.finalist_epochs=[1, 2]"], "finalists must end with 2 or more"),
         (["finish.finalists=[]", "finish.finalist_epochs=[]"], "must name as many rounds (got 0 and 0)"),
+        (["finish.finalists=[6, 3]", "finish.finalist_epochs=[3, 3]"], "finalist_epochs must rise from round to round"),
+        (["finish.finalists=true"], "finish.finalists: must be whole numbers, not true or false"),
+        (["finish.finalists=2", "finish.finalist_epochs=[true]"], "must be whole numbers, not true or false"),
     ],
 )
 def test_rounds_that_do_not_fit_are_refused(sets, line):
     with pytest.raises(SpecError) as refused:
         load_spec("quickstart", sets)
     assert line in str(refused.value)
+
+
+def test_the_uniform_gene_alone_is_not_trained_for_nothing(tmp_path):
+    study = toy_study(tmp_path, "finish.finalists=2", "finish.finalist_epochs=1")
+    uniform = study.ctx.uniform[0]
+    assert choose_winners(study, [outcome(0, uniform, 0.5)], refuse) == ([uniform], [])
+
+
+def test_finalists_are_the_best_by_merit_and_not_by_accuracy(tmp_path):
+    study = toy_study(tmp_path)
+    sure, right = half(study.ctx.widths), study.ctx.widths.smallest
+    told = [
+        Outcome(at, gene, "done", {"accuracy": accuracy, "score": score}, {"macs": 1})
+        for at, (gene, accuracy, score) in enumerate([(right, 0.9, -1.5), (sure, 0.8, -1.2)])
+    ]
+    assert choose_winners(study, told, refuse)[0] == [sure]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,3 +40,13 @@ def test_the_front_is_what_comparing_every_pair_gives(points):
     }
     wanted = {(accuracy / 10, macs) for accuracy, macs in points if (accuracy, macs) not in beaten}
     assert {(each.metrics["accuracy"], each.costs["macs"]) for each in pareto_front(outcomes)} == wanted
+
+
+def test_merit_is_the_score_where_there_is_one_and_nothing_for_failures_and_what_is_no_number():
+    plain = _outcome(0, 0.5, 1)
+    assert (plain.merit, plain.merit_stderr) == (0.5, 0.0)
+    assert replace(plain, metrics={"accuracy": 0.5, "accuracy_stderr": 0.02}).merit_stderr == 0.02
+    scored = replace(plain, metrics={"accuracy": 0.5, "accuracy_stderr": 0.02, "score": -1.5, "score_stderr": 0.1})
+    assert (scored.merit, scored.merit_stderr) == (-1.5, 0.1)
+    assert _outcome(0, 0.5, 1, "failed").merit == -math.inf
+    assert replace(plain, metrics={"accuracy": 0.5, "score": math.nan}).merit == -math.inf

@@ -117,7 +117,7 @@ def test_every_mistake_is_reported_at_once_with_its_line(write):
         "a.yaml:4: limits.macs: must be a share such as 50% or a number above 0 such as 300M (got 0%)",
         "a.yaml:7: search.population: must be >= 2 (got 0)",
         "a.yaml:8: search.flops: unknown key; known: name, mode, population, parents, mutation, crossover, "
-        "mutation_probability, generations, migration",
+        "mutation_probability, generations, bends, migration",
         "a.yaml:9: strategy.name: unknown name 'metaprunin'; did you mean 'metapruning'?",
         "a.yaml:10: finish.controls.unifrm: unknown key; did you mean 'uniform'?",
         "a.yaml:10: finish.epochs: must be a whole number (got 2.5)",
@@ -178,7 +178,7 @@ def test_each_kind_of_mistake_has_its_words(write, given, line):
 
 def test_a_net_that_does_not_exist_is_named_without_torch(write):
     (line,) = lines_of(write(STUDY), "student={net: resnet99}")
-    assert line.endswith("student: unknown net 'resnet99'; did you mean 'resnet56'?")
+    assert line.endswith("student: unknown net 'resnet99'; did you mean 'resnet8'?")
     assert set(OWN_NETS) == OWN.keys()
 
 
@@ -326,6 +326,18 @@ def test_a_run_is_read_when_its_card_has_gone(tmp_path):
     spec = load_spec("cckd", [f"teacher={card}"])
     card.unlink()
     assert loads(dumps(spec)) == spec
+
+
+def test_a_searched_learning_rate_holds_for_a_finish_that_names_none(tmp_path):
+    rate = "{search: loguniform, low: 0.001, high: 0.1}"
+    spec = load_spec("kd", [f"strategy.learning_rate={rate}"])
+    assert spec.finish.options.ranges == spec.strategy.options.ranges != {}
+    assert loads(dumps(spec)) == spec
+    wanted = r"without the learning_rate that strategy searches; .* leave finish.learning_rate out"
+    with pytest.raises(SpecError, match=wanted):
+        load_spec("kd", [f"strategy.learning_rate={rate}", "finish.learning_rate=0.1"])
+    with pytest.raises(SpecError, match=r"finish: learning_rate is a range that strategy does not search"):
+        load_spec("metapruning_cckd", [f"finish.learning_rate={rate}"])
 
 
 def test_a_range_that_no_search_fills_is_refused():

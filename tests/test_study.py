@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from kdsearch.errors import InfeasibleError, KdsearchError, SpecError, StoreError
-from kdsearch.ledger import journal_path
+from kdsearch.ledger import Ledger, journal_path
 from kdsearch.models.zoo import make_net
 from kdsearch.planning import plan
-from kdsearch.records import RunPaths, Trial
+from kdsearch.records import Outcome, RunPaths, Trial
 from kdsearch.runlog import read_failure
 from kdsearch.spec import loads
 from kdsearch.store import RunLock, create_run
@@ -279,3 +279,14 @@ def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path, sets, 
         run_study(tiny_spec(*sets), tmp_path / "run")
     assert caught.value.exit_code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_whose_trials_have_no_scores_is_not_gone_on_with(tmp_path):
+    """As an older version left it: its accuracies would outrank every likelihood."""
+    paths = create_run(tiny_spec(*FEW), tmp_path / "run")
+    study = plan(loads((paths.root / "spec.json").read_text()), paths)
+    with Ledger(paths, "journal", study.spec.name, study.ctx.space.parameters) as ledger:
+        metrics = {"accuracy": 0.5}
+        ledger.append(Outcome(0, study.ctx.uniform[0], "done", metrics, study.ctx.widths.costs(study.ctx.uniform[0])))
+    with pytest.raises(StoreError, match=r"scored by an older kdsearch and cannot be compared .*spec\.yaml anew"):
+        _drive(study, lambda _: None)

@@ -43,6 +43,14 @@ def test_a_spread_inside_the_error_is_weak():
     assert "random candidates differ by 0.0100" in judged["advice"][0]
 
 
+def test_the_ratio_is_of_accuracies_and_the_spread_of_what_ranks():
+    row = {"uniform_accuracy": 0.6, "uniform_score": -1.1, "random_scores": [-1.2, -1.1], "stderr": 0.01}
+    judged = judge_proxy({"budgets": [row | {"ranked_by": "likelihood"}]}, [uniform(0.8)])
+    assert (judged["verdict"], judged["ranked_by"]) == ("trusted", "likelihood")
+    assert judged["ratio"] == pytest.approx(0.75)
+    assert judged["spread"] == pytest.approx(0.1 / 2**0.5)
+
+
 def test_of_several_budgets_the_worst_counts():
     students = [uniform(0.8, 0), uniform(0.8, 1)]
     judged = judge_proxy(check((0.8, (0.5, 0.7), 0.02), (0.2, (0.5, 0.9), 0.03)), students)

@@ -27,7 +27,7 @@ class Fixed(Strategy):
     def score(self, ctx, trial) -> dict[str, float]:  # noqa: ARG002
         if isinstance(self.answer, Exception):
             raise self.answer
-        return {"accuracy": self.answer}
+        return self.answer if isinstance(self.answer, dict) else {"accuracy": self.answer}
 
     def train(self, ctx, candidate, *, seed, checkpoint=None, watch=None) -> Trained:  # noqa: ARG002
         raise self.answer
@@ -52,7 +52,11 @@ def test_an_outcome_has_metrics_and_costs(outcome_of):
 
 @pytest.mark.parametrize(
     ("answer", "words"),
-    [(ZeroDivisionError("by zero"), "ZeroDivisionError: by zero"), (float("nan"), "the accuracy is nan")],
+    [
+        (ZeroDivisionError("by zero"), "ZeroDivisionError: by zero"),
+        (float("nan"), "the accuracy is nan"),
+        ({"accuracy": 0.5, "score": float("-inf")}, "the score is -inf"),
+    ],
 )
 def test_a_failure_is_an_outcome_with_a_traceback(outcome_of, answer, words):
     _, outcome = outcome_of(answer)

@@ -183,7 +183,7 @@ class _Pair:
         def score() -> None:
             tensors = calibrated_tensors(self.net, self.widths, gene, self.generator.weights(gene), self.calibration)
             with self.widths.applied(gene, tensors):
-                score_net(self.net, self.validation, _STATISTICS)
+                score_net(self.net, self.validation, _STATISTICS, by=MetaPruning.Options().ranked_by)
 
         forward()  # whoever comes first would compile the convolutions of these sizes for both
         if scored_first:

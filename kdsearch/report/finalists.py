@@ -10,9 +10,9 @@ from kdsearch.report.reading import Run
 from kdsearch.report.words import say_percent
 
 _NOTE = (
-    "<p class='small'>Accuracy on the validation images. Score: under generated weights, in the search. Each round "
-    "trains those that it names anew for more epochs; the best of the last one is the winner, and is then trained with "
-    "other seeds.</p>"
+    "<p class='small'>Accuracy on the validation images, in the search and after each round; candidates enter by the "
+    "score that the search ranks by. Each round trains its candidates anew, for more epochs; the best of the last one "
+    "(✓) is the winner, and is then trained with other seeds.</p>"
 )
 
 
@@ -39,6 +39,12 @@ def _write_budget(run: Run, rows: Sequence[Mapping[str, Any]]) -> str:
         name = row["origin"] if number is None else f"trial {number}: {row['origin']}"
         known = cells.setdefault(key, [name, "–" if score is None else say_percent(score, 2), *("–" for _ in rounds)])
         known[1 + int(row["round"])] = say_percent(float(row["validation_accuracy"]), 2)
-    far = sorted(cells.values(), key=lambda each: [cell == "–" for cell in reversed(each)])
-    heads = ("finalist", "score", *(f"after {epochs} epochs" for _, epochs in rounds))
-    return write_text_table(heads, far)
+    ordered = sorted(cells.values(), key=_reached, reverse=True)  # of equals the one that came first
+    if len(ordered) > 1:
+        ordered[0][0] += " ✓"
+    return write_text_table(("finalist", "in the search", *(f"after {epochs} epochs" for _, epochs in rounds)), ordered)
+
+
+def _reached(cells: Sequence[str]) -> list[float]:
+    """What a finalist reached in its last round, later rounds first; less than nothing in those that it missed."""
+    return [-1.0 if cell == "–" else float(cell.split()[0]) for cell in reversed(cells[2:])]

@@ -87,8 +87,9 @@ def judge_proxy(run: Run) -> Answer:
     if ratio is not None:
         parts.append(f"the uniform net scores {say_percent(ratio, 0)} of what it reaches trained alone")
     if spread is not None and stderr is not None:
-        known = f"scores of random candidates spread by {say_percent(spread, 2)}"
-        parts.append(f"{known}, with a standard error of {say_percent(stderr, 2)}")
+        nats = run.proxy.get("ranked_by") == "likelihood"
+        said, error = (f"{each:.3f} nats" if nats else say_percent(each, 2) for each in (spread, stderr))
+        parts.append(f"scores of random candidates spread by {said}, with a standard error of {error}")
     text = _start("; ".join(parts) or "by the run's own check") + "."
     if verdict == "trusted":
         return Answer(question, "yes", f"{text} {_start(advice)}".strip())

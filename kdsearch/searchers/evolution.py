@@ -100,7 +100,9 @@ class Evolution(Searcher):
         return self.space.crossover(first.candidate, second.candidate, rng, origin)
 
     def _bends(self, rng: Rng) -> bool:
-        return self.options.mode == "steady" and bool(rng.random() < self.options.bends)
+        """Whether this one is bent; never where there is nothing to bend, such as in a search of weights only."""
+        movable = self.options.mode == "steady" and bool(self.space.last_ranks.any())
+        return movable and bool(rng.random() < self.options.bends)
 
     def _slot(self, number: int, rng: Rng) -> int:
         """The place in its generation: mutations first, then crossovers, then random ones; drawn where steady."""

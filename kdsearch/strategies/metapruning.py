@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.progress import Progress, Watch, unwatched
-from kdsearch.records import Trial
+from kdsearch.records import Outcome, Trial
 from kdsearch.sections import Recipe
 from kdsearch.strategies.base import Strategy, Trained
 
@@ -40,8 +40,8 @@ class MetaPruning(Strategy):
         """The recipe trains the PruningNet (``finish: {name: metapruning}``: the inherited student).
 
         ``generator``: how much the gene shapes the weights; ``hidden`` and ``rank`` are its
-        sizes. ``sampling``: one
-        gene a step, or the sandwich rule (largest, smallest, ``random_genes`` random) with in-place distillation.
+        sizes. ``sampling``: one gene a step, or the sandwich rule (largest, smallest, ``random_genes`` random) with
+        in-place distillation.
         ``draws``: genes at the budgets of the study, or uniform over all scales as in the paper. ``init``: from
         scratch, or from the full net, trained ``pretrain_epochs`` first unless ``student.weights`` is given, with its
         channels sorted by importance. ``calibration_images``: for batch norm. ``ranked_by``: what candidates are
@@ -241,14 +241,16 @@ class MetaPruning(Strategy):
             scores = []
             for number in range(self.options.check_genes):
                 gene = draw_for(ctx.space, ctx.widths.costs, windows, rng)
-                scores.append(self.score(ctx, Trial(-1, gene)))
+                scores.append(Outcome(-1, gene, "done", self.score(ctx, Trial(-1, gene))))
                 watch(Progress("prepare", number + 1, self.options.check_genes, "spread of scores"))
-            own = self.score(ctx, Trial(-1, uniform))
+            own = Outcome(-1, uniform, "done", self.score(ctx, Trial(-1, uniform)))
             checked.append(
                 {
-                    "uniform_score": own["accuracy"],
-                    "random_scores": [score["accuracy"] for score in scores],
-                    "stderr": own["accuracy_stderr"],
+                    "uniform_accuracy": own.metrics["accuracy"],
+                    "uniform_score": own.merit,
+                    "random_scores": [score.merit for score in scores],
+                    "stderr": own.merit_stderr,
+                    "ranked_by": self.options.ranked_by,
                 }
             )
         return {"budgets": checked}

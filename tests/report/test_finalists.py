@@ -20,10 +20,21 @@ def test_each_finalist_has_its_score_and_what_it_reached_in_each_round_and_the_l
         make_finalist(2, WINNER, "crossover of 80 and 7", 10, 0.7),
     ]
     head, first, *others = rows_of(write_finalists(read_run({"finalists": told}, outcomes)))
-    assert head == ["finalist", "score", "after 3 epochs", "after 10 epochs"]
-    assert first == ["trial 115: crossover of 80 and 7", "68.50 %", "60.00 %", "70.00 %"]
+    assert head == ["finalist", "in the search", "after 3 epochs", "after 10 epochs"]
+    assert first == ["trial 115: crossover of 80 and 7 ✓", "68.50 %", "60.00 %", "70.00 %"]
     assert [row[1:] for row in others] == [[others[0][1], "50.00 %", "–"], ["–", "40.00 %", "–"]]
     assert others[1][0] == "&lt;b&gt;"
+
+
+def test_the_winner_stands_first_whatever_the_order_of_scores(outcomes):
+    told = [
+        make_finalist(number, widths, "x", epochs, accuracy)
+        for widths, reached in ((UNIFORM, (0.4, 0.8)), (WINNER, (0.6, 0.9)))
+        for number, epochs, accuracy in zip((1, 2), (3, 10), reached, strict=True)
+    ]
+    _, *rows = rows_of(write_finalists(read_run({"finalists": told}, outcomes)))
+    assert [row[-1] for row in rows] == ["90.00 %", "80.00 %"]
+    assert ["✓" in row[0] for row in rows] == [True, False]
 
 
 def test_budgets_have_tables_of_their_own_and_a_run_without_finalists_has_none(outcomes):

@@ -39,3 +39,12 @@ def test_the_teacher_is_named_with_how_it_was_asked_and_why():
     about = {"name": "bars", "asked": {"strategy": made, "finish": made}}
     assert say_teacher(read_run({"teacher": about}, [])) == "bars, cached (it is dear)"
     assert say_teacher(read_run({"teacher": None}, [])) == "none"
+
+
+def test_the_better_parent_is_the_one_with_the_better_score():
+    def scored(number, origin, accuracy, score):
+        metrics = {"accuracy": accuracy, "score": score}
+        return Outcome(number, Candidate.of({"conv": number}, origin), "done", metrics)
+
+    rows = [scored(0, "x", 0.9, -2.0), scored(1, "y", 0.5, -1.0), scored(2, "crossover of 0 and 1", 0.7, -0.9)]
+    assert [step.number for step in trace_origin(read_run({}, rows), {"conv": 2})] == [2, 1]

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from kdsearch.records import Outcome
 from kdsearch.searchers.evolution import Evolution
 from kdsearch.searchers.random import RandomSearch
-from kdsearch.space import Window
+from kdsearch.space import Choice, Real, SearchSpace, Window
 from tests.widths_like import chain, mobilenet_v2
 
 SPACE, MEASURE = chain(8)
@@ -173,6 +173,18 @@ def test_the_share_of_bends_is_that_of_random_candidates_and_of_mutations():
 def test_nothing_is_bent_where_bends_are_off_or_the_search_is_the_papers(options):
     outcomes = _run(_evolution(**SMALL, **options), range(36))
     assert not any("ben" in each.candidate.origin for each in outcomes)
+
+
+def test_where_widths_are_fixed_nothing_is_bent():
+    space = SearchSpace((Real("weight", 0.0, 1.0), Choice("conv", (16,))))
+    searcher = Evolution(Evolution.Options(**SMALL, bends=1.0), space, 0, measure=lambda _: {})
+    kinds = []
+    for number in range(60):
+        candidate = searcher.ask(number)
+        kinds.append(candidate.origin.split()[0])
+        searcher.tell(Outcome(number, candidate, "done", {"accuracy": candidate.reals["weight"]}))
+    assert kinds.count("mutation") > 15
+    assert set(kinds) <= {"random", "mutation", "crossover"}
 
 
 def test_bends_find_a_slope_that_single_mutations_miss():

@@ -41,7 +41,10 @@ def test_preparing_reports_history_and_a_check_of_the_scores(ready):
     assert [row["epoch"] for row in figures["history"]] == [1, 2, 3, 4]
     (row,) = figures["check"]["budgets"]
     assert len(row["random_scores"]) == 3
-    assert 0 < row["stderr"] < 0.1
+    assert 0 < row["stderr"] < 0.2
+    assert row["ranked_by"] == "likelihood"
+    assert row["uniform_score"] < 0 < row["uniform_accuracy"] <= 1
+    assert all(score < 0 for score in row["random_scores"])
     assert json.loads(json.dumps(figures))
     assert {path.name for path in ctx.paths.prepared.iterdir()} == {"pruningnet.json", "pruningnet.safetensors"}
     stored = load_weights(ctx.paths.prepared / "pruningnet.safetensors")
