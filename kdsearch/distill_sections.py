@@ -32,10 +32,13 @@ class TeacherOptions(Section):
     @field_validator("card")
     @classmethod
     def _is_there(cls, card: Path) -> Path:
-        from kdsearch.teacher_card import find_card
+        from kdsearch.teacher_card import find_card, read_card
 
         try:
-            return find_card(card).absolute()
+            found = find_card(card).absolute()
+            if read_card(found).weights is None:
+                raise ValueError(f"{card}: has no weights yet; train them with: kdsearch teach {card}")
+            return found
         except SpecError as error:
             if card.is_absolute():  # of a run that is read again: whoever plans it meets a card that has gone
                 return card
@@ -108,6 +111,13 @@ class DistillationOptions(Recipe):
     @classmethod
     def _fit_together(cls, terms: tuple[Term, ...]) -> tuple[Term, ...]:
         return check_terms(terms)
+
+    @model_validator(mode="after")
+    def _batches_are_made_of_groups(self) -> DistillationOptions:
+        if self.sampler.name != "uniform" and self.batch_size % self.sampler.k:
+            batch = f"a batch of {self.batch_size} images"
+            raise ValueError(f"sampler.k: {batch} is not made of groups of {self.sampler.k}; let k divide batch_size")
+        return self
 
     @model_validator(mode="after")
     def _taps_are_named_and_read(self) -> DistillationOptions:

@@ -85,7 +85,8 @@ def trained_net(study: Study, candidate: Candidate, name: str) -> nn.Module:
 def rank(outcomes: Iterable[Outcome], windows: Sequence[Window]) -> list[Outcome]:
     """The finished outcomes within the windows' upper ends, best merit first (the earlier one at a tie).
 
-    Those below a lower end, such as another budget's, come last: a score is too rough to give away half a budget for.
+    Trials that were given up come after those trained to their end, whose scores are of another age. Those below a
+    lower end, such as another budget's, come last: a score is too rough to give away half a budget for.
     """
     fitting = [
         outcome
@@ -93,9 +94,9 @@ def rank(outcomes: Iterable[Outcome], windows: Sequence[Window]) -> list[Outcome
         if outcome.state == "done" and all(outcome.costs[window.cost] <= window.high for window in windows)
     ]
 
-    def place(outcome: Outcome) -> tuple[bool, float, int]:
+    def place(outcome: Outcome) -> tuple[bool, bool, float, int]:
         below = any(window.miss(outcome.costs) != 0 for window in windows)
-        return below, -outcome.merit, outcome.number
+        return below, bool(outcome.metrics.get("pruned")), -outcome.merit, outcome.number
 
     return sorted(fitting, key=place)
 

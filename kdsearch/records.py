@@ -45,6 +45,11 @@ class Outcome:
     curve: tuple[float, ...] = ()
 
     @property
+    def reason(self) -> str:
+        """Why it failed, in a line; empty if it did not."""
+        return self.traceback.strip().splitlines()[-1] if self.traceback.strip() else ""
+
+    @property
     def merit(self) -> float:
         """What candidates are compared by, higher is better: ``score`` where the strategy gives one, else accuracy.
 

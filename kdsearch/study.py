@@ -291,14 +291,18 @@ class _Loop:
             self.searcher.tell(outcome)
             self.known.add(outcome.number)
             self.failures += outcome.state == "failed"
-            accuracy = outcome.metrics.get("accuracy", 0.0)
-            self.best = max(self.best, accuracy)
-            values = {"accuracy": accuracy, "best": self.best, "macs": float(outcome.costs.get("macs", 0))}
-            self.host.watch(Progress("search", len(self.known), total, outcome.candidate.origin, values))
+            self.host.watch(Progress("search", len(self.known), total, *self._describe(outcome)))
+
+    def _describe(self, outcome: Outcome) -> tuple[str, dict[str, float]]:
+        """How the trial was drawn, or why it failed; and its figures."""
+        said = outcome.candidate.origin if outcome.state == "done" else f"failed: {outcome.reason}"
+        reached = {"accuracy": outcome.metrics["accuracy"]} if outcome.state == "done" else {}
+        self.best = max(self.best, *reached.values(), 0.0)
+        return said, {**reached, "best": self.best, "macs": float(outcome.costs.get("macs", 0))}
 
     def _failure_line(self, allowed: int) -> str:
         failed = [outcome for outcome in self.host.ledger.outcomes() if outcome.state == "failed"]
-        reason = failed[-1].traceback.strip().splitlines()[-1] if failed else "unknown"
+        reason = failed[-1].reason if failed else "unknown"
         return f"{self.failures} candidates failed (budget.max_failures is {allowed}); the last: {reason}"
 
 

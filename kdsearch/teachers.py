@@ -21,7 +21,6 @@ from kdsearch.models.checkpoints import load_weights, other_head, read_weights
 from kdsearch.models.zoo import make_net
 from kdsearch.tasks.base import Part, Task
 from kdsearch.teacher_card import Card, read_card
-from kdsearch.training.evaluation import evaluating
 from kdsearch.training.layout import image_layout
 from kdsearch.training.taps import Taps
 
@@ -58,7 +57,7 @@ class Teacher:
         Pixels are 0..255, uint8 or float32, not normalised. ``taps``: alias to module path, or path + ``:input``.
 
         Raises:
-            SpecError: a tap that ``check_taps`` refuses.
+            SpecError: a tap that ``Taps`` refuses.
         """
         device = next(self.net.parameters()).device
         # whatever precision the student trains in: cached and fresh answers are the same
@@ -123,21 +122,6 @@ def warn_of_seen_images(card_path: str | Path, task: Task) -> dict[str, float]:
             card_path,
         )
     return shares
-
-
-def check_taps(
-    net: nn.Module, taps: Mapping[str, str], image_shape: tuple[int, int, int]
-) -> dict[str, tuple[int, ...]]:
-    """The shape, without the batch, of every tapped tensor, from one forward of two black images.
-
-    Raises:
-        SpecError: a path names no module (the message has near names), or a module that does not run, runs more than
-            once or gives no tensor.
-    """
-    images_BCHW = torch.zeros(2, *image_shape, device=next(net.parameters()).device)
-    with evaluating(net), torch.no_grad(), Taps(net, taps) as tapped:
-        net(images_BCHW)
-        return {alias: tuple(tensor.shape[1:]) for alias, tensor in tapped.take().items()}
 
 
 def _check_weights(card: Card, where: str) -> str:

@@ -173,6 +173,12 @@ class RelationTerm(PooledTerm):
     distance: NotNegative = 1.0
     angle: NotNegative = 2.0
 
+    @model_validator(mode="after")
+    def _compares_something(self) -> RelationTerm:
+        if self.distance == 0 and self.angle == 0:
+            raise ValueError("distance and angle are both 0, which compares nothing; give one of them a weight")
+        return self
+
 
 class CorrelationTerm(PooledTerm):
     """Correlation congruence (Peng et al. 2019). ``gamma``: of the rbf kernels; ``order``: of rbf_taylor.
@@ -259,6 +265,10 @@ class Term(Section):
         return self.model_copy(update={self.kind: self.options.model_copy(update=found)}) if found else self
 
 
+def _most(amount: float | Range) -> float:
+    return amount.high if isinstance(amount, Range) else amount
+
+
 def check_terms(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     """The terms, if they can be learned from together.
 
@@ -273,7 +283,9 @@ def check_terms(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     balanced = [term for term in terms if term.options.balance == "gradient"]
     if len(balanced) == len(terms):
         raise ValueError("one term at least must keep balance: fixed; the others are balanced against it")
-    most = sum(share.high if isinstance(share := term.options.share, Range) else share for term in balanced)
+    if not any(_most(term.options.weight) > 0 for term in terms if term not in balanced):
+        raise ValueError("teaches nothing: give a term that keeps balance: fixed a weight above 0")
+    most = sum(_most(term.options.share) for term in balanced)
     if most >= 1:
         raise ValueError(f"the shares of the balanced terms come to {most:g}; they must leave something below 1")
     return terms

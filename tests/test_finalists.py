@@ -131,3 +131,10 @@ def test_finalists_are_the_best_by_merit_and_not_by_accuracy(tmp_path):
         for at, (gene, accuracy, score) in enumerate([(right, 0.9, -1.5), (sure, 0.8, -1.2)])
     ]
     assert choose_winners(study, told, refuse)[0] == [sure]
+
+
+def test_where_every_candidate_failed_the_reason_is_told(tmp_path):
+    study = toy_study(tmp_path)
+    failed = Outcome(0, study.ctx.uniform[0], "failed", costs={"macs": 1}, traceback="Traceback\nValueError: no luck\n")
+    with pytest.raises(InfeasibleError, match="no candidate was scored; the last one failed: ValueError: no luck"):
+        choose_winners(study, [failed], refuse)

@@ -37,6 +37,12 @@ def test_ranked_are_the_done_inside_the_limit_best_and_earliest_first():
     assert [each.number for each in rank(told, (Window("macs", 9, 10),))] == [4, 3, 0]  # 3 and 0 are of another budget
 
 
+def test_a_trial_that_was_given_up_comes_after_those_trained_to_their_end():
+    given_up = replace(outcome(0, some(0), 0.9), metrics={"accuracy": 0.9, "pruned": 1.0})
+    told = [given_up, outcome(1, some(1), 0.5), outcome(2, some(2), 0.6)]
+    assert [each.number for each in rank(told, (Window("macs", None, 10),))] == [2, 1, 0]
+
+
 def train_all(study):
     def run(trainings, note) -> None:
         for training in trainings:

@@ -344,3 +344,15 @@ def test_a_range_that_no_search_fills_is_refused():
     searched = "[{kd: {weight: {search: uniform, low: 0, high: 1}}}]"
     with pytest.raises(SpecError, match=r"finish.terms: kd.weight is a range that strategy does not search"):
         load_spec("metapruning_cckd", [f"finish.terms={searched}"])
+
+
+@pytest.mark.parametrize("k", [5, 128])
+def test_groups_that_do_not_make_up_a_batch_are_refused_before_anything_is_loaded(k):
+    with pytest.raises(SpecError, match=rf"strategy.*: sampler.k: a batch of 64 images is not made of groups of {k}"):
+        load_spec("cckd", ["strategy.batch_size=64", f"strategy.sampler.k={k}"])
+
+
+def test_a_card_without_weights_is_refused_before_anything_is_loaded():
+    wanted = r"teacher.*: resnet56_cifar10: has no weights yet; train them with: kdsearch teach resnet56_cifar10"
+    with pytest.raises(SpecError, match=wanted):
+        load_spec("cckd", ["teacher=resnet56_cifar10"])

@@ -230,8 +230,12 @@ def test_failed_candidates_end_a_search_when_they_are_too_many(tmp_path):
 
     paths = create_run(tiny_spec(*FEW), tmp_path / "run")
     wanted = r"3 candidates failed \(budget.max_failures is 2\); the last: ZeroDivisionError: this net cannot be scored"
+    told: list = []
     with pytest.raises(KdsearchError, match=wanted):
-        _drive(brittle(paths), lambda _: None)
+        _drive(brittle(paths), told.append)
+    broken = [each for each in told if each.note == "failed: ZeroDivisionError: this net cannot be scored"]
+    assert len(broken) == 3
+    assert not any("accuracy" in each.values for each in broken)
     assert [outcome[2] for outcome in outcomes_of(paths.root)] == ["done", "failed"] * 3
     assert read_failure(paths).startswith("3 candidates failed")
     summary = _drive(brittle(paths), lambda _: None)  # as after mending the cause: these failures are not counted again

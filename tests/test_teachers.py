@@ -15,7 +15,7 @@ from kdsearch.data.augment import normalise
 from kdsearch.errors import SpecError
 from kdsearch.models.zoo import make_net
 from kdsearch.teacher_card import InputOptions, NetOptions, read_card, to_yaml
-from kdsearch.teachers import Teacher, check_taps, load_teacher, warn_of_seen_images
+from kdsearch.teachers import Teacher, load_teacher, warn_of_seen_images
 from kdsearch.teaching import teach
 from tests.cards import CLASSES, CPU, task_in, write_card
 
@@ -221,40 +221,6 @@ def test_fewer_training_images_of_the_same_split_are_no_reason_to_warn(card_path
     (record,) = caplog.records
     assert record.levelno == logging.INFO
     assert "trained on other data than the task's" in record.message
-
-
-class Twice(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(1, 1, 3, padding=1)
-        self.idle = nn.Conv2d(1, 1, 3)
-        self.norm = nn.BatchNorm2d(1)
-        self.classifier = nn.Linear(64, 3)
-
-    def forward(self, image_BCHW):
-        return self.classifier(self.norm(self.conv(self.conv(image_BCHW))).flatten(1))
-
-
-def test_taps_are_checked_by_a_forward_that_leaves_the_net_as_it_was():
-    net = Twice()
-    found = check_taps(net, {"embedding": "classifier:input", "map": "norm"}, (1, 8, 8))
-    assert found == {"embedding": (64,), "map": (1, 8, 8)}
-    assert net.training
-    assert net.norm.num_batches_tracked == 0
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
-
-
-@pytest.mark.parametrize(
-    ("path", "what"),
-    [
-        ("clasifier:input", r"has no module 'clasifier'; near it are classifier"),
-        ("idle", r"taps.a: idle ran 0 times in one forward; name a module that runs once"),
-        ("conv", r"taps.a: conv ran 2 times in one forward; name a module that runs once"),
-    ],
-)
-def test_a_wrong_tap_is_a_line(path, what):
-    with pytest.raises(SpecError, match=what):
-        check_taps(Twice(), {"a": path}, (1, 8, 8))
 
 
 def test_a_teacher_is_a_value():

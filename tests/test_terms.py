@@ -84,3 +84,30 @@ def test_terms_must_leave_something_to_balance_against():
 
 def test_the_middle_of_a_range_can_be_named():
     assert Range(search="uniform", low=0, high=2, start=0.1).first == 0.1
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        [{"ce": 0.0}, {"kd": 0.0}],
+        [{"ce": 0.0}, {"cc": {"balance": "gradient"}}],
+        [
+            {
+                "kd": {"weight": {"search": "uniform", "low": 0, "high": 0.5}},
+            },
+            {"ce": 0.0},
+        ],
+    ],
+)
+def test_terms_that_teach_nothing_are_refused(written):
+    made = tuple(Term.model_validate(item) for item in written)
+    if any(isinstance(term.options.weight, Range) for term in made):
+        assert check_terms(made) == made  # a search may find a weight
+        return
+    with pytest.raises(ValueError, match="teaches nothing: give a term that keeps balance: fixed a weight above 0"):
+        check_terms(made)
+
+
+def test_relations_of_neither_distances_nor_angles_are_refused():
+    with pytest.raises(ValidationError, match="distance and angle are both 0, which compares nothing"):
+        Term.model_validate({"rkd": {"distance": 0, "angle": 0}})

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import torch
 
+from kdsearch import __version__
 from kdsearch.bench.recipes_torchdistill import train_with_torchdistill
 from kdsearch.data.datasets import load_dataset
 from kdsearch.distill_sections import DistillationOptions
@@ -76,6 +77,8 @@ def run(  # noqa: PLR0913 - the situation that is measured
     teaching = Teaching(load_teacher(teacher, task, device), mode, views, cache_dir() / "teachers")
     student = StudentOptions(net=net, width=width)
     shared = {"epochs": epochs, "learning_rate": learning_rate, "augment": Augmentation(flip=flip)}
+    if seeds < 1 or epochs < 1:
+        raise SpecError(f"seeds and epochs must be at least 1 (got {seeds} and {epochs})")
     if wrong := [name for name in only or () if name not in RECIPES]:
         raise SpecError(f"only: {unknown('recipe', wrong[0], list(RECIPES))}")
     rows: list[dict[str, Any]] = []
@@ -98,7 +101,8 @@ def _mnist(train_images: int) -> TaskOptions:
 def _train(name: str, lesson: Lesson, student: StudentOptions, seed: int, folder: Path) -> dict[str, float]:
     """Validation and test accuracy (0..1) of one training, read from its file where it is finished."""
     assert lesson.teaching is not None
-    made_of = (name, lesson.options.model_dump_json(), student.model_dump_json(), seed, lesson.task.digest)
+    code = __version__, torch.__version__
+    made_of = (*code, name, lesson.options.model_dump_json(), student.model_dump_json(), seed, lesson.task.digest)
     about = (*made_of, lesson.teaching.teacher.identity, lesson.teaching.mode, lesson.teaching.views)
     path = folder / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:16]}.json"
     if path.exists():
@@ -141,5 +145,5 @@ def _gain(own: Sequence[float], other: Sequence[float] | None) -> str | None:
     if other is None:
         return None
     gaps = [mine - theirs for mine, theirs in zip(own, other, strict=True)]
-    error = statistics.stdev(gaps) / math.sqrt(len(gaps)) if len(gaps) > 1 else math.nan
-    return f"{statistics.fmean(gaps):+.2f} +- {error:.2f}"
+    gain = f"{statistics.fmean(gaps):+.2f}"
+    return f"{gain} +- {statistics.stdev(gaps) / math.sqrt(len(gaps)):.2f}" if len(gaps) > 1 else gain

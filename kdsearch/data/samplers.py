@@ -15,14 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kdsearch.data.clusters import cluster_rows
 from kdsearch.data.seeds import mix_seed
 from kdsearch.errors import DataError, SpecError
 
 _log = logging.getLogger(__name__)
 _LARGE_GROUP = 8  # images of one class, from which on CCKD found its students worse than with uniform batches
 _FEW_GROUPS = 8
-_CLUSTERING = 1  # the clusters' own stream of random numbers
 
 Ints = NDArray[np.int64]
 
@@ -112,25 +110,6 @@ class ClassBalanced(Sampler):
         left_N = np.ones(self._count, dtype=bool)
         left_N[place] = False
         return torch.from_numpy(np.concatenate([by_class_N[place], by_class_N[left_N]]))
-
-
-class Superclass(ClassBalanced):
-    """Batches of groups of ``k`` images of one cluster of embeddings, those of the teacher for one (CCKD's SUR).
-
-    Peng et al. 2019. ``cluster_N``: the cluster of each image; all ranks find the same ones. ``ClassBalanced`` of these
-    clusters gives the same batches without finding them again.
-
-    Raises:
-        DataError: there are fewer images than clusters.
-        KdsearchError: an embedding is not finite.
-        SpecError: a batch is not made of whole groups.
-    """
-
-    def __init__(  # noqa: PLR0913 - what a batch depends on, all of it
-        self, embedding_ND: Tensor, *, clusters: int, batch_size: int, k: int, seed: int, rank: int = 0, world: int = 1
-    ) -> None:
-        self.cluster_N = cluster_rows(embedding_ND, clusters, seed=mix_seed(seed, 0, _CLUSTERING))
-        super().__init__(self.cluster_N, batch_size=batch_size, k=k, seed=seed, rank=rank, world=world)
 
 
 def _schedule(groups_C: Ints, per_batch: int, rng: np.random.Generator) -> Ints:

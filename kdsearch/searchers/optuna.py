@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
-    from optuna.trial import FrozenTrial, Trial
+    from optuna.trial import FrozenTrial, Trial, TrialState
 
 # These look at finished trials only; the others keep notes with the trials that they proposed.
 _WITHOUT_NOTES = ("TPESampler", "RandomSampler", "GPSampler", "BruteForceSampler")
@@ -87,27 +87,43 @@ class OptunaSearch(Searcher):
         study = self._study(outcome.number)
         values = self._values(outcome)
         if outcome.number not in self._asked and self.options.sampler in _WITHOUT_NOTES:
-            study.add_trial(self._finished(outcome.candidate, values))
+            study.add_trial(self._finished(outcome, values))
             return
         if outcome.number not in self._asked:
             self._suggest(outcome.number)
             self._settle(outcome.number, outcome.candidate)
-        self._tell(study, self._asked.pop(outcome.number), values)
+        self._tell(study, self._asked.pop(outcome.number), outcome, values)
 
-    def _tell(self, study: optuna.Study, trial: Trial, values: list[float] | None) -> None:
-        from optuna.trial import TrialState
+    def _tell(self, study: optuna.Study, trial: Trial, outcome: Outcome, values: list[float] | None) -> None:
+        state = self._state(outcome, values)
+        if state.name != "PRUNED":
+            study.tell(trial, values, state=state)
+            return
+        for epoch, value in enumerate(outcome.curve, start=1):
+            trial.report(value, epoch)
+        study.tell(trial, state=state)
 
-        study.tell(trial, values, state=TrialState.COMPLETE if values else TrialState.FAIL)
+    def _finished(self, outcome: Outcome, values: list[float] | None) -> FrozenTrial:
+        from optuna.trial import create_trial
 
-    def _finished(self, candidate: Candidate, values: list[float] | None) -> FrozenTrial:
-        from optuna.trial import TrialState, create_trial
-
+        state = self._state(outcome, values)
+        pruned = state.name == "PRUNED"
         return create_trial(
-            state=TrialState.COMPLETE if values else TrialState.FAIL,
-            values=values,
-            params=_encode(self.space, candidate),
+            state=state,
+            values=outcome.curve[-1:] if pruned else values,
+            intermediate_values=dict(enumerate(outcome.curve, start=1)) if pruned else None,
+            params=_encode(self.space, outcome.candidate),
             distributions=self._distributions,
         )
+
+    def _state(self, outcome: Outcome, values: list[float] | None) -> TrialState:
+        """Pruned where a training was given up: what it had reached by then is no final value."""
+        from optuna.trial import TrialState
+
+        if values is None:
+            return TrialState.FAIL
+        given_up = outcome.metrics.get("pruned") and outcome.curve and not self.options.costs
+        return TrialState.PRUNED if given_up else TrialState.COMPLETE
 
     def _suggest(self, number: int) -> Candidate:
         """What the sampler suggests for a trial; asked once."""

@@ -23,7 +23,7 @@ Answers = Callable[[Any], tuple[Tensor, Mapping[str, Tensor]]]
 
 _EARLY = (0, 5, 10, 20)  # the first steps change the gradients most
 _EVERY = 50
-_EVERY_LOGGED = 200  # where nothing is balanced: a measure takes a backward pass for each term
+_EVERY_LOGGED = 200  # at most, where nothing is balanced: a measure takes a backward pass for each term
 _KEEP = 0.7  # of a balanced weight at each new estimate: the gradient norm of one batch is noisy
 
 
@@ -82,9 +82,10 @@ class Distillation:
     """The objective of a training by a teacher, for ``kdsearch.training.loop.fit``.
 
     Each term's value is logged, and its share of the sum of the gradient norms over the student's parameters, weights
-    included: taken at every 200th step from the first; where a term has ``balance: gradient``, at steps 0, 5, 10, 20
-    and every 50th. There the balanced weights are set, too: with fixed terms of norms g_j and weights w_j, and shares
-    s_i of the balanced ones, w_i = s_i / (1 - sum s) * sum(w_j g_j) / g_i, of which 0.3 is taken and 0.7 kept.
+    included: taken at the first step of an epoch, or every 50th of shorter and every 200th of longer ones; where a term
+    has ``balance: gradient``, at steps 0, 5, 10, 20 and every 50th. There the balanced weights are set, too: with fixed
+    terms of norms g_j and weights w_j, and shares s_i of the balanced ones,
+    w_i = s_i / (1 - sum s) * sum(w_j g_j) / g_i, of which 0.3 is taken and 0.7 kept.
     """
 
     def __init__(
@@ -131,7 +132,8 @@ class Distillation:
 
     def _is_due(self, step: int) -> bool:
         if not any(self._balanced):
-            return step % _EVERY_LOGGED == 0
+            # about once an epoch, so that the share of a training given up is not that of its first step
+            return step % max(_EVERY, min(_EVERY_LOGGED, len(self.batches))) == 0
         return step in _EARLY or step % _EVERY == 0
 
     def _measure(self, model: Pupil, values: Sequence[Tensor]) -> None:

@@ -36,3 +36,13 @@ def test_a_gain_is_the_mean_difference_at_the_same_seed_with_its_error():
 def test_an_unknown_recipe_is_named():
     with pytest.raises(SpecError, match="unknown recipe 'KDD'"):
         recipes.run(**SHORT, only=["KDD"])
+
+
+def test_no_seeds_is_a_line(tmp_path):
+    with pytest.raises(SpecError, match=r"seeds and epochs must be at least 1 \(got 0 and 30\)"):
+        recipes.run(seeds=0, folder=str(tmp_path))
+
+
+def test_a_gain_of_one_seed_has_no_error():
+    assert recipes._gain([95.0], [94.0]) == "+1.00"
+    assert recipes._gain([95.0, 96.0], [94.0, 94.0]) == "+1.50 +- 0.50"

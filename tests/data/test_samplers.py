@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from kdsearch.data.batches import Batches
 from kdsearch.data.clusters import cluster_rows
 from kdsearch.data.images import ImageSet
-from kdsearch.data.samplers import ClassBalanced, Superclass, Uniform, _advise
-from kdsearch.data.seeds import mix_seed
-from kdsearch.errors import DataError, KdsearchError, SpecError
+from kdsearch.data.samplers import ClassBalanced, Uniform, _advise
+from kdsearch.errors import DataError, SpecError
 
 
 def long_tail(classes=100, count=12_000, ratio=100):
@@ -33,7 +32,7 @@ def make(name, *, batch_size=8, k=2, seed=0, rank=0, world=1):
         return Uniform(203, **common)
     if name == "class_balanced":
         return ClassBalanced(torch.arange(203) % 13, k=k, **common)
-    return Superclass(embeddings(203), clusters=13, k=k, **common)
+    return ClassBalanced(cluster_rows(embeddings(203), 13, seed=0), k=k, **common)
 
 
 NAMES = ("uniform", "class_balanced", "superclass")
@@ -210,15 +209,6 @@ def test_a_rest_of_one_image_waits_an_epoch():
     assert len(missing) > 1
 
 
-def test_superclass_groups_the_clusters_of_the_embeddings():
-    rows = embeddings(400)
-    sampler = Superclass(rows, clusters=10, batch_size=16, k=4, seed=7)
-    assert torch.equal(sampler.cluster_N, cluster_rows(rows, 10, seed=mix_seed(7, 0, 1)))
-    same = ClassBalanced(sampler.cluster_N, batch_size=16, k=4, seed=7)
-    for batch, expected in zip(sampler.batches(3), same.batches(3), strict=True):
-        assert torch.equal(batch, expected)
-
-
 def test_labels_need_not_be_numbered_without_gaps():
     labels = torch.tensor([7, 7, 7, 7, 300, 300, 300, 300])
     first, second = ClassBalanced(labels, batch_size=4, k=2, seed=0).batches(0)
@@ -263,16 +253,6 @@ def test_fewer_images_than_a_batch_is_an_error():
 def test_fewer_images_than_a_batch_a_rank_is_an_error():
     with pytest.raises(DataError, match="has 15 images, 2 ranks take 8 each; lower batch_size to 7 or less"):
         Uniform(15, batch_size=8, seed=0, world=2)
-
-
-def test_more_clusters_than_images_is_an_error():
-    with pytest.raises(DataError, match=r"20 image\(s\) cannot form 30 clusters"):
-        Superclass(embeddings(20), clusters=30, batch_size=8, k=2, seed=0)
-
-
-def test_embeddings_that_are_not_finite_are_an_error():
-    with pytest.raises(KdsearchError, match="20 of 20 embeddings are not finite"):
-        Superclass(embeddings(20) * torch.nan, clusters=3, batch_size=8, k=2, seed=0)
 
 
 @pytest.mark.parametrize(("rank", "world"), [(2, 2), (-1, 2), (0, 0)])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import get_args
 
+import numpy as np
 import optuna
 import pytest
 from pydantic import ValidationError
@@ -93,3 +94,17 @@ def test_words_are_categories_and_numbers_keep_their_order():
         "loss": optuna.distributions.CategoricalDistribution(("kl", "l2")),
         "width": optuna.distributions.IntDistribution(0, 2),
     }
+
+
+def test_a_trial_that_was_given_up_is_pruned_for_the_sampler_too():
+    """Told as complete, what it had reached by then would pass for what its amounts are worth."""
+    searcher = _search("TPESampler", budgets=((),))
+    for number, pruned in enumerate((0.0, 1.0, 1.0)):
+        candidate = searcher.ask(number) if number < 2 else searcher.space.sample(np.random.default_rng(7))
+        metrics = {"accuracy": 0.3, "pruned": pruned}
+        searcher.tell(Outcome(number, candidate, "done", metrics, MEASURE(candidate), curve=(0.2, 0.3)))
+    first, *others = searcher._studies[0].trials
+    assert (first.state.name, first.values) == ("COMPLETE", [0.3])
+    for trial in others:
+        assert trial.state.name == "PRUNED"
+        assert trial.intermediate_values == {1: 0.2, 2: 0.3}

@@ -95,6 +95,13 @@ def test_figures_are_the_epochs_means_and_shares_of_the_gradient_and_start_anew(
     assert objective.figures(pupil)["ce"] != pytest.approx(ce.item())
 
 
+@pytest.mark.parametrize(("steps", "measured"), [(16, {0, 50, 100, 150}), (70, {0, 70, 140}), (300, {0})])
+def test_shares_are_measured_about_once_an_epoch_and_at_most_every_fiftieth_step(steps, measured):
+    _, objective = lesson({"ce": 0.5}, {"kd": 2.0})
+    objective.batches = range(steps)
+    assert {step for step in range(160) if objective._is_due(step)} == measured
+
+
 def test_a_balanced_term_gets_its_share_of_the_gradient():
     pupil, objective = lesson({"ce": 1.0}, {"kd": 0.5}, {"cc": {"balance": "gradient", "share": 0.25}})
     total, _ = objective.loss(pupil, Batch(IMAGES, LABELS))
