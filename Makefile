@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 
 # where the arrays of CIFAR-10 lie: one .npz with x_train, y_train, x_test, y_test
 CIFAR10 ?= cifar10.npz
-SUITES ?= data step score coverage ranking losses distill
+SUITES ?= data step score coverage ranking losses distill samplers
 
 .PHONY: install demo test test-slow check format bench results clean
 

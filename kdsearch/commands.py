@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from kdsearch import __version__
 from kdsearch.errors import KdsearchError
 
-_SUITES = ("step", "coverage", "score", "ranking", "data", "losses", "distill", "recipes", "results")
+_SUITES = ("step", "coverage", "score", "ranking", "data", "losses", "distill", "samplers", "recipes", "results")
 _ONE_OF = "COMMAND, one of"
 _STUDY = "a study file, or the name of a shipped study (see 'kdsearch list')"
 _RUN = "a run directory, or the name of one under runs/"
