@@ -24,8 +24,8 @@ def choose_winners(
     """The winner of each budget, the best score or the one left after the rounds of ``finish.finalists``; and these.
 
     A round trains its finalists for its number of epochs, and the best of them on the validation images enter the next
-    (successive halving, Jamieson and Talwalkar 2016, with the sizes that the study names). The uniform gene is among
-    those of the first round: a search that found nothing better says so.
+    (successive halving, Jamieson and Talwalkar 2016, with the sizes that the study names). The uniform gene is in every
+    round beside them: a search that found nothing better says so.
 
     Raises:
         InfeasibleError: no candidate of a budget was scored.
@@ -46,7 +46,9 @@ def choose_winners(
                 continue
             reached = [float(read_record(study, training.name)["metrics"]["accuracy"]) for training in made]
             tried += [Finalist(budget, number, epochs, *each) for each in zip(row, reached, strict=True)]
-            rows[budget] = _best(row, reached, size)
+            uniform = study.ctx.uniform[budget]
+            best = _best(row, reached, size)
+            rows[budget] = best if size == 1 or uniform in best else [*best, uniform]
     return [row[0] for row in rows], tried
 
 

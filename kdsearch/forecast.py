@@ -129,11 +129,10 @@ def _finish_seconds(study: Study, workers: int) -> float:
 
 
 def _rounds(finish: FinishPlugin) -> list[tuple[int, int]]:
-    """(nets, epochs) of each round of finalists; the first has the uniform net beside them."""
+    """(nets, epochs) of each round of finalists, which have the uniform net beside them."""
     if finish.finalists == (1,):
         return []
-    first, *others = finish.finalists
-    return list(zip((first + 1, *others), finish.finalist_epochs, strict=True))
+    return [(size + 1, epochs) for size, epochs in zip(finish.finalists, finish.finalist_epochs, strict=True)]
 
 
 def side_by_side(seconds: Sequence[float], workers: int) -> float:

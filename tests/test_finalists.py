@@ -76,12 +76,12 @@ def test_only_the_best_of_a_round_enter_the_next_longer_one(tmp_path):
     uniform, other, third = study.ctx.uniform[0], half(study.ctx.widths), study.ctx.widths.smallest
     fourth = Candidate.of({**third.values, next(iter(third.values)): next(iter(other.values.values()))})
     told = [outcome(at, gene, score) for at, (gene, score) in enumerate([(third, 0.2), (other, 0.9), (fourth, 0.5)])]
-    reached = {other: [0.6, 0.5], third: [0.9, 0.7], fourth: [0.1, 0.0], uniform: [0.2, 0.0]}
+    reached = {other: [0.6, 0.5], third: [0.9, 0.7], fourth: [0.1, 0.0], uniform: [0.2, 0.3]}
     rounds: list = []
     winners, tried = choose_winners(study, told, reaching(study, tmp_path, reached, rounds))
     assert winners == [third]
     assert [(each.round, each.accuracy) for each in tried if each.candidate == other] == [(1, 0.6), (2, 0.5)]
-    assert rounds == [(1, [other, fourth, third, uniform]), (2, [third, other])]
+    assert rounds == [(1, [other, fourth, third, uniform]), (2, [third, other, uniform])]
 
 
 def test_near_relatives_of_a_better_score_are_no_finalists(tmp_path):
@@ -138,3 +138,13 @@ def test_where_every_candidate_failed_the_reason_is_told(tmp_path):
     failed = Outcome(0, study.ctx.uniform[0], "failed", costs={"macs": 1}, traceback="Traceback\nValueError: no luck\n")
     with pytest.raises(InfeasibleError, match="no candidate was scored; the last one failed: ValueError: no luck"):
         choose_winners(study, [failed], refuse)
+
+
+def test_the_uniform_gene_may_win_in_the_last_round_though_it_was_behind(tmp_path):
+    study = toy_study(tmp_path, "finish.finalists=[3, 2]", "finish.finalist_epochs=[1, 2]")
+    uniform, other, third = study.ctx.uniform[0], half(study.ctx.widths), study.ctx.widths.smallest
+    told = [outcome(0, third, 0.2), outcome(1, other, 0.9)]
+    reached = {other: [0.6, 0.5], third: [0.9, 0.7], uniform: [0.2, 0.8]}
+    winners, tried = choose_winners(study, told, reaching(study, tmp_path, reached, []))
+    assert winners == [uniform]
+    assert [each.accuracy for each in tried if each.candidate == uniform] == [0.2, 0.8]
