@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from kdsearch.distill_sections import DistillationOptions
@@ -91,8 +92,8 @@ def test_clusters_need_stored_answers(tmp_path):
         check_lesson(lesson(tmp_path, "online", **clustered), make_toy())
     with pytest.raises(SpecError, match=r"sampler.clusters: 97 of 96 training images"):
         check_lesson(lesson(tmp_path, sampler={"name": "superclass", "clusters": 97}), make_toy())
-    with pytest.raises(SpecError, match="not made of groups of k = 5"):
-        check_lesson(lesson(tmp_path, sampler={"name": "superclass", "clusters": 3, "k": 5}), make_toy())
+    with pytest.raises(ValidationError, match="a batch of 24 images is not made of groups of 5"):
+        lesson(tmp_path, sampler={"name": "superclass", "clusters": 3, "k": 5})
 
 
 def test_batches_of_clusters_hold_groups_of_the_teachers_clusters(tmp_path):

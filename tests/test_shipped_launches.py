@@ -25,6 +25,7 @@ SHORT = (
     "finish.epochs=1",
     "finish.batch_size=48",
     "finish.seeds=1",
+    "finish.finalists=2",
     "finish.finalist_epochs=1",
     "finish.controls.random=0",
 )

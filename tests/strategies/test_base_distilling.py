@@ -164,7 +164,6 @@ def test_without_the_drivers_decision_nothing_is_trained(tmp_path):
     [
         ({"taps": {"student": {"embedding": "nowhere"}}}, "has no module 'nowhere'"),
         ({"taps": {"teacher": {"embedding": "nowhere"}}}, "has no module 'nowhere'"),
-        ({"sampler": {"name": "class_balanced", "k": 5}}, "not made of groups of k = 5"),
     ],
 )
 def test_what_does_not_fit_the_nets_is_refused_before_anything_runs(tmp_path, options, said):
