@@ -50,3 +50,9 @@ def say_teacher(run: Run) -> str:
         return "none"
     asked = [f"{made['mode']} ({made['reason']})" for made in (teacher.get("asked") or {}).values()]
     return f"{teacher.get('name')}, {'; '.join(dict.fromkeys(asked)) or 'not asked'}"
+
+
+def say_ranking(run: Run) -> str:
+    """What candidates were compared by: the figures show accuracy, which need not have chosen the winner."""
+    by_score = any("score" in outcome.metrics for outcome in run.done)
+    return "likelihood of the validation labels" if by_score else "accuracy on the validation images"

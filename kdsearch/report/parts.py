@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from kdsearch.report.figures import Figure
-from kdsearch.report.lineage import say_teacher, trace_origin
+from kdsearch.report.lineage import say_ranking, say_teacher, trace_origin
 from kdsearch.report.reading import Net, Run
 from kdsearch.report.verdict import Answer, judge_fit, judge_proxy, judge_search
 from kdsearch.report.words import (
@@ -228,16 +228,10 @@ def write_origin(run: Run) -> str:
         ("versions", ", ".join(f"{name} {version}" for name, version in run.section("versions").items()) or "–"),
         ("time", ", ".join(f"{key} {say_duration(value)}" for key, value in run.section("seconds").items()) or "–"),
         ("trials", f"{_count_trials(run)} ({run.section('trials').get('failed', 0)} failed)"),
-        ("ranked by", _say_ranking(run)),
+        ("ranked by", say_ranking(run)),
     ]
     rows = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in facts)
     return write_section("Lineage", "".join(parts) + f'<dl class="facts">{rows}</dl>')
-
-
-def _say_ranking(run: Run) -> str:
-    """What candidates were compared by: the figures show accuracy, which need not have chosen the winner."""
-    by_score = any("score" in outcome.metrics for outcome in run.done)
-    return "likelihood of the validation labels" if by_score else "accuracy on the validation images"
 
 
 def _write_chain(run: Run, budget: int) -> str:
