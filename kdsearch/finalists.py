@@ -32,14 +32,12 @@ def choose_winners(
     """
     spec = study.spec.finish
     rows = [_first_row(study, outcomes, budget) for budget in range(len(study.ctx.budgets))]
-    if spec.finalists == (1,):
-        return [row[0] for row in rows], []
     tried: list[Finalist] = []
-    sizes = (*spec.finalists[1:], 1)
-    for number, (epochs, size) in enumerate(zip(spec.finalist_epochs, sizes, strict=True), 1):
+    sizes = (*spec.finalists[1:], 1)  # how many each round leaves; without rounds nobody reads it
+    for number, ((_, epochs), size) in enumerate(zip(spec.rounds, sizes, strict=False), 1):
         # where only one is left, such as the uniform gene alone, there is nothing to choose
         trainings = [[_training(study, each, epochs) for each in row] if len(row) > 1 else [] for row in rows]
-        note = "finalists" if len(sizes) == 1 else f"finalists, round {number} of {len(sizes)}:"
+        note = "finalists" if len(spec.rounds) == 1 else f"finalists, round {number} of {len(spec.rounds)}:"
         run([training for row in trainings for training in row], note)
         for budget, (row, made) in enumerate(zip(rows, trainings, strict=True)):
             if not made:
@@ -67,7 +65,7 @@ def _first_row(study: Study, outcomes: Sequence[Outcome], budget: int) -> list[C
         if all(ctx.space.distance(candidate, chosen) >= spec.finalist_distance for chosen in row):
             row.append(candidate)
     uniform = ctx.uniform[budget]
-    return row if spec.finalists == (1,) or uniform in row else [*row, uniform]
+    return row if not spec.rounds or uniform in row else [*row, uniform]
 
 
 def _training(study: Study, candidate: Candidate, epochs: int) -> Training:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from kdsearch.sections import Recipe
     from kdsearch.space import Candidate
     from kdsearch.spec import StudySpec
-    from kdsearch.spec_plugins import FinishPlugin
 
 TIMED_STEPS = 3
 
@@ -121,18 +120,11 @@ def _finish_seconds(study: Study, workers: int) -> float:
     for uniform in ctx.uniform:
         one = _training_seconds(study, uniform, recipe)
         students += [one] * (finish.seeds * (1 + finish.controls.uniform) + finish.controls.random)
-        for size, epochs in _rounds(finish):
-            finalists += [one * epochs / recipe.epochs] * size
+        for size, epochs in finish.rounds:  # the uniform net beside them
+            finalists += [one * epochs / recipe.epochs] * (size + 1)
     if finish.controls.full:
         students.append(_training_seconds(study, ctx.widths.full, recipe))
     return side_by_side(finalists, workers) + side_by_side(students, workers)
-
-
-def _rounds(finish: FinishPlugin) -> list[tuple[int, int]]:
-    """(nets, epochs) of each round of finalists, which have the uniform net beside them."""
-    if finish.finalists == (1,):
-        return []
-    return [(size + 1, epochs) for size, epochs in zip(finish.finalists, finish.finalist_epochs, strict=True)]
 
 
 def side_by_side(seconds: Sequence[float], workers: int) -> float:

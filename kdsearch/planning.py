@@ -128,7 +128,7 @@ def _check_finish(spec: StudySpec, finish: Strategy) -> None:
     named = spec.finish
     if finish.inherits and named.name != spec.strategy.name:
         raise SpecError(f"finish.name: {named.name} goes on from what strategy: {{name: {named.name}}} prepares")
-    if named.finalists != (1,) and "epochs" not in type(named.options).model_fields:
+    if named.rounds and "epochs" not in type(named.options).model_fields:
         raise SpecError(f"finish.finalists: {named.name} has no epochs to shorten; set it to 1")
 
 

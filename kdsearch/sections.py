@@ -36,6 +36,8 @@ OWN_NETS = (
 GIVEN = "given"
 """What ``student.net`` says where the net is a module passed from Python."""
 Precision = Literal["auto", "fp32", "bf16"]
+RankedBy = Literal["likelihood", "accuracy"]
+"""What a score compares candidates by, on the validation labels."""
 
 
 class Section(BaseModel):

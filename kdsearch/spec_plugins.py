@@ -169,7 +169,12 @@ class FinishPlugin(Plugin):
             )
         return self
 
+    @property
+    def rounds(self) -> tuple[tuple[int, int], ...]:
+        """(candidates, epochs) of each round of finalists; none where the best score is taken at its word."""
+        return () if self.finalists == (1,) else tuple(zip(self.finalists, self.finalist_epochs, strict=True))
+
     def idle(self) -> Mapping[str, str]:
-        if self.finalists != (1,):
+        if self.rounds:
             return {}
         return dict.fromkeys(("finalist_epochs", "finalist_distance"), "finalists: 1 trains none")

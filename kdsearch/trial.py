@@ -50,8 +50,8 @@ def run_trial(trial: Trial) -> Outcome:
     try:
         scored = study.strategy.score_trial(study.ctx, trial)
         metrics = dict(scored.metrics)
-        for name in ("accuracy", "score"):
-            if not math.isfinite(metrics.get(name, 0.0)):
+        for name in ("accuracy", *metrics.keys() & {"score"}):
+            if not math.isfinite(metrics[name]):
                 raise ValueError(f"the {name} is {metrics[name]}")
     except Exception:  # noqa: BLE001 - one bad candidate must not end a search of hours
         failure = traceback.format_exc()

@@ -56,6 +56,7 @@ def test_an_outcome_has_metrics_and_costs(outcome_of):
         (ZeroDivisionError("by zero"), "ZeroDivisionError: by zero"),
         (float("nan"), "the accuracy is nan"),
         ({"accuracy": 0.5, "score": float("-inf")}, "the score is -inf"),
+        ({"score": -1.0}, "KeyError: 'accuracy'"),
     ],
 )
 def test_a_failure_is_an_outcome_with_a_traceback(outcome_of, answer, words):

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.progress import Progress, Watch, unwatched
 from kdsearch.records import Outcome, Trial
-from kdsearch.sections import Recipe
+from kdsearch.sections import RankedBy, Recipe
 from kdsearch.strategies.base import Strategy, Trained
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class MetaPruning(Strategy):
         init: Literal["scratch", "pretrained"] = "pretrained"
         pretrain_epochs: int = Field(8, ge=1)
         calibration_images: int = Field(512, ge=2)
-        ranked_by: Literal["likelihood", "accuracy"] = "likelihood"
+        ranked_by: RankedBy = "likelihood"
         racing: bool = False
         check_genes: int = Field(12, ge=0)
 

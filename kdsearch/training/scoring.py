@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +12,12 @@ from torch.nn import functional as F
 from kdsearch.data.augment import normalise
 from kdsearch.data.images import ImageSet
 from kdsearch.models.folding import folded
+from kdsearch.sections import RankedBy
 from kdsearch.training.evaluation import chunk_size, evaluating, recalibrate_batch_norm
 
 if TYPE_CHECKING:
     from kdsearch.models.widths import WidthSpace
     from kdsearch.space import Candidate
-
-RankedBy = Literal["accuracy", "likelihood"]
 
 _LOOK = 256  # images between two looks at the bar: each look may err
 _PROOF = 4  # images that folding is proved on, once a net
