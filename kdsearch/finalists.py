@@ -24,8 +24,8 @@ def choose_winners(
     """The winner of each budget, the best score or the one left after the rounds of ``finish.finalists``; and these.
 
     A round trains its finalists for its number of epochs, and the best of them on the validation images enter the next
-    (successive halving, Jamieson and Talwalkar 2016, with the sizes that the study names). The uniform gene is in every
-    round beside them: a search that found nothing better says so.
+    (successive halving, Jamieson and Talwalkar 2016, with the sizes that the study names), by likelihood where the
+    search ranks by it. The uniform gene is in every round beside them: a search that found nothing better says so.
 
     Raises:
         InfeasibleError: no candidate of a budget was scored.
@@ -42,10 +42,13 @@ def choose_winners(
         for budget, (row, made) in enumerate(zip(rows, trainings, strict=True)):
             if not made:
                 continue
-            reached = [float(read_record(study, training.name)["metrics"]["accuracy"]) for training in made]
-            tried += [Finalist(budget, number, epochs, *each) for each in zip(row, reached, strict=True)]
+            reached = [
+                Finalist(budget, number, epochs, candidate, *_figures(study, training))
+                for candidate, training in zip(row, made, strict=True)
+            ]
+            tried += reached
             uniform = study.ctx.uniform[budget]
-            best = _best(row, reached, size)
+            best = [each.candidate for each in sorted(reached, key=lambda each: -each.merit)[:size]]  # a stable sort
             rows[budget] = best if size == 1 or uniform in best else [*best, uniform]
     return [row[0] for row in rows], tried
 
@@ -73,7 +76,7 @@ def _training(study: Study, candidate: Candidate, epochs: int) -> Training:
     return Training(f"{digest(candidate)}-{epochs}epochs-seed{seed}", candidate, seed, epochs)
 
 
-def _best(row: Sequence[Candidate], reached: Sequence[float], size: int) -> list[Candidate]:
-    """The ``size`` best of a round, best first; of equals the one that came first."""
-    order = sorted(range(len(row)), key=lambda at: (-reached[at], at))
-    return [row[at] for at in order[:size]]
+def _figures(study: Study, training: Training) -> tuple[float, float | None]:
+    """Accuracy on the validation images, and the log-likelihood of their labels where that is what ranks."""
+    metrics = read_record(study, training.name)["metrics"]
+    return float(metrics["accuracy"]), -float(metrics["loss"]) if study.ranks_by_likelihood else None

@@ -47,6 +47,11 @@ class Study:
     strategy: Strategy
     finish: Strategy
 
+    @property
+    def ranks_by_likelihood(self) -> bool:
+        """Whether candidates and finalists are compared by the likelihood of the validation labels, or by accuracy."""
+        return getattr(self.spec.strategy.options, "ranked_by", "accuracy") == "likelihood"
+
     def make_searcher(self) -> Searcher:
         """A searcher that has been told nothing; the uniform gene of each budget is its first candidate."""
         kind = registry.find("kdsearch.searchers", self.spec.search.name)

@@ -76,13 +76,24 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Finalist:
-    """A candidate in one round of finalists: for which budget, for how many epochs, and its validation accuracy."""
+    """A candidate in one round of finalists: for which budget, for how many epochs, and what it reached.
+
+    ``accuracy`` (0..1) on the validation images; ``score``: the mean log-likelihood of their labels (nats, higher is
+    better) where the study ranks by likelihood.
+    """
 
     budget: int
     round: int
     epochs: int
     candidate: Candidate
     accuracy: float
+    score: float | None = None
+
+    @property
+    def merit(self) -> float:
+        """What finalists of a round are compared by, higher is better; minus infinity if it is not a number."""
+        found = self.accuracy if self.score is None else self.score
+        return found if math.isfinite(found) else -math.inf
 
 
 @dataclass(frozen=True, slots=True)

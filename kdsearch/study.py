@@ -233,8 +233,8 @@ def search(run: _Run, executor: Executor) -> str:
 
 def _check_scales(told: Sequence[Outcome], study: Study) -> None:
     """Refuses to go on with trials that cannot be compared with new ones, as they are of before there were scores."""
-    by_likelihood = getattr(study.spec.strategy.options, "ranked_by", "") == "likelihood"
-    if by_likelihood and any(outcome.state == "done" and "score" not in outcome.metrics for outcome in told):
+    scored = all("score" in outcome.metrics for outcome in told if outcome.state == "done")
+    if study.ranks_by_likelihood and not scored:
         root = study.ctx.paths.root
         raise StoreError(
             f"{root}: its trials were scored by an older kdsearch and cannot be compared with new ones; launch "

@@ -116,6 +116,7 @@ def _finalist_row(finalist: Finalist) -> dict[str, Any]:
         "candidate": finalist.candidate.values,
         "origin": finalist.candidate.origin,
         "validation_accuracy": finalist.accuracy,
+        "score": finalist.score,
     }
 
 

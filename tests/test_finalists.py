@@ -37,7 +37,8 @@ def reaching(study, tmp_path, accuracies, rounds):
             record = json.loads(path.read_text())
             assert len(record["history"]) == training.epochs
             reached = accuracies[training.candidate][len(rounds) - 1]
-            path.write_text(json.dumps(record | {"metrics": {"accuracy": reached}}))
+            metrics = reached if isinstance(reached, dict) else {"accuracy": reached, "loss": 1 - reached}
+            path.write_text(json.dumps(record | {"metrics": metrics}))
 
     return run
 
@@ -148,3 +149,20 @@ def test_the_uniform_gene_may_win_in_the_last_round_though_it_was_behind(tmp_pat
     winners, tried = choose_winners(study, told, reaching(study, tmp_path, reached, []))
     assert winners == [uniform]
     assert [each.accuracy for each in tried if each.candidate == uniform] == [0.2, 0.8]
+
+
+@pytest.mark.parametrize(("ranked_by", "best"), [("likelihood", "sure"), ("accuracy", "right")])
+def test_finalists_are_compared_by_what_candidates_are_ranked_by(tmp_path, ranked_by, best):
+    rounds = ("finish.finalists=2", "finish.finalist_epochs=1")
+    study = toy_study(tmp_path, *rounds, f"strategy.ranked_by={ranked_by}")
+    uniform, genes = study.ctx.uniform[0], {"sure": half(study.ctx.widths), "right": study.ctx.widths.smallest}
+    told = [outcome(at, gene, 0.5) for at, gene in enumerate(genes.values())]
+    reached = {
+        genes["sure"]: [{"accuracy": 0.6, "loss": 1.1}],
+        genes["right"]: [{"accuracy": 0.7, "loss": 1.2}],
+        uniform: [{"accuracy": 0.5, "loss": 1.3}],
+    }
+    winners, tried = choose_winners(study, told, reaching(study, tmp_path, reached, []))
+    assert winners == [genes[best]]
+    scores = {each.candidate: each.score for each in tried}
+    assert scores[genes["sure"]] == (-1.1 if ranked_by == "likelihood" else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,10 +11,11 @@ from kdsearch.report.reading import Run
 from kdsearch.report.words import say_percent
 
 _NOTE = (
-    "<p class='small'>Accuracy on the validation images, in the search and after each round; candidates enter by the "
-    "score that the search ranks by. Each round trains its candidates anew, for more epochs; the best of the last one "
-    "(✓) is the winner, and is then trained with other seeds.</p>"
+    "<p class='small'>Accuracy on the validation images, in the search and after each round{nats}; candidates enter by "
+    "the score that the search ranks by. Each round trains its candidates anew, for more epochs; the best of the last "
+    "one (✓) is the winner, and is then trained with other seeds.</p>"
 )
+_NATS = ", and in brackets the mean log-likelihood of their labels in nats, by which finalists are compared"
 
 
 def write_finalists(run: Run) -> str:
@@ -26,25 +28,41 @@ def write_finalists(run: Run) -> str:
     for budget in budgets:
         title = f"<h3>Budget {budget + 1}</h3>" if len(budgets) > 1 else ""
         tables.append(title + _write_budget(run, [row for row in found if int(row["budget"]) == budget]))
-    return write_section("Finalists", "".join(tables) + _NOTE)
+    by_likelihood = any(row.get("score") is not None for row in found)
+    return write_section("Finalists", "".join(tables) + _NOTE.format(nats=_NATS if by_likelihood else ""))
 
 
 def _write_budget(run: Run, rows: Sequence[Mapping[str, Any]]) -> str:
     rounds = sorted({(int(row["round"]), int(row["epochs"])) for row in rows})
     scores = {outcome.candidate.pairs: (outcome.number, outcome.metrics["accuracy"]) for outcome in run.done}
-    cells: dict[tuple[tuple[str, Any], ...], list[str]] = {}
+    known: dict[tuple[tuple[str, Any], ...], dict[int, Mapping[str, Any]]] = {}
     for row in rows:
-        key = tuple(sorted(row["candidate"].items()))
+        known.setdefault(tuple(sorted(row["candidate"].items())), {})[int(row["round"])] = row
+
+    def merits(reached: Mapping[int, Mapping[str, Any]]) -> list[float]:
+        """What a finalist reached, later rounds first; less than anything in those that it missed."""
+        return [_merit(reached[number]) if number in reached else -math.inf for number, _ in reversed(rounds)]
+
+    ordered = sorted(known.items(), key=lambda item: merits(item[1]), reverse=True)  # of equals the one that came first
+    table = []
+    for key, reached in ordered:
         number, score = scores.get(key, (None, None))
-        name = row["origin"] if number is None else f"trial {number}: {row['origin']}"
-        known = cells.setdefault(key, [name, "–" if score is None else say_percent(score, 2), *("–" for _ in rounds)])
-        known[1 + int(row["round"])] = say_percent(float(row["validation_accuracy"]), 2)
-    ordered = sorted(cells.values(), key=_reached, reverse=True)  # of equals the one that came first
-    if len(ordered) > 1:
-        ordered[0][0] += " ✓"
-    return write_text_table(("finalist", "in the search", *(f"after {epochs} epochs" for _, epochs in rounds)), ordered)
+        origin = next(iter(reached.values()))["origin"]
+        name = origin if number is None else f"trial {number}: {origin}"
+        searched = "–" if score is None else say_percent(score, 2)
+        cells = (_say(reached[number]) if number in reached else "–" for number, _ in rounds)
+        table.append([name, searched, *cells])
+    if len(table) > 1:
+        table[0][0] += " ✓"
+    return write_text_table(("finalist", "in the search", *(f"after {epochs} epochs" for _, epochs in rounds)), table)
 
 
-def _reached(cells: Sequence[str]) -> list[float]:
-    """What a finalist reached in its last round, later rounds first; less than nothing in those that it missed."""
-    return [-1.0 if cell == "–" else float(cell.split()[0]) for cell in reversed(cells[2:])]
+def _merit(row: Mapping[str, Any]) -> float:
+    score = row.get("score")
+    found = float(row["validation_accuracy"] if score is None else score)
+    return found if math.isfinite(found) else -math.inf
+
+
+def _say(row: Mapping[str, Any]) -> str:
+    accuracy = say_percent(float(row["validation_accuracy"]), 2)
+    return accuracy if row.get("score") is None else f"{accuracy} ({float(row['score']):.3f})"

@@ -44,8 +44,9 @@ class MetaPruning(Strategy):
         in-place distillation.
         ``draws``: genes at the budgets of the study, or uniform over all scales as in the paper. ``init``: from
         scratch, or from the full net, trained ``pretrain_epochs`` first unless ``student.weights`` is given, with its
-        channels sorted by importance. ``calibration_images``: for batch norm. ``ranked_by``: what candidates are
-        compared by, accuracy as in the paper, or the likelihood of the validation labels, which is less noisy.
+        channels sorted by importance. ``calibration_images``: for batch norm. ``ranked_by``: what candidates and
+        finalists are compared by, accuracy as in the paper, or the likelihood of the validation labels, which is less
+        noisy.
         ``racing``: stop scoring a candidate that cannot reach the best any more. ``check_genes``: random genes scored
         to tell whether scores differ.
         """

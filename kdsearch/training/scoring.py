@@ -13,7 +13,7 @@ from kdsearch.data.augment import normalise
 from kdsearch.data.images import ImageSet
 from kdsearch.models.folding import folded
 from kdsearch.sections import RankedBy
-from kdsearch.training.evaluation import chunk_size, evaluating, recalibrate_batch_norm
+from kdsearch.training.evaluation import WORST, chunk_size, evaluating, recalibrate_batch_norm
 
 if TYPE_CHECKING:
     from kdsearch.models.widths import WidthSpace
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _LOOK = 256  # images between two looks at the bar: each look may err
 _PROOF = 4  # images that folding is proved on, once a net
-_WORST = -100.0  # nats: one image on which a net is sure and wrong shall not outweigh thousands
 _SURE = 2.58  # standard errors: a two-sided 99% interval
 
 
@@ -86,7 +85,7 @@ class _Tally:
         self.seen += len(label_B)
         if self.by == "likelihood":
             log_B = -F.cross_entropy(logits_BC.float(), label_B, reduction="none")
-            log_B = torch.where(finite_B, log_B, _WORST).clamp_min(_WORST).double()
+            log_B = torch.where(finite_B, log_B, -WORST).clamp_min(-WORST).double()
             self.total += float(log_B.sum())
             self.squares += float(log_B.square().sum())
 

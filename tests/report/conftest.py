@@ -50,9 +50,11 @@ def make_history(top: float, epochs: int = 12) -> list[dict[str, float]]:
     ]
 
 
-def make_finalist(number: int, widths: dict[str, int], origin: str, epochs: int, accuracy: float, budget=0) -> dict:
+def make_finalist(
+    number: int, widths: dict[str, int], origin: str, epochs: int, accuracy: float, budget=0, score=None
+) -> dict:
     about = {"budget": budget, "round": number, "epochs": epochs, "candidate": widths, "origin": origin}
-    return about | {"validation_accuracy": accuracy}
+    return about | {"validation_accuracy": accuracy, "score": score}
 
 
 def make_student(role: str, widths: dict[str, int], *, accuracy: float, macs: int, seeds: int = 3, **more) -> dict:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 
 from kdsearch.report.finalists import write_finalists
@@ -43,3 +44,21 @@ def test_budgets_have_tables_of_their_own_and_a_run_without_finalists_has_none(o
     assert re.findall(r"<h3>(.*?)</h3>", page) == ["Budget 1", "Budget 2"]
     assert page.count("<table>") == 2
     assert write_finalists(read_run({}, outcomes)) == ""
+
+
+def test_where_finalists_are_compared_by_likelihood_it_stands_beside_their_accuracy_and_orders_them(outcomes):
+    told = [
+        make_finalist(1, UNIFORM, "uniform widths", 3, 0.5, score=-1.25),
+        make_finalist(1, WINNER, "crossover of 80 and 7", 3, 0.4, score=-1.125),
+        make_finalist(1, dict.fromkeys(WINNER, 8), "broken", 3, 0.6, score=math.nan),
+    ]
+    page = write_finalists(read_run({"finalists": told}, outcomes))
+    assert "mean log-likelihood of their labels in nats" in page
+    _, *rows = rows_of(page)
+    assert [row[-1] for row in rows] == ["40.00 % (-1.125)", "50.00 % (-1.250)", "60.00 % (nan)"]
+    assert "✓" in rows[0][0]
+
+
+def test_nats_are_not_spoken_of_where_accuracy_compares(outcomes):
+    page = write_finalists(read_run({"finalists": [make_finalist(1, UNIFORM, "uniform widths", 3, 0.5)]}, outcomes))
+    assert "nats" not in page
