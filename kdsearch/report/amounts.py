@@ -26,7 +26,9 @@ def _draw_amount(run: Run, name: str) -> Figure:
     values = [outcome.candidate.reals[name] for outcome in done]
     logarithmic = min(values) > 0 and max(values) / min(values) >= _WIDE
     scores = [outcome.metrics["accuracy"] for outcome in done]
-    frame = Frame(_axis(name, values, logarithmic), Axis.over(scores, "score on validation images", _percent, floor=0))
+    frame = Frame(
+        _axis(name, values, logarithmic), Axis.over(scores, "accuracy on validation images", _percent, floor=0)
+    )
 
     def at(outcome: Outcome) -> Point:
         value = outcome.candidate.reals[name]

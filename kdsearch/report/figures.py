@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -61,16 +63,17 @@ def draw_trained(run: Run) -> Figure:
 
 
 def draw_trials(run: Run) -> Figure:
-    """Score against MACs of every trial, with the Pareto front and the budgets."""
+    """What ranks, against MACs, of every trial, with the Pareto front and the budgets."""
     title = "Trials: score against MACs"
-    done = [outcome for outcome in run.done if "macs" in outcome.costs]
+    done = [outcome for outcome in run.done if "macs" in outcome.costs and math.isfinite(outcome.merit)]
     if not done:
         return Figure(title, note="No trial has been scored yet.")
     limits = _macs_limits(run)
-    scored = {outcome.number: (outcome.costs["macs"], outcome.metrics["accuracy"]) for outcome in done}
+    low = find_fence([outcome.merit for outcome in done])
+    scored = {outcome.number: (outcome.costs["macs"], max(outcome.merit, low)) for outcome in done}
     frame = Frame(
         Axis.over([point[0] for point in scored.values()] + limits, "multiply-adds (MACs)", say_tick, floor=0),
-        Axis.over([point[1] for point in scored.values()], "score on validation images", _say_axis_percent, floor=0),
+        _score_axis(run, [point[1] for point in scored.values()]),
     )
     front = find_front(list(scored.values()))
     tips = len(done) <= MOST_TIPS
@@ -83,25 +86,27 @@ def draw_trials(run: Run) -> Figure:
         *(charts.dots(frame, _find_trials(run, role, scored), role, radius=5) for role in ("uniform", "winner")),
     )
     trained = tuple((role, role) for role in ("winner", "uniform") if _find_trials(run, role, scored))
-    legend = (("trial", f"{len(done):,} trials"), ("front", "Pareto front"), *trained, *_budget_legend(limits))
+    legend = (("trial", _count_dots(done, low)), ("front", "Pareto front"), *trained, *_budget_legend(limits))
     return Figure(title, charts.draw(frame, *layers, about=title), legend)
 
 
 def draw_progress(run: Run) -> Figure:
     """The best score so far over the trials, one line a budget, beside each trial's own score."""
     title = "Best score so far"
-    done = sorted(run.done, key=lambda outcome: outcome.number)
+    ranked = (outcome for outcome in run.done if math.isfinite(outcome.merit))
+    done = sorted(ranked, key=lambda outcome: outcome.number)
     if not done:
         return Figure(title, note="No trial has been scored yet.")
+    low = find_fence([outcome.merit for outcome in done])
     climbs: dict[int, list[Point]] = {}
     for outcome in done:
         climb = climbs.setdefault(find_budget(run, outcome), [])
-        score = outcome.metrics["accuracy"]
+        score = max(outcome.merit, low)
         climb.append((float(outcome.number), max(score, climb[-1][1]) if climb else score))
-    points = [(float(outcome.number), outcome.metrics["accuracy"]) for outcome in done]
+    points = [(float(outcome.number), max(outcome.merit, low)) for outcome in done]
     frame = Frame(
         Axis.over([point[0] for point in points], "trial", say_tick, floor=0),
-        Axis.over([point[1] for point in points], "score on validation images", _say_axis_percent, floor=0),
+        _score_axis(run, [point[1] for point in points]),
     )
     layers, legend = [charts.dots(frame, [(point, "") for point in points], "trial", radius=2)], []
     for budget, climb in sorted(climbs.items()):
@@ -109,7 +114,7 @@ def draw_progress(run: Run) -> Figure:
         name = "best so far" + (f", budget {budget + 1}" if len(climbs) > 1 else "")
         layers.append(charts.line(frame, [*charts.staircase(climb), (points[-1][0], climb[-1][1])], kind, tip=name))
         legend.append((kind, name))
-    return Figure(title, charts.draw(frame, *layers, about=title), (*legend, ("trial", "each trial")))
+    return Figure(title, charts.draw(frame, *layers, about=title), (*legend, ("trial", _count_dots(done, low))))
 
 
 def draw_widths(run: Run, budget: int) -> Figure:
@@ -222,6 +227,32 @@ def _layer_ticks(count: int) -> tuple[float, ...]:
     return tuple(float(number) for number in range(step, count + 1, step))
 
 
+def find_fence(values: Sequence[float]) -> float:
+    """Below it lie outliers that would squeeze all others: three interquartile ranges under the lower quartile (Tukey).
+
+    They are drawn on the lower edge of a chart. The lowest value where nothing lies that far out.
+    """
+    if len(values) < 4:
+        return min(values)
+    lower, _, upper = statistics.quantiles(values, n=4)
+    return max(min(values), lower - 3 * (upper - lower))
+
+
+def _count_dots(done: Sequence[Outcome], low: float) -> str:
+    below = sum(outcome.merit < low for outcome in done)
+    return f"{len(done):,} trials" + (f", {below:,} of them below the edge" if below else "")
+
+
+def _score_axis(run: Run, values: Sequence[float]) -> Axis:
+    if run.by_likelihood:
+        return Axis.over(values, "log-likelihood of the validation labels, nats", _say_nats)
+    return Axis.over(values, "accuracy on validation images", _say_axis_percent, floor=0)
+
+
+def _say_nats(value: float) -> str:
+    return f"{round(value, 4):g}".replace("-", "−")
+
+
 def _say_axis_percent(share: float) -> str:
     return f"{round(100 * share, 2):g} %"
 
@@ -233,5 +264,6 @@ def _tell_net(net: Net) -> str:
 
 def _tell_trial(outcome: Outcome) -> str:
     origin = f" ({outcome.candidate.origin})" if outcome.candidate.origin else ""
-    score = say_percent(outcome.metrics["accuracy"], 2)
+    nats = f" ({outcome.metrics['score']:.3f} nats)" if "score" in outcome.metrics else ""
+    score = say_percent(outcome.metrics["accuracy"], 2) + nats
     return f"trial {outcome.number}{origin}: {score}, {say_count(outcome.costs['macs'])} MACs"

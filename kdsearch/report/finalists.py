@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kdsearch.report.parts import write_section, write_text_table
+from kdsearch.report.markup import write_section, write_text_table
 from kdsearch.report.reading import Run
 from kdsearch.report.words import say_percent
 

@@ -54,5 +54,4 @@ def say_teacher(run: Run) -> str:
 
 def say_ranking(run: Run) -> str:
     """What candidates were compared by: the figures show accuracy, which need not have chosen the winner."""
-    by_score = any("score" in outcome.metrics for outcome in run.done)
-    return "likelihood of the validation labels" if by_score else "accuracy on the validation images"
+    return "likelihood of the validation labels" if run.by_likelihood else "accuracy on the validation images"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 
 from kdsearch.report.figures import Figure
 from kdsearch.report.lineage import say_ranking, say_teacher, trace_origin
+from kdsearch.report.markup import write_html_table, write_section, write_text_table
 from kdsearch.report.reading import Net, Run
 from kdsearch.report.verdict import Answer, judge_fit, judge_proxy, judge_search
 from kdsearch.report.words import (
@@ -258,7 +259,7 @@ def write_files(run: Run) -> str:
         return write_section("Files", "<p>Nothing has been exported yet.</p>")
     escaped = [[escape(row[0]), escape(row[1]), row[2], row[3]] for row in rows]
     heads = ("net", "format", "file", "largest difference from the eager net")
-    return write_section("Files", _raw_table(heads, escaped, ()))
+    return write_section("Files", write_html_table(heads, escaped, ()))
 
 
 def _say_parity(gap: float | None) -> str:
@@ -279,23 +280,3 @@ def write_commands(run: Run) -> str:
 def _count_trials(run: Run) -> str:
     counts = run.section("trials")
     return f"{int(counts['done']) + int(counts.get('failed', 0)):,}" if "done" in counts else f"{len(run.outcomes):,}"
-
-
-def write_section(title: str, body: str) -> str:
-    """A part of the page under a heading; ``body`` is HTML already."""
-    return f"<section><h2>{escape(title)}</h2>{body}</section>"
-
-
-def write_text_table(heads: Sequence[str], rows: Sequence[Sequence[str]], kinds: Sequence[str] = ()) -> str:
-    """A table of cells that are plain text; ``kinds`` marks each row with the colour of a role."""
-    return _raw_table(heads, [[escape(cell) for cell in row] for row in rows], kinds)
-
-
-def _raw_table(heads: Sequence[str], rows: Sequence[Sequence[str]], kinds: Sequence[str]) -> str:
-    """A table of cells that are HTML already; ``kinds`` marks each row with the colour of a role."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
-    body = []
-    for number, row in enumerate(rows):
-        key = f'<i class="{escape(kinds[number])}"></i>' if kinds else ""
-        body.append(f"<tr><th>{key}{row[0]}</th>{''.join(f'<td>{cell}</td>' for cell in row[1:])}</tr>")
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'

@@ -115,6 +115,11 @@ class Run:
             if outcome.state == "done" and math.isfinite(outcome.metrics.get("accuracy", math.nan))
         )
 
+    @property
+    def by_likelihood(self) -> bool:
+        """Whether candidates were compared by the likelihood of the validation labels, or by accuracy."""
+        return any("score" in outcome.metrics for outcome in self.done)
+
 
 def read_run(summary: Mapping[str, Any], outcomes: Sequence[Outcome]) -> Run:
     """The run that a summary of schema 1 and the ledger's outcomes describe."""

@@ -11,6 +11,7 @@ from kdsearch.report.figures import (
     draw_trials,
     draw_widths,
     find_budget,
+    find_fence,
     find_front,
 )
 from kdsearch.report.reading import read_run
@@ -66,7 +67,7 @@ def test_each_budget_has_its_own_best_so_far():
         for at, (macs, score) in enumerate(scores)
     ]
     figure = draw_progress(read_run({"budgets": [{"macs": [None, 25]}, {"macs": [None, 50]}]}, outcomes))
-    assert [name for _, name in figure.legend] == ["best so far, budget 1", "best so far, budget 2", "each trial"]
+    assert [name for _, name in figure.legend] == ["best so far, budget 1", "best so far, budget 2", "4 trials"]
 
 
 def test_the_loss_is_drawn_where_no_accuracy_was_measured(summary):
@@ -78,3 +79,45 @@ def test_an_accuracy_that_was_measured_once_gives_way_to_one_of_every_epoch(summ
         for epoch in row["history"][:-1]:
             del epoch["validation_accuracy"]
     assert ">train accuracy</text>" in draw_trainings(read_run(summary, ())).svg
+
+
+def ranked(scores: list[float]) -> list[Outcome]:
+    return [
+        Outcome(at, Candidate.of({"a": at}), "done", {"accuracy": 0.5, "score": score}, {"macs": 10 + at})
+        for at, score in enumerate(scores)
+    ]
+
+
+@pytest.mark.parametrize("draw", [draw_trials, draw_progress])
+def test_trials_are_drawn_by_what_ranks_them(draw):
+    run = read_run({}, ranked([-1.25, -1.125, -1.2, -1.15]))
+    assert run.by_likelihood
+    assert "log-likelihood of the validation labels, nats" in draw(run).svg
+    by_accuracy = read_run({}, [Outcome(0, Candidate.of({}), "done", {"accuracy": 0.5}, {"macs": 1})])
+    assert "accuracy on validation images" in draw(by_accuracy).svg
+
+
+def test_a_dot_tells_accuracy_and_likelihood():
+    figure = draw_trials(read_run({}, ranked([-1.25, -1.125, -1.2, -1.15])))
+    assert "trial 1: 50.00 % (-1.125 nats), 11" in figure.svg
+
+
+@pytest.mark.parametrize("draw", [draw_trials, draw_progress])
+def test_an_outlier_lies_on_the_edge_and_is_counted(draw):
+    scores = [-1.2 + 0.01 * at for at in range(20)]
+    figure = draw(read_run({}, ranked([*scores, -90.0, -80.0])))
+    assert "-80" not in figure.svg.replace("(-80.000 nats)", "")
+    assert "−1.2" in figure.svg
+    assert ("trial", "22 trials, 2 of them below the edge") in figure.legend
+
+
+def test_the_fence_spares_what_is_not_far_out():
+    assert find_fence([3.0]) == 3
+    assert find_fence([1.0, 2.0, 3.0, 4.0]) == 1
+    assert find_fence([0.0, 0.0, 0.0, 0.0, 0.0]) == 0
+    assert find_fence([-1000.0, *range(10)]) > -50
+
+
+def test_a_trial_whose_merit_is_no_number_is_not_drawn():
+    figure = draw_trials(read_run({}, ranked([-1.2, float("nan"), -1.1])))
+    assert figure.legend[0] == ("trial", "2 trials")
