@@ -53,5 +53,5 @@ def say_teacher(run: Run) -> str:
 
 
 def say_ranking(run: Run) -> str:
-    """What candidates were compared by: the figures show accuracy, which need not have chosen the winner."""
+    """What candidates were compared by."""
     return "likelihood of the validation labels" if run.by_likelihood else "accuracy on the validation images"
