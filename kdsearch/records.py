@@ -11,6 +11,11 @@ from typing import Any, Literal
 from kdsearch.space import Candidate
 
 
+def comparable(figure: float) -> float:
+    """The figure by which candidates are ordered, higher is better; minus infinity for what is not finite."""
+    return figure if math.isfinite(figure) else -math.inf
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """All that a worker is sent: the candidate's number, the candidate, and what it has to beat.
@@ -55,8 +60,7 @@ class Outcome:
 
         Minus infinity if the trial failed or it is not a number.
         """
-        found = self.metrics.get("score", self.metrics["accuracy"]) if self.state == "done" else math.nan
-        return found if math.isfinite(found) else -math.inf
+        return comparable(self.metrics.get("score", self.metrics["accuracy"])) if self.state == "done" else -math.inf
 
     @property
     def merit_stderr(self) -> float:
@@ -92,8 +96,7 @@ class Finalist:
     @property
     def merit(self) -> float:
         """What finalists of a round are compared by, higher is better; minus infinity if it is not a number."""
-        found = self.accuracy if self.score is None else self.score
-        return found if math.isfinite(found) else -math.inf
+        return comparable(self.accuracy if self.score is None else self.score)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,12 +98,13 @@ def draw_progress(run: Run) -> Figure:
     if not done:
         return Figure(title, note="No trial has been scored yet.")
     low = find_fence([outcome.merit for outcome in done])
+    points: list[Point] = []
     climbs: dict[int, list[Point]] = {}
     for outcome in done:
+        number, score = float(outcome.number), max(outcome.merit, low)
+        points.append((number, score))
         climb = climbs.setdefault(find_budget(run, outcome), [])
-        score = max(outcome.merit, low)
-        climb.append((float(outcome.number), max(score, climb[-1][1]) if climb else score))
-    points = [(float(outcome.number), max(outcome.merit, low)) for outcome in done]
+        climb.append((number, max(score, climb[-1][1]) if climb else score))
     frame = Frame(
         Axis.over([point[0] for point in points], "trial", say_tick, floor=0),
         _score_axis(run, [point[1] for point in points]),

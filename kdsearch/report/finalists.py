@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kdsearch.records import comparable
 from kdsearch.report.markup import write_section, write_text_table
 from kdsearch.report.reading import Run
 from kdsearch.report.words import say_percent
@@ -59,8 +60,7 @@ def _write_budget(run: Run, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _merit(row: Mapping[str, Any]) -> float:
     score = row.get("score")
-    found = float(row["validation_accuracy"] if score is None else score)
-    return found if math.isfinite(found) else -math.inf
+    return comparable(float(row["validation_accuracy"] if score is None else score))
 
 
 def _say(row: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from kdsearch.data.augment import normalise
 from kdsearch.data.images import ImageSet
 from kdsearch.training.layout import image_layout
 
-WORST = 100.0  # nats: what an image costs at most: one on which a net is sure and wrong shall not outweigh thousands
+_WORST = 100.0  # nats: what an image costs at most: one on which a net is sure and wrong shall not outweigh thousands
 _CHUNK = 64
 _CHUNK_ON_GPU = 512
 
@@ -56,11 +56,10 @@ def classification_figures(  # noqa: PLR0913 - what the figures depend on, all o
             pixels = chosen.images_NCHW[start : start + batch_size].to(device)
             label_B = chosen.labels_N[start : start + batch_size].to(device)
             image_BCHW = normalise(pixels, mean, std).to(memory_format=layout)
-            logits_BC = model(image_BCHW).float()
-            known = logits_BC.isfinite().all(1)
-            correct += ((logits_BC.argmax(1) == label_B) & known).sum()
-            loss_B = F.cross_entropy(logits_BC, label_B, reduction="none")
-            loss += torch.where(known, loss_B, WORST).clamp_max(WORST).sum()
+            logits_BC = model(image_BCHW)
+            right_B, loss_B = judge_logits(logits_BC, label_B)
+            correct += right_B.sum()
+            loss += loss_B.sum()
     accuracy = correct.item() / len(chosen)
     return {
         "accuracy": accuracy,
@@ -68,6 +67,17 @@ def classification_figures(  # noqa: PLR0913 - what the figures depend on, all o
         "loss": loss.item() / len(chosen),
         "images": len(chosen),
     }
+
+
+def judge_logits(logits_BC: Tensor, label_B: Tensor) -> tuple[Tensor, Tensor]:
+    """Which images are classified right, and each one's cross-entropy in nats (float64), at most 100.
+
+    An image with a logit that is not finite is wrong, at 100 nats.
+    """
+    finite_B = logits_BC.isfinite().all(1)
+    right_B = (logits_BC.argmax(1) == label_B) & finite_B
+    loss_B = F.cross_entropy(logits_BC.float(), label_B, reduction="none")
+    return right_B, torch.where(finite_B, loss_B, _WORST).clamp_max(_WORST).double()
 
 
 def recalibrate_batch_norm(model: nn.Module, images: Sequence[Tensor]) -> None:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from kdsearch.data.augment import normalise
 from kdsearch.data.images import ImageSet
 from kdsearch.models.folding import folded
 from kdsearch.sections import RankedBy
-from kdsearch.training.evaluation import WORST, chunk_size, evaluating, recalibrate_batch_norm
+from kdsearch.training.evaluation import chunk_size, evaluating, judge_logits, recalibrate_batch_norm
 
 if TYPE_CHECKING:
     from kdsearch.models.widths import WidthSpace
@@ -80,14 +79,12 @@ class _Tally:
         self.total = self.squares = 0.0
 
     def add(self, logits_BC: Tensor, label_B: Tensor) -> None:
-        finite_B = logits_BC.isfinite().all(1)
-        self.right += int(((logits_BC.argmax(1) == label_B) & finite_B).sum())
+        right_B, loss_B = judge_logits(logits_BC, label_B)
+        self.right += int(right_B.sum())
         self.seen += len(label_B)
         if self.by == "likelihood":
-            log_B = -F.cross_entropy(logits_BC.float(), label_B, reduction="none")
-            log_B = torch.where(finite_B, log_B, -WORST).clamp_min(-WORST).double()
-            self.total += float(log_B.sum())
-            self.squares += float(log_B.square().sum())
+            self.total -= float(loss_B.sum())
+            self.squares += float(loss_B.square().sum())
 
     def upper_end(self) -> float:
         """Of the 99% interval of what candidates are ranked by."""
