@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch import registry
 from kdsearch.delivery import deliver
-from kdsearch.errors import KdsearchError, SpaceExhausted, SpecError, StoreError
+from kdsearch.errors import SpecError, StoreError
 from kdsearch.files import read_json, save_json
 from kdsearch.ledger import Ledger
 from kdsearch.planning import cache_dir
 from kdsearch.progress import Phase, Progress, Watch, unwatched
-from kdsearch.records import Finalist, Outcome, RunPaths, Student, Training, Trial
+from kdsearch.records import Finalist, RunPaths, Student, Training
 from kdsearch.report.html import write_html
 from kdsearch.runlog import recording
+from kdsearch.searching import search
 from kdsearch.sections import GIVEN
 from kdsearch.spec import StudySpec, dumps
 from kdsearch.store import (
@@ -35,7 +35,7 @@ from kdsearch.store import (
 )
 from kdsearch.summary import RunFacts, summarise
 from kdsearch.trainings import noted, train_all
-from kdsearch.trial import run_trial, start_worker, use
+from kdsearch.trial import start_worker, use
 from kdsearch.weights import hash_weights
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
     from kdsearch.executors.base import Executor
     from kdsearch.planning import Study
-    from kdsearch.searchers.base import Searcher
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +164,7 @@ def _drive(study: Study, watch: Watch) -> dict[str, Any]:
             prepared = prepare(study, watch)
         with _executor(study) as executor:
             with run.phase("search"):
-                run.stopped = search(run, executor)
+                _search(run, executor)
             with run.phase("finish"):
                 students, finalists = _finish(run, executor)
         with run.phase("export"):
@@ -211,99 +210,12 @@ def _executor(study: Study) -> Iterator[Executor]:
     executor.shutdown()
 
 
-def search(run: _Run, executor: Executor) -> str:
-    """Scores candidates until the budget is used; why it ended early, empty if it did not.
-
-    What the ledger holds is told to the searcher first, in its order, so that a resumed search asks what the killed
-    one would have asked. Missing numbers are asked again.
-    """
-    study, budget = run.study, run.study.spec.budget
-    searcher = study.make_searcher()
+def _search(run: _Run, executor: Executor) -> None:
     told = run.ledger.outcomes()
-    _check_scales(told, study)
     run.replayed = len(told)
-    for outcome in told:
-        searcher.tell(outcome)
-    loop = _Loop(run, executor, searcher, {outcome.number for outcome in told})
-    loop.best = max((o.metrics["accuracy"] for o in told if o.state == "done"), default=0.0)
     # a driver that was killed had no chance to write down its seconds
-    run.seconds["search"] = max(run.seconds.get("search", 0.0), sum(o.seconds for o in told) / executor.capacity)
-    return loop.run(searcher.total(budget.trials), run.seconds["search"])
-
-
-def _check_scales(told: Sequence[Outcome], study: Study) -> None:
-    """Refuses to go on with trials that cannot be compared with new ones, as they are of before there were scores."""
-    scored = all("score" in outcome.metrics for outcome in told if outcome.state == "done")
-    if study.ranks_by_likelihood and not scored:
-        root = study.ctx.paths.root
-        raise StoreError(
-            f"{root}: its trials were scored by an older kdsearch and cannot be compared with new ones; launch "
-            f"{root / 'spec.yaml'} anew"
-        )
-
-
-@dataclass(slots=True)
-class _Loop:
-    """The ask, run, tell loop of one search; ``failures`` since this start: a cause that was mended is forgiven."""
-
-    host: _Run
-    executor: Executor
-    searcher: Searcher
-    known: set[int]
-    pending: dict[Future[Outcome], int] = field(default_factory=dict)
-    failures: int = 0
-    best: float = 0.0
-
-    def run(self, total: int, seconds_before: float) -> str:
-        budget = self.host.study.spec.budget
-        started = time.monotonic() - seconds_before
-        missing = [number for number in range(total) if number not in self.known]
-        while missing or self.pending:
-            late = budget.minutes is not None and time.monotonic() - started > 60 * budget.minutes
-            if late:
-                missing.clear()
-            try:
-                self._submit(missing)
-            except SpaceExhausted as end:
-                log.warning("%s", end)
-                missing.clear()
-            if self.pending:
-                self._collect(total)
-            if self.failures > budget.max_failures:
-                raise KdsearchError(self._failure_line(budget.max_failures))
-            if late and not self.pending and len(self.known) < total:
-                return f"budget.minutes ({budget.minutes:g}) were used up after {len(self.known)} of {total} trials"
-        return ""
-
-    def _submit(self, missing: list[int]) -> None:
-        while missing and len(self.pending) < self.executor.capacity and self.searcher.ready(missing[0]):
-            number = missing[0]
-            trial = Trial(number, self.searcher.ask(number), self.searcher.bar(number), self.searcher.curve(number))
-            missing.pop(0)
-            self.pending[self.executor.submit(run_trial, trial)] = number
-
-    def _collect(self, total: int) -> None:
-        finished, _ = wait(self.pending, return_when=FIRST_COMPLETED)
-        for future in sorted(finished, key=self.pending.__getitem__):
-            self.pending.pop(future)
-            outcome = future.result()
-            self.host.ledger.append(outcome)
-            self.searcher.tell(outcome)
-            self.known.add(outcome.number)
-            self.failures += outcome.state == "failed"
-            self.host.watch(Progress("search", len(self.known), total, *self._describe(outcome)))
-
-    def _describe(self, outcome: Outcome) -> tuple[str, dict[str, float]]:
-        """How the trial was drawn, or why it failed; and its figures."""
-        said = outcome.candidate.origin if outcome.state == "done" else f"failed: {outcome.reason}"
-        reached = {"accuracy": outcome.metrics["accuracy"]} if outcome.state == "done" else {}
-        self.best = max(self.best, *reached.values(), 0.0)
-        return said, {**reached, "best": self.best, "macs": float(outcome.costs.get("macs", 0))}
-
-    def _failure_line(self, allowed: int) -> str:
-        failed = [outcome for outcome in self.host.ledger.outcomes() if outcome.state == "failed"]
-        reason = failed[-1].reason if failed else "unknown"
-        return f"{self.failures} candidates failed (budget.max_failures is {allowed}); the last: {reason}"
+    run.seconds["search"] = max(run.seconds.get("search", 0.0), sum(each.seconds for each in told) / executor.capacity)
+    run.stopped = search(run.study, run.ledger, executor, run.watch, seconds_before=run.seconds["search"])
 
 
 def _finish(run: _Run, executor: Executor) -> tuple[list[Student], list[Finalist]]:

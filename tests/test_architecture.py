@@ -38,6 +38,7 @@ LAYERS = (
         "delivery",
         "summary",
         "trainings",
+        "searching",
         "study",
         "teaching",
     ),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kdsearch.errors import InfeasibleError, KdsearchError, SpecError, StoreError
-from kdsearch.ledger import Ledger, journal_path
+from kdsearch.ledger import Ledger, journal_path, read_outcomes
 from kdsearch.models.zoo import make_net
 from kdsearch.planning import plan
 from kdsearch.records import Outcome, RunPaths, Trial
@@ -28,10 +28,16 @@ FEW = ("finish={name: scratch, epochs: 1, batch_size: 50, controls: {uniform: fa
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, one_thread):
+def told():
+    """The progress messages of the run that nothing interrupted."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, one_thread, told):
     """A run that nothing interrupted, and its summary."""
     run_dir = tmp_path_factory.mktemp("whole") / "run"
-    return run_dir, run_study(tiny_spec(), run_dir)
+    return run_dir, run_study(tiny_spec(), run_dir, told.append)
 
 
 def assert_same(run_dir: Path, summary, whole) -> None:
@@ -105,6 +111,17 @@ def test_every_candidate_of_the_search_is_at_the_budget(whole):
     run_dir, summary = whole
     ((low, high),) = (bounds["macs"] for bounds in summary["budgets"])
     assert all(low <= outcome[4]["macs"] <= high for outcome in outcomes_of(run_dir))
+
+
+def test_the_best_that_a_message_names_is_the_trial_that_ranks_first(whole, told):
+    outcomes = sorted(read_outcomes(RunPaths(whole[0])), key=lambda outcome: outcome.number)
+    said = [progress.values["best"] for progress in told if progress.phase == "search" and progress.step]
+    firsts = [max(outcomes[:count], key=lambda outcome: outcome.merit) for count in range(1, len(outcomes) + 1)]
+    assert said == [outcome.metrics["accuracy"] for outcome in firsts]
+    highest = [
+        max(outcome.metrics["accuracy"] for outcome in outcomes[:count]) for count in range(1, len(outcomes) + 1)
+    ]
+    assert said != highest  # likelihood and accuracy do not agree on who is first
 
 
 def test_resuming_a_finished_run_does_nothing_and_says_so(whole, caplog):

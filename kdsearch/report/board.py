@@ -30,11 +30,11 @@ class Board:
 
     @property
     def best(self) -> float | None:
-        """The best accuracy (0..1) of this phase."""
+        """The accuracy (0..1) of the trial that ranks first in this phase; the highest one if nobody says which."""
         return self.climb[-1] if self.climb else None
 
     def post(self, progress: Progress, now: float) -> tuple[bool, bool]:
-        """Takes a message in; says whether a new phase began and whether the best accuracy rose."""
+        """Takes a message in; says whether a new phase began and whether there is another best."""
         began = progress.phase != self.phase
         if began:
             if self.latest is not None:
@@ -53,11 +53,12 @@ class Board:
     def _climb(self, progress: Progress) -> bool:
         if progress.phase != "search":
             return False
-        reached = max((progress.values.get(key, -math.inf) for key in ("best", "accuracy")), default=-math.inf)
         before = self.climb[-1] if self.climb else -math.inf
+        highest = max(before, progress.values.get("accuracy", -math.inf))
+        reached = progress.values.get("best", highest)
         if reached > -math.inf:
-            self.climb.append(max(before, reached))
-        return reached > before
+            self.climb.append(reached)
+        return reached != before
 
     def elapsed_s(self, now: float) -> float:
         """Seconds since the phase began."""

@@ -37,6 +37,13 @@ def test_the_best_only_rises_and_starts_anew_with_each_phase():
     assert board.finished == [("search", 5)]
 
 
+def test_the_best_is_the_one_that_ranks_first_where_that_is_said():
+    board = Board()
+    values = ({"accuracy": 0.5, "best": 0.5}, {"accuracy": 0.6, "best": 0.5}, {"accuracy": 0.4, "best": 0.4})
+    news = [board.post(Progress("search", step, 9, values=each), step)[1] for step, each in enumerate(values)]
+    assert (board.climb, news) == ([0.5, 0.5, 0.4], [True, False, True])
+
+
 def test_a_line_says_phase_place_note_figures_and_time_left():
     board = Board()
     board.post(search(1, 0.5), 0)
