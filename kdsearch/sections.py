@@ -23,15 +23,7 @@ from pydantic import (
 )
 
 Share = Annotated[float, Field(gt=0, le=1)]
-OWN_NETS = (
-    "lenet5",
-    "mobilenetv2_metapruning",
-    "resnet8",
-    "resnet20",
-    "resnet56",
-    "vgg11_bn_cifar",
-    "vgg16_bn_cifar",
-)
+OWN_NETS = ("lenet5", "mobilenetv2_metapruning", "resnet8", "resnet20", "resnet56", "vgg11_bn_cifar", "vgg16_bn_cifar")
 """What ``student.net`` may name, beside ``given``; ``kdsearch.models.zoo`` makes them."""
 GIVEN = "given"
 """What ``student.net`` says where the net is a module passed from Python."""
@@ -60,6 +52,12 @@ class Section(BaseModel):
         if isinstance(given, bool) and "bool" not in str(cls.model_fields[str(info.field_name)].annotation):
             raise ValueError(f"must not be true or false (got {str(given).lower()})")
         return given
+
+
+def _require_one(section: Section, *keys: str) -> None:
+    named = [key for key in keys if getattr(section, key) is not None]
+    if len(named) != 1:
+        raise ValueError(f"needs exactly one of {', '.join(keys)} (got {', '.join(named) or 'none'})")
 
 
 class WidthOptions(Section):
@@ -102,9 +100,7 @@ class StudentOptions(WidthOptions):
 
     @model_validator(mode="after")
     def _one_source(self) -> StudentOptions:
-        named = [key for key in ("timm", "torchvision", "net") if getattr(self, key) is not None]
-        if len(named) != 1:
-            raise ValueError(f"needs exactly one of timm, torchvision, net (got {', '.join(named) or 'none'})")
+        _require_one(self, "timm", "torchvision", "net")
         if self.width != 1.0 and self.net is None:
             raise ValueError("width goes with net only; a timm or torchvision net has its width in its name")
         return self
@@ -196,10 +192,7 @@ class TaskOptions(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> TaskOptions:
-        named = [key for key in ("dataset", "npz", "folder", "torchvision", "timm") if getattr(self, key) is not None]
-        if len(named) != 1:
-            found = ", ".join(named) or "none"
-            raise ValueError(f"needs exactly one of dataset, npz, folder, torchvision, timm (got {found})")
+        _require_one(self, "dataset", "npz", "folder", "torchvision", "timm")
         return self
 
     def idle(self) -> Mapping[str, str]:
