@@ -47,7 +47,9 @@ bench: install
 # the table of results in the README: winner against uniform, full and random nets; what was stopped goes on
 RESULTS := runs/results
 DIGITS := --set 'limits.macs=[25%, 10%]' --set finish.seeds=3 --set finish.controls.random=3
-MOBILENET := --set name=mobilenetv2-cifar10 --set 'student={timm: mobilenetv2_100, stem_stride: 1, divisor: 8}'
+MOBILENET := --set name=mobilenetv2-cifar10 --set 'student={timm: mobilenetv2_100, stem_stride: 1, divisor: 8}' \
+	--set 'strategy.augment={crop: 0}' --set strategy.pretrain_epochs=12 --set strategy.epochs=16 \
+	--set budget.trials=480 --set 'finish.augment={crop: 0}' --set finish.epochs=12
 define run_or_resume
 if [ -e $(RESULTS)/$(1)/spec.json ]; then $(BIN)/kdsearch resume $(RESULTS)/$(1); \
 else $(BIN)/kdsearch launch $(2) --run-dir $(RESULTS)/$(1); fi || [ $$? = 3 ]
