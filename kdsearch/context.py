@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kdsearch.records import RunPaths
+from kdsearch.repair import draw_for
 
 if TYPE_CHECKING:
     import torch
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from kdsearch.lessons import Teaching
     from kdsearch.models.widths import WidthSpace
-    from kdsearch.space import Candidate, SearchSpace, Window
+    from kdsearch.space import Candidate, Rng, SearchSpace, Window
     from kdsearch.tasks.base import Task
 
 
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 class Context:
     """The task, the full net, its width space, the budgets, and where and how to compute.
 
-    ``space`` is the search space over ``widths``. ``budgets`` holds the windows of costs of each budget of the study
-    and ``uniform`` the uniform-width gene that fits each. ``trained``: the net's weights came from a checkpoint. During
-    the search the task's test part cannot be read. ``teaching``: the study's teacher and how it may be asked, if it has
-    one; ``trainings``: how many students the study may train by it.
+    ``space`` is the search space over ``widths``. ``budgets`` holds the windows of costs of each budget of the study,
+    ``uniform`` the uniform-width gene that fits each, ``inside`` a candidate known to lie in each. ``trained``: the
+    net's weights came from a checkpoint. During the search the task's test part cannot be read. ``teaching``: the
+    study's teacher and how it may be asked, if it has one; ``trainings``: how many students the study may train by it.
     """
 
     task: Task
@@ -39,3 +40,13 @@ class Context:
     paths: RunPaths
     teaching: Teaching | None = None
     trainings: int = 1
+    inside: tuple[Candidate, ...] = ()
+
+    def draw(self, budget: int, rng: Rng) -> Candidate:
+        """A random candidate inside the windows of a budget.
+
+        Raises:
+            InfeasibleError: none was found, and none is known.
+        """
+        known = self.inside[budget] if self.inside else None
+        return draw_for(self.space, self.widths.costs, self.budgets[budget], rng, inside=known)

@@ -14,7 +14,6 @@ import numpy as np
 from kdsearch.files import read_json, save_json
 from kdsearch.progress import Watch
 from kdsearch.records import Outcome, Student, Training
-from kdsearch.repair import draw_for
 from kdsearch.space import Candidate, Window
 from kdsearch.weights import load_weights, save_weights
 
@@ -125,7 +124,7 @@ def _random_controls(study: Study, budget: int) -> list[Candidate]:
     found: dict[Candidate, None] = {}
     for _ in range(_DRAWS * wanted):
         if len(found) < wanted:
-            gene = draw_for(ctx.space, ctx.widths.costs, ctx.budgets[budget], rng)
+            gene = ctx.draw(budget, rng)
             found[replace(gene, origin="random control")] = None
     return list(found)
 

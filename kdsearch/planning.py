@@ -16,7 +16,7 @@ from kdsearch.context import Context
 from kdsearch.errors import SpecError
 from kdsearch.limits import resolve
 from kdsearch.records import RunPaths
-from kdsearch.repair import draw_for
+from kdsearch.repair import find_inside
 from kdsearch.searchers.base import Searcher
 from kdsearch.sections import GIVEN, Recipe
 from kdsearch.space import Candidate, SearchSpace, Window
@@ -62,6 +62,7 @@ class Study:
             budgets=self.ctx.budgets,
             measure=self.ctx.widths.costs,
             seeds=self.ctx.uniform,
+            inside=self.ctx.inside,
         )
         return searcher
 
@@ -101,11 +102,15 @@ def plan(spec: StudySpec, paths: RunPaths, *, task: Task | None = None, net: nn.
     ctx = replace(ctx, uniform=tuple(strategy.complete(gene) for gene in ctx.uniform))
     strategy.check(ctx)
     finish.check(ctx)
-    for windows in ctx.budgets:
-        draw_for(ctx.space, ctx.widths.costs, windows, np.random.default_rng(spec.seed))
+    ctx = replace(ctx, inside=tuple(_find_inside(ctx, budget) for budget in range(len(ctx.budgets))))
     study = Study(spec, task, ctx, strategy, finish)
     _check_search(study)
     return study
+
+
+def _find_inside(ctx: Context, budget: int) -> Candidate:
+    rng = np.random.default_rng(ctx.seed)
+    return find_inside(ctx.space, ctx.widths.costs, ctx.budgets[budget], rng, ctx.uniform[budget])
 
 
 def _teaching(spec: StudySpec, task: Task, device: torch.device) -> Teaching | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,9 @@ from kdsearch.errors import InfeasibleError
 from kdsearch.space import Candidate, Measure, Rng, SearchSpace, Window, Windows
 
 
-def draw_bent(space: SearchSpace, measure: Measure, windows: Windows, rng: Rng) -> Candidate:
+def draw_bent(
+    space: SearchSpace, measure: Measure, windows: Windows, rng: Rng, *, inside: Candidate | None = None
+) -> Candidate:
     """As ``draw_for``, and then bent: wider or narrower towards the end or the middle of the net, as a whole.
 
     Jitters of single widths average out, so that without it hardly any draw would differ from a uniform net in the
@@ -19,8 +22,8 @@ def draw_bent(space: SearchSpace, measure: Measure, windows: Windows, rng: Rng) 
     Raises:
         InfeasibleError: as for ``draw_for``.
     """
-    drawn = draw_for(space, measure, windows, rng, "random, bent")
-    return repair(space, bend(space, drawn, rng, drawn.origin), measure, windows, rng)
+    drawn = draw_for(space, measure, windows, rng, "random, bent", inside=inside)
+    return repair(space, bend(space, drawn, rng, drawn.origin), measure, windows, rng, inside=inside)
 
 
 def bend(space: SearchSpace, candidate: Candidate, rng: Rng, origin: str) -> Candidate:
@@ -29,13 +32,21 @@ def bend(space: SearchSpace, candidate: Candidate, rng: Rng, origin: str) -> Can
     return space.bend(candidate, tilt, bow, origin)
 
 
-def draw_for(space: SearchSpace, measure: Measure, windows: Windows, rng: Rng, origin: str = "random") -> Candidate:
+def draw_for(
+    space: SearchSpace,
+    measure: Measure,
+    windows: Windows,
+    rng: Rng,
+    origin: str = "random",
+    *,
+    inside: Candidate | None = None,
+) -> Candidate:
     """A random candidate inside the windows, however tight they are.
 
     Each parameter gets a jitter of its own, and one offset common to all is bisected until the costs fit, so that
     shapes from almost uniform to wild turn up at any budget; plain uniform draws would never find a budget of a tenth.
     Where no window has a lower end the draw is uniform, as in the official MetaPruning code, and moved only if it is
-    too dear. Measures about 8 candidates for a window of 5%.
+    too dear. Measures about 8 candidates for a window of 5%. ``inside`` as for ``repair``.
 
     Raises:
         InfeasibleError: none was found; the message names the nearest.
@@ -45,10 +56,36 @@ def draw_for(space: SearchSpace, measure: Measure, windows: Windows, rng: Rng, o
         amplitude = rng.uniform()
         jitter = amplitude * rng.uniform(-0.5, 0.5, len(space.last_ranks))
         drawn = space.at_ranks(drawn, (0.5 + jitter) * space.last_ranks)
-    return repair(space, drawn, measure, windows, rng)
+    return repair(space, drawn, measure, windows, rng, inside=inside)
 
 
-def repair(space: SearchSpace, candidate: Candidate, measure: Measure, windows: Windows, rng: Rng) -> Candidate:
+def find_inside(space: SearchSpace, measure: Measure, windows: Windows, rng: Rng, near: Candidate) -> Candidate:
+    """A candidate inside the windows: ``near``, one of its shape, or whatever can be found with more patience.
+
+    Raises:
+        InfeasibleError: none was found; the message names the nearest.
+    """
+    try:
+        return repair(space, near, measure, windows, rng)
+    except InfeasibleError as error:
+        climbed = _Fit(space, measure, windows).climb(near)
+        if climbed is not None:
+            return climbed
+        for _ in range(_DRAWS):
+            with contextlib.suppress(InfeasibleError):
+                return draw_for(space, measure, windows, rng)
+        raise error from None
+
+
+def repair(
+    space: SearchSpace,
+    candidate: Candidate,
+    measure: Measure,
+    windows: Windows,
+    rng: Rng,
+    *,
+    inside: Candidate | None = None,
+) -> Candidate:
     """The candidate if it lies inside the windows, else one of nearly its shape that does.
 
     The ranks of all ordered choices are moved by one common offset, found by bisection; a dither below half a rank
@@ -56,8 +93,11 @@ def repair(space: SearchSpace, candidate: Candidate, measure: Measure, windows: 
     too (steps coarser than the windows, windows that contradict each other at this shape), by a random walk that leaves
     the shape. Takes costs to grow with the ranks; gives up after some 2,000 measures.
 
+    ``inside``, a candidate known to lie in the windows, shortens that walk: shapes between the two are tried, ever
+    nearer to it, and then steps away from it, so that something is always found.
+
     Raises:
-        InfeasibleError: none was found; the message names the nearest.
+        InfeasibleError: none was found, and no ``inside`` was given; the message names the nearest.
     """
     if all(window.miss(measure(candidate)) == 0 for window in windows):
         return candidate
@@ -66,11 +106,13 @@ def repair(space: SearchSpace, candidate: Candidate, measure: Measure, windows: 
         found = fit.shift(candidate, rng, attempt / _TRIES)
         if found is not None:
             return found
-    for attempt in range(_WALKS):
+    for attempt in range(_WALKS if inside is None else _WALKS_BESIDE):
         start = fit.nearest() if attempt == 0 else space.sample(rng)
         found = fit.walk(start, rng)
         if found is not None:
             return replace(found, origin=candidate.origin)
+    if inside is not None:
+        return replace(fit.approach(candidate, inside, rng), origin=candidate.origin)
     return replace(fit.nearest_inside(), origin=candidate.origin)
 
 
@@ -79,7 +121,11 @@ _TRIES = 4
 _HALVINGS = 14
 _PASSES = 3
 _WALKS = 6
+_WALKS_BESIDE = 2  # where a candidate inside is known
+_DRAWS = 20
+_SHARES = tuple(0.5**power for power in range(1, 7))  # of the way from a candidate inside the windows to another
 _STEPS = 300
+_FREE = 1e-6  # what a step costs at least, as a share of a limit
 _AIM = 0.9  # of the limit, where a window without a lower end says only what is too dear
 
 
@@ -126,6 +172,46 @@ class _Fit:
             if gap > 0:
                 ranks[place] -= 1
         return None
+
+    def approach(self, candidate: Candidate, inside: Candidate, rng: Rng) -> Candidate:
+        """A shape between the two that fits, as near to the candidate as is found; at last one near ``inside``."""
+        start, goal = self._space.ranks(inside), self._space.ranks(candidate)
+        for share in _SHARES:
+            between = self._space.at_ranks(candidate, start + share * (goal - start))
+            found = self.shift(between, rng, 0.0)
+            if found is not None:
+                return found
+        for _ in range(_STEPS):
+            moved = self._step(inside, rng)
+            if self._distance(moved) == 0:
+                inside = moved
+        return inside
+
+    def climb(self, candidate: Candidate) -> Candidate | None:
+        """The smallest widths raised where the first cost gains most for what the others lose, until all fit.
+
+        For limits that contradict each other at most shapes, such as many MACs in few parameters.
+        """
+        first, others = self._windows[0], self._windows[1:]
+        ranks = 0 * self._space.last_ranks
+        reached = self._space.at_ranks(candidate, ranks)
+        while self._gap(reached) < 0:
+            before = self._measure(reached)
+            best, best_place = 0.0, -1
+            for place in np.flatnonzero(ranks < self._space.last_ranks).tolist():
+                raised = self._space.at_ranks(candidate, ranks + (np.arange(len(ranks)) == place))
+                if max(self._miss(raised)) > 0:
+                    continue
+                costs = self._measure(raised)
+                prices = ((costs[window.cost] - before[window.cost]) / window.high for window in others)
+                gain = (costs[first.cost] - before[first.cost]) / first.high / (max(prices, default=0.0) + _FREE)
+                if gain > best:
+                    best, best_place = gain, place
+            if best_place < 0:
+                return None
+            ranks[best_place] += 1
+            reached = self._space.at_ranks(candidate, ranks)
+        return reached if self._gap(reached) == 0 else None
 
     def walk(self, candidate: Candidate, rng: Rng) -> Candidate | None:
         """The candidate after random small and large changes, each kept unless it leads away from the windows."""

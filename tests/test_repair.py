@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdsearch.errors import InfeasibleError
-from kdsearch.repair import draw_bent, draw_for, repair
+from kdsearch.repair import draw_bent, draw_for, find_inside, repair
 from kdsearch.space import Candidate, Choice, SearchSpace, Window
 from tests.widths_like import between, chain, ends, mobilenet_v2, product_spaces
 
@@ -161,3 +161,58 @@ def test_bent_draws_are_inside_and_share_the_budget_between_early_and_late_layer
         return (ranks[:, 4:].mean(1) - ranks[:, :4].mean(1)).std()
 
     assert slopes(draw_bent) > 1.15 * slopes(draw_for)
+
+
+@settings(deadline=None, max_examples=60)
+@given(drawn=product_spaces(), seed=st.integers(0, 2**32), pick=st.integers(0, 10**6))
+def test_with_one_candidate_known_inside_something_is_always_found(drawn, seed, pick):
+    space, measure = drawn
+    everything = [Candidate.of(dict(zip(space.names, values, strict=True))) for values in product(*_lists(space))]
+    known = everything[pick % len(everything)]
+    costs = measure(known)["macs"]
+    windows = (Window("macs", costs, costs),)  # as narrow as can be
+    rng = np.random.default_rng(seed)
+    for draw in (draw_for, draw_bent):
+        found = draw(space, measure, windows, rng, inside=known)
+        assert _inside(measure(found), windows)
+        assert space.contains(found)
+
+
+def _many_macs_in_few_parameters():
+    """A net of which the early layers have the MACs and the late ones the parameters, and limits that ask for both."""
+    space, _ = mobilenet_v2()
+    weights = np.arange(1, len(space.last_ranks) + 1)
+
+    def measure(candidate):
+        ranks = space.ranks(candidate) + 1
+        return {"macs": float((ranks / weights).sum()), "parameters": float((ranks * weights).sum())}
+
+    small, full = (
+        measure(space.at_ranks(space.sample(np.random.default_rng(0)), at * space.last_ranks)) for at in (0, 1)
+    )
+    windows = (
+        Window("macs", 0.57 * full["macs"], 0.6 * full["macs"]),
+        Window("parameters", None, small["parameters"] + 0.07 * (full["parameters"] - small["parameters"])),
+    )
+    return space, measure, windows
+
+
+def test_limits_that_contradict_each_other_at_almost_every_shape_are_met_by_climbing():
+    space, measure, windows = _many_macs_in_few_parameters()
+    rng = np.random.default_rng(0)
+    middle = space.at_ranks(space.sample(rng), 0.3 * space.last_ranks)
+    with pytest.raises(InfeasibleError):
+        repair(space, middle, measure, windows, rng)
+    known = find_inside(space, measure, windows, rng, middle)
+    assert _inside(measure(known), windows)
+    found = {draw_for(space, measure, windows, rng, inside=known) for _ in range(20)}
+    assert all(_inside(measure(candidate), windows) for candidate in found)
+    assert len(found) > 10
+
+
+def test_limits_that_nothing_meets_are_told_with_the_nearest():
+    space, measure, (macs, parameters) = _many_macs_in_few_parameters()
+    windows = (macs, Window("parameters", None, parameters.high / 4))
+    rng = np.random.default_rng(0)
+    with pytest.raises(InfeasibleError, match=r"found no candidate with .* \(the nearest has .*; raise the limit"):
+        find_inside(space, measure, windows, rng, space.sample(rng))

@@ -33,11 +33,12 @@ class Searcher(ABC):
 
     ``budgets``: one tuple of windows a budget; trial n belongs to budget n modulo their number. ``measure``: a
     candidate's costs in closed form. ``seeds``: candidates to try first, repaired into their budget's windows.
+    ``inside``: one candidate a budget that is known to lie in its windows, so that no repair can fail.
     """
 
     Options: ClassVar[type[Section]]
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a search is about, all of it by name
         self,
         options: Section,
         space: SearchSpace,
@@ -46,12 +47,14 @@ class Searcher(ABC):
         measure: Measure,
         budgets: tuple[Windows, ...] = ((),),
         seeds: tuple[Candidate, ...] = (),
+        inside: tuple[Candidate, ...] = (),
     ) -> None:
         self.options = options
         self.space = space
         self.seed = seed
         self.measure = measure
         self.budgets = budgets
+        self.inside = inside or (None,) * len(budgets)
         self._seeds = seeds
         self._open: dict[int, Candidate] = {}
         self._told: dict[int, Candidate] = {}
@@ -80,7 +83,7 @@ class Searcher(ABC):
         """The candidate of trial ``number``; the same again while that trial is open.
 
         Raises:
-            InfeasibleError: no candidate was found inside the windows.
+            InfeasibleError: no candidate was found inside the windows, of which none was known.
             SpaceExhausted: all that were found have been tried.
         """
         if number in self._told:
@@ -145,20 +148,25 @@ class Searcher(ABC):
 
     def _fresh(self, number: int) -> Candidate:
         rng = np.random.default_rng((self.seed, number))
-        windows = self.budgets[self.budget(number)]
         if number < len(self._seeds):
             seed = self._seeds[number]
-            candidate = repair(self.space, replace(seed, origin=seed.origin or "seed"), self.measure, windows, rng)
+            candidate = self._repair(number, replace(seed, origin=seed.origin or "seed"), rng)
             if candidate not in self._taken:
                 return candidate
         for attempt in range(_DRAWS):
-            candidate = repair(self.space, self._propose(number, rng, attempt), self.measure, windows, rng)
+            candidate = self._repair(number, self._propose(number, rng, attempt), rng)
             if candidate not in self._taken:
                 return candidate
-        return self._last_resort(windows, rng)
+        return self._last_resort(number, rng)
 
-    def _last_resort(self, windows: Windows, rng: Rng) -> Candidate:
+    def _repair(self, number: int, candidate: Candidate, rng: Rng) -> Candidate:
+        budget = self.budget(number)
+        return repair(self.space, candidate, self.measure, self.budgets[budget], rng, inside=self.inside[budget])
+
+    def _last_resort(self, number: int, rng: Rng) -> Candidate:
         """A random candidate not tried yet; of a small space the list is searched, so that none is missed."""
+        budget = self.budget(number)
+        windows = self.budgets[budget]
         if self.space.size() <= _LISTABLE:
             left = [candidate for candidate in self.space.every() if candidate not in self._taken]
             for place in rng.permutation(len(left)):
@@ -166,7 +174,7 @@ class Searcher(ABC):
                     return left[place]
         else:
             for _ in range(_DRAWS):
-                candidate = draw_for(self.space, self.measure, windows, rng)
+                candidate = draw_for(self.space, self.measure, windows, rng, inside=self.inside[budget])
                 if candidate not in self._taken:
                     return candidate
         raise SpaceExhausted(f"{len(self._taken)} candidates tried, and no other found inside the limits")

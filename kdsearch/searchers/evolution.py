@@ -88,7 +88,8 @@ class Evolution(Searcher):
         slot = self._slot(number, rng)
         if not pool or slot >= self.options.mutation + self.options.crossover:
             draw = draw_bent if self._bends(rng) else draw_for
-            return draw(self.space, self.measure, self.budgets[self.budget(number)], rng)
+            budget = self.budget(number)
+            return draw(self.space, self.measure, self.budgets[budget], rng, inside=self.inside[budget])
         first = self._pick(number, pool, rng)
         if slot < self.options.mutation:
             origin = f"mutation of {first.number}"

@@ -48,7 +48,7 @@ class OptunaSearch(Searcher):
 
     options: Options
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a search is about, all of it by name
         self,
         options: Section,
         space: SearchSpace,
@@ -57,10 +57,11 @@ class OptunaSearch(Searcher):
         measure: Measure,
         budgets: tuple[Windows, ...] = ((),),
         seeds: tuple[Candidate, ...] = (),
+        inside: tuple[Candidate, ...] = (),
     ) -> None:
         import optuna
 
-        super().__init__(options, space, seed, measure=measure, budgets=budgets, seeds=seeds)
+        super().__init__(options, space, seed, measure=measure, budgets=budgets, seeds=seeds, inside=inside)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._sampler(0)  # a sampler that lacks a package says so here, before anything runs
         directions: list[Literal["maximize", "minimize"]] = ["maximize"]

@@ -15,4 +15,5 @@ class RandomSearch(Searcher):
         """None."""
 
     def _propose(self, number: int, rng: Rng, attempt: int) -> Candidate:  # noqa: ARG002
-        return draw_for(self.space, self.measure, self.budgets[self.budget(number)], rng)
+        budget = self.budget(number)
+        return draw_for(self.space, self.measure, self.budgets[budget], rng, inside=self.inside[budget])

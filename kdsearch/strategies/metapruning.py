@@ -204,13 +204,10 @@ class MetaPruning(Strategy):
         return figures
 
     def _draw(self, ctx: Context, rng: Any) -> Sequence[Candidate]:
-        from kdsearch.repair import draw_for
-
         def one() -> Candidate:
             if self.options.draws == "uniform":
                 return ctx.space.sample(rng)
-            windows = ctx.budgets[int(rng.integers(len(ctx.budgets)))]
-            return draw_for(ctx.space, ctx.widths.costs, windows, rng)
+            return ctx.draw(int(rng.integers(len(ctx.budgets))), rng)
 
         if self.options.sampling == "single":
             return [one()]
@@ -234,14 +231,12 @@ class MetaPruning(Strategy):
         """Scores of the uniform gene and of random genes at each budget: do they differ by more than their error?"""
         import numpy as np
 
-        from kdsearch.repair import draw_for
-
         rng = np.random.default_rng((ctx.seed, 11))
         checked = []
-        for uniform, windows in zip(ctx.uniform, ctx.budgets, strict=True):
+        for budget, uniform in enumerate(ctx.uniform):
             scores = []
             for number in range(self.options.check_genes):
-                gene = draw_for(ctx.space, ctx.widths.costs, windows, rng)
+                gene = ctx.draw(budget, rng)
                 scores.append(Outcome(-1, gene, "done", self.score(ctx, Trial(-1, gene))))
                 watch(Progress("prepare", number + 1, self.options.check_genes, "spread of scores"))
             own = Outcome(-1, uniform, "done", self.score(ctx, Trial(-1, uniform)))
