@@ -20,6 +20,7 @@ from kdsearch.models.width_finding import find_widths
 from kdsearch.models.widths import WidthSpace
 from kdsearch.space import Candidate
 
+_IMAGES = 4
 _CROPPABLE = 0.6  # share of MACs above which a net counts as covered
 _EXPORT_TOLERANCE = 1e-4
 
@@ -90,7 +91,7 @@ def _measure(row: Row, net: nn.Module, shape: tuple[int, int, int]) -> None:
     if not widths.groups:
         raise WidthError(f"no channel can be cropped: {'; '.join(reason for _, reason in widths.frozen[:2])}")
     gene = random_gene(widths, seed=0)
-    images = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(_IMAGES, *shape, generator=torch.Generator().manual_seed(0))
     compact = widths.build(gene).eval()
     row["parity"] = widths.verify(gene, images)
     _check_costs(widths.costs(gene), compact, shape)
