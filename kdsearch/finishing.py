@@ -113,7 +113,7 @@ def plan_students(study: Study, winners: Sequence[Candidate]) -> list[Plan]:
         for number, gene in enumerate(_random_controls(study, budget)):
             plans.append(Plan(f"random{mark}-{number}", "random", budget, gene, seeds[:1]))
     if spec.controls.full:
-        plans.append(Plan("full", "full", None, study.strategy.complete(ctx.widths.full), seeds[:1]))
+        plans.append(Plan("full", "full", None, study.strategy.complete(ctx.widths.full), seeds))
     return plans
 
 

@@ -123,7 +123,7 @@ def _finish_seconds(study: Study, workers: int) -> float:
         for size, epochs in finish.rounds:  # the uniform net beside them
             finalists += [one * epochs / recipe.epochs] * (size + 1)
     if finish.controls.full:
-        students.append(_training_seconds(study, ctx.widths.full, recipe))
+        students += [_training_seconds(study, ctx.widths.full, recipe)] * finish.seeds
     return side_by_side(finalists, workers) + side_by_side(students, workers)
 
 

@@ -130,7 +130,7 @@ def _trainings(spec: StudySpec, strategy: Strategy, finish: Strategy) -> int:
     named, count = spec.finish, 0
     if finish.asks_teacher:
         each = named.seeds * (1 + named.controls.uniform) + named.controls.random
-        count += each * spec.limits.budgets + named.controls.full
+        count += each * spec.limits.budgets + named.seeds * named.controls.full
     return max(1, count + (spec.budget.trials if strategy.asks_teacher else 0))
 
 
@@ -248,6 +248,7 @@ def _given_net(net: nn.Module, task: Task) -> nn.Module:
     """
     import torch
 
+    from kdsearch.models.tracing import FOREIGN_ERRORS
     from kdsearch.training.evaluation import evaluating
 
     own = copy.deepcopy(net)
@@ -255,9 +256,13 @@ def _given_net(net: nn.Module, task: Task) -> nn.Module:
     try:
         with evaluating(own), torch.no_grad():
             logits_BC = own(image_BCHW)
-    except RuntimeError as error:
+    except FOREIGN_ERRORS as error:
         shape = "x".join(str(length) for length in task.image_shape)
         raise SpecError(f"student: the module that was passed cannot read images of {shape}: {error}") from error
+    if not isinstance(logits_BC, torch.Tensor):
+        raise SpecError(
+            f"student: the module that was passed gives a {type(logits_BC).__name__}; let its forward return the logits"
+        )
     found = tuple(logits_BC.shape)
     if found != (2, task.num_classes):
         raise SpecError(

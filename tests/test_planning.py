@@ -150,15 +150,33 @@ def test_a_checkpoint_of_other_classes_is_a_start_that_still_needs_pretraining(t
         assert plan(spec, RunPaths(tmp_path)).ctx.trained is trained
 
 
+class Pair(torch.nn.Module):
+    def forward(self, features):
+        return features, features
+
+
+class Broken(torch.nn.Module):
+    def forward(self, features):
+        return features @ self.weight
+
+
 @pytest.mark.parametrize(
     ("last", "said"),
     [
         (torch.nn.Linear(10, 5), r"gives \(2, 5\) for two images, the task has 3 classes"),
         (torch.nn.Linear(7, 3), "cannot read images of 1x8x8"),
+        (Pair(), "gives a tuple; let its forward return the logits"),
+        (Broken(), "cannot read images of 1x8x8: 'Broken' object has no attribute 'weight'"),
     ],
 )
 def test_a_module_that_does_not_classify_these_images_is_refused(tmp_path, last, said):
     net = make_toy()
     net.classifier = last
     with pytest.raises(SpecError, match=said):
+        plan(tiny_spec("student={net: given, divisor: 1}"), RunPaths(tmp_path), task=make_task(), net=net)
+
+
+def test_a_net_without_channels_to_crop_is_refused_in_a_line(tmp_path):
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
+    with pytest.raises(SpecError, match="no channel of given can be cropped: 1: gives the net's output"):
         plan(tiny_spec("student={net: given, divisor: 1}"), RunPaths(tmp_path), task=make_task(), net=net)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,21 @@ from torch import Tensor, nn
 from kdsearch.errors import SpecError
 
 log = logging.getLogger(__name__)
+
+_UNREADABLE = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    struct.error,
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+)
+"""What the readers raise on bytes that are no weights: an unpickler takes any of them for orders."""
 
 
 def load_weights(net: nn.Module, path: Path) -> None:
@@ -69,7 +85,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise SpecError(f"{path}: no such weights file; give a .safetensors file, or a .pt file with tensors only")
     try:
         loaded: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
+    except _UNREADABLE as error:
         whole = "it is damaged, or no .safetensors file"
         if path.suffix != ".safetensors":
             whole = "it is damaged, or holds more than tensors; save net.state_dict() alone, with torch.save"

@@ -56,6 +56,8 @@ class Vector:
 
     def mask(self, kept: Ids) -> NDArrayBool:
         """Which places stay when each group keeps so many classes."""
+        if not kept.size:  # a net without any group
+            return self.group < 0
         return (self.group < 0) | (self.rank < kept[self.group])
 
     def index(self, kept: Ids) -> Kept:

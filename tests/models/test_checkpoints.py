@@ -68,3 +68,26 @@ def test_what_is_no_mapping_of_names_to_tensors_is_refused(tmp_path):
         torch.save(content, tmp_path / "net.pt")
         with pytest.raises(SpecError, match=r"net\.pt: holds no plain mapping of names to tensors"):
             read_weights(tmp_path / "net.pt")
+
+
+@pytest.mark.parametrize("name", ["net.pt", "net.safetensors"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"hello",
+        b"\x80\x02junk",
+        b"\x80\x02.",
+        b"(dp0\n.",
+        b"cos\nsystem\n.",
+        b"N.",
+        b"I1\n",
+        bytes(range(256)),
+        b"PK\x03\x04",
+    ],
+)
+def test_bytes_that_are_no_weights_are_refused_in_a_line(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(SpecError, match=r"cannot be read as weights: it is damaged|holds no plain mapping"):
+        read_weights(path)
