@@ -90,8 +90,6 @@ def plan(spec: StudySpec, paths: RunPaths, *, task: Task | None = None, net: nn.
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     strategy, finish = _strategy(spec.strategy), _strategy(spec.finish)
-    strategy.check_search()
-    _check_finish(spec, finish)
     _check_ends(spec)
     if task is None:
         task = Classification(spec.task, load_dataset(spec.task, cache_dir=cache_dir(), seed=spec.seed))
@@ -132,14 +130,6 @@ def _trainings(spec: StudySpec, strategy: Strategy, finish: Strategy) -> int:
         each = named.seeds * (1 + named.controls.uniform) + named.controls.random
         count += each * spec.limits.budgets + named.seeds * named.controls.full
     return max(1, count + (spec.budget.trials if strategy.asks_teacher else 0))
-
-
-def _check_finish(spec: StudySpec, finish: Strategy) -> None:
-    named = spec.finish
-    if finish.inherits and named.name != spec.strategy.name:
-        raise SpecError(f"finish.name: {named.name} goes on from what strategy: {{name: {named.name}}} prepares")
-    if named.rounds and "epochs" not in type(named.options).model_fields:
-        raise SpecError(f"finish.finalists: {named.name} has no epochs to shorten; set it to 1")
 
 
 def _check_ends(spec: StudySpec) -> None:

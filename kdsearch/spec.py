@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from kdsearch.distill_sections import DistillationOptions, TeacherOptions
 from kdsearch.sections import GIVEN, OWN_NETS, Budget, Limits, Section, StudentOptions, TaskOptions
 from kdsearch.spec_errors import shown, unknown
+from kdsearch.spec_fit import find_misfits
 from kdsearch.spec_plugins import (
     ExecutorPlugin,
     ExporterPlugin,
@@ -116,6 +117,12 @@ class StudySpec(Section):
                 f"finish would train without the {lost[0]} that strategy searches; say finish.name: "
                 f"{self.strategy.name} and leave finish.{option} out, or search it not"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> StudySpec:
+        if misfits := list(find_misfits(self)):
+            raise ValueError("\n".join(misfits))
         return self
 
     @field_validator("compress")

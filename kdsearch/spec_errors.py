@@ -48,11 +48,23 @@ def describe(error: ValidationError, document: Document, allowed: Allowed) -> li
     """
     found: dict[tuple[str, Key], list[str]] = {}
     for item in error.errors(include_url=False):
-        key, what = _one(item, document, allowed)
-        said = found.setdefault((document.place(key), key), [])
-        if what not in said:
-            said.append(what)
+        for key, what in _of_the_whole(item, document) or [_one(item, document, allowed)]:
+            said = found.setdefault((document.place(key), key), [])
+            if what not in said:
+                said.append(what)
     return [(place, f"{dotted(key)}: {_join(said)}" if key else _join(said)) for (place, key), said in found.items()]
+
+
+def _of_the_whole(item: Any, document: Document) -> list[tuple[Key, str]]:
+    """What a check of the whole study found, a line each, at the key that the line begins with if it is written."""
+    if item["loc"] or item["type"] != "value_error":
+        return []
+    found = []
+    for line in str(item["ctx"]["error"]).splitlines():
+        named, _, what = line.partition(": ")
+        key: Key = tuple(named.split("."))
+        found.append((key, what) if key in document.places else ((), line))
+    return found
 
 
 def _one(item: Any, document: Document, allowed: Allowed) -> tuple[Key, str]:
