@@ -166,6 +166,24 @@ def _open_study(paths: RunPaths, storage: str, name: str, objectives: tuple[str,
             return study
 
 
+def check_storage(storage: str) -> None:
+    """Refuses an address that cannot be a storage here; a file that SQLite would make is left to the run.
+
+    Raises:
+        StoreError: its dialect or driver is unknown or not installed, or its server does not answer.
+    """
+    if storage == JOURNAL:
+        return
+    import sqlalchemy
+
+    try:
+        engine = sqlalchemy.create_engine(storage)
+        if engine.dialect.name != "sqlite":
+            engine.connect().close()
+    except (ImportError, ValueError, OSError, sqlalchemy.exc.SQLAlchemyError) as error:
+        raise StoreError(f"storage: {storage.rsplit('@', 1)[-1]} cannot be opened: {_first_line(error)}") from None
+
+
 def _storage(paths: RunPaths, storage: str) -> optuna.storages.BaseStorage:
     from optuna.storages import JournalStorage, get_storage
     from optuna.storages.journal import JournalFileBackend

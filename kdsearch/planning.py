@@ -14,6 +14,7 @@ import numpy as np
 from kdsearch import registry
 from kdsearch.context import Context
 from kdsearch.errors import SpecError
+from kdsearch.ledger import check_storage
 from kdsearch.limits import resolve
 from kdsearch.records import RunPaths
 from kdsearch.repair import find_inside
@@ -133,7 +134,8 @@ def _trainings(spec: StudySpec, strategy: Strategy, finish: Strategy) -> int:
 
 
 def _check_ends(spec: StudySpec) -> None:
-    """Makes what else a run would only meet after hours: its executor and exporters."""
+    """Makes what else a run would only meet after hours: its executor, exporters and storage."""
+    check_storage(spec.storage)
     executor: type[Executor] = registry.find("kdsearch.executors", spec.executor.name)
     if spec.student.net == GIVEN and not executor.in_process:
         raise SpecError(f"executor: {spec.executor.name} cannot be handed a module; use executor: {{name: serial}}")

@@ -123,7 +123,8 @@ def _finalist_row(finalist: Finalist) -> dict[str, Any]:
 def judge_proxy(check: Mapping[str, Any] | None, students: Sequence[Student]) -> dict[str, Any]:
     """Whether scores under generated weights can be believed, and what to raise if not.
 
-    ``ratio``: the uniform gene's validation accuracy under generated weights over that of the same net trained alone.
+    ``ratio``: the uniform gene's validation accuracy under generated weights over that of the same net after its own
+    training at the end; where that goes on from the generated weights it ends higher, so the ratio is on the low side.
     ``spread``: standard deviation of the scores of random genes at the budget (null of fewer than two); ``stderr``: of
     one score; both of what candidates are ``ranked_by``: accuracy (0..1), or likelihood (nats an image).
 
@@ -158,8 +159,8 @@ def _judge_budget(row: Mapping[str, Any], trained: float | None) -> dict[str, An
     advice = []
     if ratio is not None and ratio < _BELIEVABLE:
         advice.append(
-            f"generated weights reach {ratio:.2f} of the accuracy of the net trained alone (0.70 is asked for): "
-            "raise strategy.epochs, or start from a trained net (strategy.init: pretrained)"
+            f"generated weights reach {ratio:.2f} of the accuracy that the net reaches after its own training (0.70 is "
+            "asked for): raise strategy.epochs, or start from a trained net (strategy.init: pretrained)"
         )
     if spread is not None and spread <= row["stderr"]:
         advice.append(

@@ -15,7 +15,7 @@ import optuna
 import pytest
 
 from kdsearch.errors import StoreError
-from kdsearch.ledger import Ledger, note, read_outcomes
+from kdsearch.ledger import Ledger, check_storage, note, read_outcomes
 from kdsearch.records import Outcome, RunPaths
 from kdsearch.space import Candidate, Choice, Real, SearchSpace
 
@@ -286,3 +286,20 @@ def test_a_storage_that_cannot_be_reached_is_told_in_one_line_without_its_passwo
 
 def test_outcomes_of_candidates_are_equal_only_by_value():
     assert Candidate.of({"a": 1}, "x") == Candidate.of({"a": 1}, "y")
+
+
+@pytest.mark.parametrize(
+    ("storage", "said"),
+    [
+        ("nonsense://me:secret@host/studies", r"storage: host/studies cannot be opened: .*nonsense"),
+        ("sqlite+nonsense:///study.db", r"storage: sqlite\+nonsense:///study\.db cannot be opened: "),
+    ],
+)
+def test_a_storage_that_cannot_be_one_is_refused_before_anything_is_made(storage, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match=said) as raised:
+        check_storage(storage)
+    assert "secret" not in str(raised.value)
+    for good in ("journal", "sqlite:///study.db"):
+        check_storage(good)
+    assert list(tmp_path.iterdir()) == []

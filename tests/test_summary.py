@@ -32,7 +32,7 @@ def test_below_seven_tenths_of_the_net_trained_alone_it_is_weak():
     judged = judge_proxy(check((0.55, (0.5, 0.6, 0.7), 0.02)), [uniform(0.8)])
     assert judged["verdict"] == "weak"
     (advice,) = judged["advice"]
-    assert advice.startswith("generated weights reach 0.69 of the accuracy of the net trained alone")
+    assert advice.startswith("generated weights reach 0.69 of the accuracy that the net reaches after its own training")
 
 
 def test_a_spread_inside_the_error_is_weak():

@@ -3,8 +3,9 @@
 W(gene) = B + sum_h relu(F code)_h A_h: a mix of H full-size weight bases steered by the scales of the groups that the
 convolution touches. The official code multiplies the full matrix at every step, crops afterwards, and lets autograd
 and the optimiser walk all of it; here only the crop of each basis is read and updated, chunk by chunk so that a chunk
-stays in the cache. What is computed for the cropped weights is the same; momentum outside the crop is lazy (it rests
-instead of moving on), which is the one deviation.
+stays in the cache. What is computed for the cropped weights is the same. What differs: momentum outside the crop is
+lazy (it rests instead of moving on); B and the bases start from the net's own initialisation; a layer's code holds the
+scales of the groups that it touches, whatever the net; batch norms have scales and shifts of their own.
 
 Letters: L layers, O outputs, J inputs times kernel positions, H hidden width, S scales a layer.
 """

@@ -11,7 +11,7 @@ from kdsearch.records import Outcome
 from kdsearch.report import charts
 from kdsearch.report.charts import Axis, Frame, Point
 from kdsearch.report.reading import History, Net, Run
-from kdsearch.report.words import say_count, say_percent, say_tick, say_value
+from kdsearch.report.words import say_count, say_percent, say_score, say_tick, say_value
 
 MOST_TIPS = 1500  # dots beyond this many come without a text of their own, to keep the page small
 
@@ -265,6 +265,5 @@ def _tell_net(net: Net) -> str:
 
 def _tell_trial(outcome: Outcome) -> str:
     origin = f" ({outcome.candidate.origin})" if outcome.candidate.origin else ""
-    nats = f" ({outcome.metrics['score']:.3f} nats)" if "score" in outcome.metrics else ""
-    score = say_percent(outcome.metrics["accuracy"], 2) + nats
+    score = say_score(outcome.metrics["accuracy"], outcome.metrics.get("score"))
     return f"trial {outcome.number}{origin}: {score}, {say_count(outcome.costs['macs'])} MACs"

@@ -20,7 +20,8 @@ class Ancestor:
 
     number: int
     origin: str
-    score: float
+    accuracy: float
+    score: float | None
 
 
 def trace_origin(run: Run, candidate: Mapping[str, Any]) -> list[Ancestor]:
@@ -32,7 +33,9 @@ def trace_origin(run: Run, candidate: Mapping[str, Any]) -> list[Ancestor]:
     at = next((outcome for outcome in run.done if outcome.candidate.values == dict(candidate)), None)
     chain: list[Ancestor] = []
     while at is not None and len(chain) < LONGEST:
-        chain.append(Ancestor(at.number, at.candidate.origin or "not recorded", at.metrics["accuracy"]))
+        chain.append(
+            Ancestor(at.number, at.candidate.origin or "not recorded", at.metrics["accuracy"], at.metrics.get("score"))
+        )
         at = _choose_parent(at, by_number)
     return chain
 

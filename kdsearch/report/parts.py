@@ -18,6 +18,7 @@ from kdsearch.report.words import (
     say_ms,
     say_percent,
     say_points,
+    say_score,
 )
 
 _STATES = {
@@ -243,7 +244,7 @@ def _write_chain(run: Run, budget: int) -> str:
     if not chain:
         return f"<p>{escape(winner.id)}: {escape(winner.origin or 'its trial is not in the ledger')}.</p>"
     steps = "".join(
-        f"<li>trial {step.number}: {escape(step.origin)}, score {say_percent(step.score, 2)}</li>" for step in chain
+        f"<li>trial {step.number}: {escape(step.origin)}, {say_score(step.accuracy, step.score)}</li>" for step in chain
     )
     return f"<p>{escape(winner.id)}, from the winner back to its first ancestor:</p><ol>{steps}</ol>"
 

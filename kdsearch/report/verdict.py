@@ -85,7 +85,7 @@ def judge_proxy(run: Run) -> Answer:
     parts = []
     ratio, spread, stderr = (run.proxy.get(key) for key in ("ratio", "spread", "stderr"))
     if ratio is not None:
-        parts.append(f"the uniform net scores {say_percent(ratio, 0)} of what it reaches trained alone")
+        parts.append(f"the uniform net scores {say_percent(ratio, 0)} of what it reaches after its own training")
     if spread is not None and stderr is not None:
         nats = run.proxy.get("ranked_by") == "likelihood"
         said, error = (f"{each:.3f} nats" if nats else say_percent(each, 2) for each in (spread, stderr))

@@ -12,6 +12,12 @@ def say_percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
+def say_score(accuracy: float, nats: float | None) -> str:
+    """An accuracy (0..1), and the mean log-likelihood beside it where that is what ranks."""
+    said = say_percent(accuracy, 2)
+    return said if nats is None else f"{said} ({nats:.3f} nats)".replace("-", "−")
+
+
 def say_points(difference: float, digits: int = 1) -> str:
     """A difference of two shares in percentage points, with its sign: ``+1.3``."""
     rounded = round(100 * difference, digits) + 0.0  # + 0.0 turns -0.0 into 0.0

@@ -39,7 +39,9 @@ class Supernet:
     """A net, its widths and the generator of its weights: what a training step works on.
 
     ``distill``: the first gene of a step teaches the others (in-place distillation, US-Nets, Yu and Huang 2019);
-    else each learns from the labels. ``precision``: of the forward, as in a recipe.
+    else each learns from the labels. ``precision``: of the forward, as in a recipe. Unlike in US-Nets, which add the
+    gradients of a step's genes up, every gene makes its own update: an update costs what its crop has weights, and the
+    sum would have to be kept and walked at full width.
     """
 
     net: nn.Module

@@ -99,7 +99,7 @@ def test_trials_are_drawn_by_what_ranks_them(draw):
 
 def test_a_dot_tells_accuracy_and_likelihood():
     figure = draw_trials(read_run({}, ranked([-1.25, -1.125, -1.2, -1.15])))
-    assert "trial 1: 50.00 % (-1.125 nats), 11" in figure.svg
+    assert "trial 1: 50.00 % (−1.125 nats), 11" in figure.svg
 
 
 @pytest.mark.parametrize("draw", [draw_trials, draw_progress])

@@ -47,4 +47,5 @@ def test_the_better_parent_is_the_one_with_the_better_score():
         return Outcome(number, Candidate.of({"conv": number}, origin), "done", metrics)
 
     rows = [scored(0, "x", 0.9, -2.0), scored(1, "y", 0.5, -1.0), scored(2, "crossover of 0 and 1", 0.7, -0.9)]
-    assert [step.number for step in trace_origin(read_run({}, rows), {"conv": 2})] == [2, 1]
+    chain = trace_origin(read_run({}, rows), {"conv": 2})
+    assert [(step.number, step.accuracy, step.score) for step in chain] == [(2, 0.7, -0.9), (1, 0.5, -1.0)]

@@ -9,6 +9,7 @@ from kdsearch.report.words import (
     say_ms,
     say_percent,
     say_points,
+    say_score,
     say_tick,
     say_value,
     say_values,
@@ -75,3 +76,8 @@ def test_a_figure_is_said_in_the_unit_that_its_name_asks_for():
     assert say_value("loss", 0.12345) == "0.123"
     assert say_values({"train_accuracy": 0.5, "loss": 2}) == "train accuracy 50.0 %, loss 2"
     assert say_percent(0.5, 0) == "50 %"
+
+
+def test_a_score_names_what_ranks_beside_the_accuracy():
+    assert say_score(0.7002, None) == "70.02 %"
+    assert say_score(0.7002, -0.8563) == "70.02 % (−0.856 nats)"
