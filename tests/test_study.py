@@ -6,21 +6,17 @@ import json
 import logging
 import os
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from kdsearch.errors import InfeasibleError, KdsearchError, SpecError, StoreError
-from kdsearch.ledger import Ledger, journal_path, read_outcomes
+from kdsearch.errors import InfeasibleError, SpecError, StoreError
+from kdsearch.ledger import journal_path, read_outcomes
 from kdsearch.models.zoo import make_net
 from kdsearch.planning import plan
-from kdsearch.records import Outcome, RunPaths, Trial
-from kdsearch.runlog import read_failure
-from kdsearch.spec import loads
+from kdsearch.records import RunPaths, Trial
 from kdsearch.store import RunLock, create_run
-from kdsearch.strategies.metapruning import MetaPruning
-from kdsearch.study import _drive, resume_study, run_study
+from kdsearch.study import resume_study, run_study
 from tests.tiny import SETS, kill_in, outcomes_of, start, tiny_spec, untimed, weights_of
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(120), pytest.mark.usefixtures("one_thread")]
@@ -220,49 +216,6 @@ def test_a_net_of_ones_own_is_not_pretrained_again_and_resumes_with_the_same_wei
     assert not (tmp_path / "run/checkpoints/pretrained.pt").exists()
 
 
-def test_out_of_minutes_still_gives_students(tmp_path, caplog):
-    sets = (*FEW, "budget={trials: 100000, minutes: 0.005}")
-    summary = run_study(tiny_spec(*sets), tmp_path / "run")
-    assert summary["state"] == "stopped"
-    assert summary["stopped"].startswith("budget.minutes (0.005) were used up after ")
-    assert [student["role"] for student in summary["students"]] == ["winner"]
-    with caplog.at_level(logging.WARNING):
-        assert resume_study(tmp_path / "run")["state"] == "stopped"
-    assert "is stopped already" in caplog.text
-
-
-class Brittle(MetaPruning):
-    """Fails on every second trial."""
-
-    def score(self, ctx, trial: Trial) -> dict[str, float]:
-        if trial.number > 0 and trial.number % 2:
-            raise ZeroDivisionError("this net cannot be scored")
-        return super().score(ctx, trial)
-
-
-def test_failed_candidates_end_a_search_when_they_are_too_many(tmp_path):
-    def brittle(paths: RunPaths):
-        study = plan(loads((paths.root / "spec.json").read_text()), paths)
-        return replace(study, strategy=Brittle(study.strategy.options))
-
-    paths = create_run(tiny_spec(*FEW), tmp_path / "run")
-    wanted = r"3 candidates failed \(budget.max_failures is 2\); the last: ZeroDivisionError: this net cannot be scored"
-    told: list = []
-    with pytest.raises(KdsearchError, match=wanted):
-        _drive(brittle(paths), told.append)
-    broken = [each for each in told if each.note == "failed: ZeroDivisionError: this net cannot be scored"]
-    assert len(broken) == 3
-    assert not any("accuracy" in each.values for each in broken)
-    assert [outcome[2] for outcome in outcomes_of(paths.root)] == ["done", "failed"] * 3
-    assert read_failure(paths).startswith("3 candidates failed")
-    summary = _drive(brittle(paths), lambda _: None)  # as after mending the cause: these failures are not counted again
-    assert summary["trials"] == {"done": 5, "failed": 5, "cached": 6}
-    assert read_failure(paths) == ""
-    scores = {outcome[1]: outcome[3].get("score", -100) for outcome in outcomes_of(paths.root)}
-    winner = summary["students"][0]["candidate"]
-    assert max(scores.values()) == next(score for gene, score in scores.items() if gene.values == winner)
-
-
 def test_worker_processes_score_as_the_driver_does(tmp_path):
     sets = (*FEW, "executor={name: process, workers: 2, threads: 1}", "budget.trials=6")
     summary = run_study(tiny_spec(*sets), tmp_path / "run")
@@ -300,14 +253,3 @@ def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path, sets, 
         run_study(tiny_spec(*sets), tmp_path / "run")
     assert caught.value.exit_code == 2
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_run_whose_trials_have_no_scores_is_not_gone_on_with(tmp_path):
-    """As an older version left it: its accuracies would outrank every likelihood."""
-    paths = create_run(tiny_spec(*FEW), tmp_path / "run")
-    study = plan(loads((paths.root / "spec.json").read_text()), paths)
-    with Ledger(paths, "journal", study.spec.name, study.ctx.space.parameters) as ledger:
-        metrics = {"accuracy": 0.5}
-        ledger.append(Outcome(0, study.ctx.uniform[0], "done", metrics, study.ctx.widths.costs(study.ctx.uniform[0])))
-    with pytest.raises(StoreError, match=r"scored by an older kdsearch and cannot be compared .*spec\.yaml anew"):
-        _drive(study, lambda _: None)
