@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -171,3 +172,12 @@ def test_a_net_without_channels_to_crop_is_refused_in_a_line(tmp_path):
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
     with pytest.raises(SpecError, match="no channel of given can be cropped: 1: gives the net's output"):
         plan(tiny_spec("student={net: given, divisor: 1}"), RunPaths(tmp_path), task=make_task(), net=net)
+
+
+def test_limits_that_hardly_any_shape_meets_serve_a_search_and_a_pruningnet(tmp_path):
+    spec = tiny_spec("limits={macs: 60%, parameters: 25%}", "student={net: resnet20, width: 0.5, divisor: 8}")
+    study = plan(spec, RunPaths(tmp_path))
+    ctx, rng = study.ctx, np.random.default_rng(0)
+    searcher = study.make_searcher()
+    found = [searcher.ask(number) for number in range(10)] + [ctx.draw(0, rng) for _ in range(30)]
+    assert all(window.miss(ctx.widths.costs(gene)) == 0 for gene in found for window in ctx.budgets[0])
