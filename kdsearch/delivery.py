@@ -52,7 +52,11 @@ def best_net(study: Study, student: Student) -> nn.Module:
 
 
 def with_latency(study: Study, students: Sequence[Student], nets: Mapping[str, nn.Module]) -> list[Student]:
-    """The students with ``latency_ms`` (frozen, batch 1, one thread, median wall time), all measured in one run."""
+    """The students with ``latency_ms``, all measured in one run.
+
+    Frozen, batch 1, one thread: the median of the thread's processor time, which other work on the machine leaves alone
+    where elapsed time may be ten times as long. Both are in the manifest.
+    """
     from kdsearch.cost.latency import compare_latency
 
     task = study.task
@@ -64,7 +68,7 @@ def with_latency(study: Study, students: Sequence[Student], nets: Mapping[str, n
         if about is None:
             timed.append(student)
             continue
-        costs = dict(student.costs) | {"latency_ms": about["frozen"]["wall_ms"]}
+        costs = dict(student.costs) | {"latency_ms": about["frozen"]["thread_ms"]}
         timed.append(replace(student, costs=costs, lineage=dict(student.lineage) | {"latency": dict(about)}))
     return timed
 

@@ -40,15 +40,21 @@ def dry_run(spec: StudySpec) -> dict[str, Any]:
     keep_freed_memory()  # as a run does: steps take longer without
     with tempfile.TemporaryDirectory() as folder:
         paths = RunPaths(Path(folder))
-        note = "as the study says"
         try:
             study = plan(spec, paths)
+            note = _count_images(study)
         except DataError as error:
             if _data_are_there(spec):
                 raise
             study = plan(spec, paths, task=stand_in_task(spec, error))
-            note = f"{len(study.task.images('train')):,} random images stand in: {error}"
+            note = f"{len(study.task.images('train')):,} random images stand in, also for the forecast: {error}"
         return _forecast(study, note)
+
+
+def _count_images(study: Study) -> str:
+    task = study.task
+    train, validation = (len(task.images(part)) for part in ("train", "validation"))
+    return f"{task.name}: {train:,} training and {validation:,} validation images of {task.num_classes} classes"
 
 
 def _data_are_there(spec: StudySpec) -> bool:

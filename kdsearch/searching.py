@@ -23,8 +23,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def search(study: Study, ledger: Ledger, executor: Executor, watch: Watch, *, seconds_before: float) -> str:
-    """Scores candidates until the budget is used; why it ended early, empty if it did not.
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why a search ended before all its trials: ``stopped`` by a limit, or ``exhausted``, as all there is was tried."""
+
+    stopped: str = ""
+    exhausted: str = ""
+
+
+def search(study: Study, ledger: Ledger, executor: Executor, watch: Watch, *, seconds_before: float) -> End:
+    """Scores candidates until the budget is used; says why if it ended earlier.
 
     What the ledger holds is told to the searcher first, in its order, so that a resumed search asks what the killed
     one would have asked. Missing numbers are asked again. ``seconds_before``: what earlier starts took of
@@ -72,10 +80,11 @@ class _Loop:
     pending: dict[Future[Outcome], int] = field(default_factory=dict)
     failures: int = 0
 
-    def run(self, total: int, seconds_before: float) -> str:
+    def run(self, total: int, seconds_before: float) -> End:
         budget = self.study.spec.budget
         started = time.monotonic() - seconds_before
         missing = [number for number in range(total) if number not in self.known]
+        exhausted = ""
         while missing or self.pending:
             late = budget.minutes is not None and time.monotonic() - started > 60 * budget.minutes
             if late:
@@ -83,15 +92,17 @@ class _Loop:
             try:
                 self._submit(missing)
             except SpaceExhausted as end:
-                log.warning("%s", end)
+                exhausted = f"{end}; widen limits.window, or lower student.divisor, for more"
+                log.warning("%s", exhausted)
                 missing.clear()
             if self.pending:
                 self._collect(total)
             if self.failures > budget.max_failures:
                 raise KdsearchError(self._failure_line(budget.max_failures))
             if late and not self.pending and len(self.known) < total:
-                return f"budget.minutes ({budget.minutes:g}) were used up after {len(self.known)} of {total} trials"
-        return ""
+                used = f"budget.minutes ({budget.minutes:g}) were used up after {len(self.known)} of {total} trials"
+                return End(stopped=used)
+        return End(exhausted=exhausted)
 
     def _submit(self, missing: list[int]) -> None:
         while missing and len(self.pending) < self.executor.capacity and self.searcher.ready(missing[0]):

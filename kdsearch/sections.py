@@ -261,7 +261,10 @@ class Limits(Section):
         if isinstance(given, list | tuple):
             if not given:
                 raise ValueError("must name at least one, or be left out (got [])")
-            return tuple(Bound.read(item) for item in given)
+            bounds = tuple(Bound.read(item) for item in given)
+            if twice := [bound for bound in bounds if bounds.count(bound) > 1]:
+                raise ValueError(f"names {twice[0].model_dump()} twice")
+            return bounds
         return (Bound.read(given),)
 
     @field_serializer("macs", "parameters", "size_bytes", mode="wrap")

@@ -20,7 +20,7 @@ from kdsearch.progress import Phase, Progress, Watch, unwatched
 from kdsearch.records import Finalist, RunPaths, Student, Training
 from kdsearch.report.html import write_html
 from kdsearch.runlog import recording
-from kdsearch.searching import search
+from kdsearch.searching import End, search
 from kdsearch.sections import GIVEN
 from kdsearch.spec import StudySpec, dumps
 from kdsearch.store import (
@@ -135,7 +135,7 @@ class _Run:
     watch: Watch
     ledger: Ledger
     seconds: dict[str, float] = field(default_factory=dict)
-    stopped: str = ""
+    end: End = field(default_factory=End)
     replayed: int = 0
 
     @contextmanager
@@ -169,7 +169,7 @@ def _drive(study: Study, watch: Watch) -> dict[str, Any]:
                 students, finalists = _finish(run, executor)
         with run.phase("export"):
             students = deliver(study, students, watch)
-        facts = RunFacts(prepared, run.seconds, run.stopped, run.replayed, finalists)
+        facts = RunFacts(prepared, run.seconds, run.end.stopped, run.end.exhausted, run.replayed, finalists)
         summary = summarise(study, ledger.outcomes(), students, facts)
         write_summary(paths, summary)
         write_html(paths.root)
@@ -215,7 +215,7 @@ def _search(run: _Run, executor: Executor) -> None:
     run.replayed = len(told)
     # a driver that was killed had no chance to write down its seconds
     run.seconds["search"] = max(run.seconds.get("search", 0.0), sum(each.seconds for each in told) / executor.capacity)
-    run.stopped = search(run.study, run.ledger, executor, run.watch, seconds_before=run.seconds["search"])
+    run.end = search(run.study, run.ledger, executor, run.watch, seconds_before=run.seconds["search"])
 
 
 def _finish(run: _Run, executor: Executor) -> tuple[list[Student], list[Finalist]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("torch", "torchvision", "timm", "optuna", "numpy")
 _BELIEVABLE = 0.7
+_PLAUSIBLE = 1.1  # a ratio above it says that the net was hardly trained
 
 
 def versions() -> dict[str, str]:
@@ -30,13 +31,14 @@ class RunFacts:
     """What the driver knows about a run.
 
     ``prepared``: figures of the strategy's preparation; ``seconds`` by phase; ``stopped``: why the search ended early,
-    empty if it did not; ``replayed``: outcomes that the ledger held when the driver started; ``finalists``: those
-    trained to choose the winners.
+    empty if it did not; ``exhausted``: that it ran out of candidates, likewise; ``replayed``: outcomes that the ledger
+    held when the driver started; ``finalists``: those trained to choose the winners.
     """
 
     prepared: Mapping[str, Any]
     seconds: Mapping[str, float]
     stopped: str = ""
+    exhausted: str = ""
     replayed: int = 0
     finalists: Sequence[Finalist] = ()
 
@@ -53,6 +55,7 @@ def summarise(
         "name": spec.name,
         "state": "stopped" if facts.stopped else "done",
         "stopped": facts.stopped,
+        "exhausted": facts.exhausted,
         "run_dir": str(ctx.paths.root),
         "seed": spec.seed,
         "versions": versions(),
@@ -128,12 +131,22 @@ def judge_proxy(check: Mapping[str, Any] | None, students: Sequence[Student]) ->
     ``spread``: standard deviation of the scores of random genes at the budget (null of fewer than two); ``stderr``: of
     one score; both of what candidates are ``ranked_by``: accuracy (0..1), or likelihood (nats an image).
 
-    Weak below a ratio of 0.7, or with a spread inside the error; else trusted where both were measured.
+    Weak below a ratio of 0.7, or with a spread inside the error; else trusted where both were measured, unless the
+    ratio is above 1.1: then it is the training at the end that cannot be believed.
     """
     if not check or not check["budgets"]:
         return {"verdict": "unknown", "advice": ["this strategy trains every candidate, so there is no proxy to judge"]}
     rows = [_judge_budget(row, _trained_uniform(students, at)) for at, row in enumerate(check["budgets"])]
     weak = any(row["advice"] for row in rows)
+    if any(row["ratio"] is not None and row["ratio"] > _PLAUSIBLE for row in rows):
+        return {
+            "verdict": "unknown",
+            "advice": [
+                "the uniform net does better under generated weights than after its own training, which was too short "
+                "to say anything: raise finish.epochs"
+            ],
+            "budgets": rows,
+        }
     if not weak and any(row["ratio"] is None or row["spread"] is None for row in rows):
         return {
             "verdict": "unknown",
@@ -162,7 +175,12 @@ def _judge_budget(row: Mapping[str, Any], trained: float | None) -> dict[str, An
             f"generated weights reach {ratio:.2f} of the accuracy that the net reaches after its own training (0.70 is "
             "asked for): raise strategy.epochs, or start from a trained net (strategy.init: pretrained)"
         )
-    if spread is not None and spread <= row["stderr"]:
+    if spread == 0:
+        advice.append(
+            "random candidates are one and the same: hardly any fits the limits; widen limits.window, or lower "
+            "student.divisor"
+        )
+    elif spread is not None and spread <= row["stderr"]:
         advice.append(
             f"random candidates differ by {spread:.4f}, no more than the error of one score ({row['stderr']:.4f}): "
             "use more validation images (task.validation_share), or train the PruningNet longer (strategy.epochs)"

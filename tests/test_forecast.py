@@ -30,7 +30,7 @@ def test_it_counts_nets_and_hours(tmp_path, monkeypatch):
     hours = dict(found["hours"])
     assert hours.pop("total") == pytest.approx(sum(hours.values()))
     assert all(value > 0 for value in hours.values())
-    assert found["data"] == "as the study says"
+    assert found["data"] == "mnist5k: 200 training and 500 validation images of 10 classes"
     assert found["executor"] == "serial: everything in one process"
     assert list(tmp_path.iterdir()) == []
 
@@ -46,7 +46,7 @@ def test_a_strategy_that_trains_candidates_is_forecast_too():
 
 def test_data_that_are_not_there_are_stood_in_for(tmp_path):
     task = f"task={{name: classification, npz: {tmp_path / 'none.npz'}, image_size: 16, train_images: 5000}}"
-    assert dry_run(tiny_spec(task))["data"].startswith("5,000 random images stand in: ")
+    assert dry_run(tiny_spec(task))["data"].startswith("5,000 random images stand in, also for the forecast: ")
     (tmp_path / "bad.npz").write_text("no archive")
     with pytest.raises(DataError, match=r"bad\.npz"):
         dry_run(tiny_spec(task.replace("none.npz", "bad.npz")))

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch import registry
-from kdsearch.cli.output import say, say_json
+from kdsearch.cli.output import remark, say, say_json
 from kdsearch.cli.runs import find_run
 from kdsearch.errors import SpecError
+from kdsearch.report.words import say_cost, say_percent
 from kdsearch.spec_errors import unknown
 
 if TYPE_CHECKING:
@@ -25,11 +26,17 @@ def export(given: argparse.Namespace) -> int:
     if given.format not in known:
         raise SpecError(f"--format {given.format}: {unknown('format', given.format, known)}")
     run_dir = find_run(given.run)
-    row = choose_student(read_summary(run_dir).get("students", ()), given.student, run_dir)
+    rows = read_summary(run_dir).get("students", ())
+    row = choose_student(rows, given.student, run_dir)
+    others = [str(each["id"]) for each in rows if each["role"] == "winner" and each["id"] != row["id"]]
+    if others and given.student is None:
+        remark(f"this run has {len(others) + 1} winners; {row['id']} is exported, --student {others[0]} names another")
     student = write_files(run_dir, row, given.format, given.to)
     if given.json:
         say_json({"student": student.id, "files": student.files, "parity": student.parity})
         return 0
+    accuracy = say_percent(student.metrics["accuracy"])
+    say(f"{'student':<18} {student.id}, {say_cost('macs', student.costs['macs'])} MACs, test accuracy {accuracy}")
     for name, path in student.files.items():
         gap = f" (differs from the net by {student.parity[name]:.1e})" if name in student.parity else ""
         say(f"{name:<18} {path}{gap}")

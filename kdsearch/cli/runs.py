@@ -126,6 +126,8 @@ def describe_progress(path: Path) -> dict[str, Any]:
         found["reason"] = read_failure(RunPaths(path))
     if driver:
         found["driver"] = driver
+    if summary.get("exhausted"):
+        found["exhausted"] = summary["exhausted"]
     found["trials"] = {"done": len(done), "failed": len(outcomes) - len(done), "of": spec.budget.trials}
     if best:
         found["best"] = {"trial": best.number, "accuracy": best.metrics["accuracy"], **best.costs}

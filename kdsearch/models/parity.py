@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from kdsearch.errors import WidthError
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
     from kdsearch.models.widths import WidthSpace
     from kdsearch.space import Candidate
 
+_IMAGES = 4
 _LEAST_SPREAD = 3e-4  # of the outputs' size: below it rounding would be taken for a difference
 
 
 def find_gaps(widths: WidthSpace, gene: Candidate, batch: Tensor) -> tuple[float, float | None]:
     """The largest differences of cropped forward and compact build, as the net stands and with every channel at work.
 
-    The first is relative to max(1, largest output), the second to how far the outputs of these images (two or more) lie
-    apart; None if they do not, so that nothing can be told.
+    The first is of ``batch`` and relative to max(1, largest output); the second of random patterns and relative to how
+    far their outputs lie apart, None if they do not, so that nothing can be told.
 
     Raises:
         WidthError: an output is not finite.
@@ -36,7 +38,7 @@ def find_gaps(widths: WidthSpace, gene: Candidate, batch: Tensor) -> tuple[float
     cropped, compact = _outputs(widths, gene, batch, widths.layout.slots.tensors())
     largest = float(compact.abs().max())
     gap = float((cropped - compact).abs().max()) / max(1.0, largest)
-    cropped, compact = _outputs(widths, gene, batch, _shake(widths), at_work=True)
+    cropped, compact = _outputs(widths, gene, _draw_patches(batch), _shake(widths), at_work=True)
     if not bool(compact.isfinite().all() and cropped.isfinite().all()):
         raise WidthError("the cropped net or its compact build gives numbers that are not finite")
     spread = float((compact - compact.mean(0)).abs().max())
@@ -69,6 +71,14 @@ def _modes(net: nn.Module, *, at_work: bool) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+def _draw_patches(batch: Tensor) -> Tensor:
+    """Images of the batch's size with large patches at random: noise and photographs of one kind are too much alike."""
+    count, channels, height, width = batch.shape
+    source = torch.Generator().manual_seed(1)
+    patches = torch.randn(max(_IMAGES, count), channels, 4, 4, generator=source)
+    return F.interpolate(patches, (height, width), mode="nearest").to(batch)
 
 
 def _shake(widths: WidthSpace) -> dict[str, Tensor]:

@@ -163,10 +163,10 @@ class WidthSpace:
         return float(macs[moving[products.first] | moving[products.second]].sum() / max(1, macs.sum()))
 
     def verify(self, gene: Candidate, images: Tensor | Sequence[Tensor]) -> float:
-        """How far cropped forward and compact build differ on two images or more, at most.
+        """How far cropped forward and compact build differ, at most.
 
-        Compared as the net stands, relative to max(1, largest output), and with every channel at work, relative to how
-        far the images' outputs lie apart (``kdsearch.models.parity``).
+        Compared on these images as the net stands, relative to max(1, largest output), and on random patterns with
+        every channel at work, relative to how far their outputs lie apart (``kdsearch.models.parity``).
 
         Raises:
             WidthError: they differ by more than 1e-5, or with every channel at work by more than 1e-3.
@@ -176,7 +176,7 @@ class WidthSpace:
         if not gap <= _PARITY:
             raise WidthError(f"the cropped net and its compact build differ by {gap:.2g} (allowed: {_PARITY:g})")
         if gap_at_work is None:
-            log.warning("the net says nearly the same of all images tried, so that its crops could hardly be compared")
+            log.warning("the net says nearly the same of any image, so that its crops could hardly be compared")
             return gap
         if not gap_at_work <= _PARITY_AT_WORK:
             raise WidthError(

@@ -14,7 +14,7 @@ from kdsearch.report.live import Lines, on_screen
 from kdsearch.report.parts import NET_HEADS, list_cells, order_nets
 from kdsearch.report.reading import Run, read_run
 from kdsearch.report.verdict import answer_all
-from kdsearch.report.words import say_value, say_values
+from kdsearch.report.words import say_duration, say_value, say_values
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,6 +45,8 @@ def print_summary(summary: Mapping[str, Any], stream: TextIO | None = None) -> N
     run = read_run(summary, ())
     console = _console(stream or sys.stdout)
     console.print(Text(f"{run.name}: {run.state}", style="bold"))
+    if run.summary.get("exhausted"):
+        console.print(Text(f"The search ended early: {run.summary['exhausted']}.", style="yellow"), soft_wrap=True)
     if run.nets:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for at, head in enumerate(NET_HEADS):
@@ -55,7 +57,8 @@ def print_summary(summary: Mapping[str, Any], stream: TextIO | None = None) -> N
     else:
         console.print("No student has been trained yet.")
     for answer in answer_all(run):
-        grounds = Text.assemble(f"{answer.question} ", (answer.word, f"bold {_STYLES[answer.word]}"), f" {answer.text}")
+        word = (answer.word, f"bold {_STYLES[answer.word]}")
+        grounds = Text.assemble(f"{answer.question} ", word, f": {answer.text}")
         console.print(grounds, soft_wrap=True)
     for line in _list_places(run):
         console.print(Text(line), soft_wrap=True)
@@ -65,6 +68,9 @@ def print_dry_run(forecast: Mapping[str, Any], stream: TextIO | None = None) -> 
     """What a study would do: the resolved study, costs of the nets, evaluations and hours."""
     shown: dict[str, Callable[[Any], str]] = {"budgets": _say_budget, "uniform": say_values, "frozen": _say_frozen}
     facts: dict[str, Any] = dict(forecast)
+    if "candidates" in facts:
+        facts["search space"] = f"{facts.pop('candidates'):.3g} candidates"
+    facts["time"] = {phase: say_duration(3600 * hours) for phase, hours in facts.pop("hours").items()}
     for name in shown.keys() & facts.keys():
         facts[name] = "; ".join(shown[name](row) for row in facts[name]) or None
     print_facts(facts, stream)

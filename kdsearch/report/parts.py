@@ -27,7 +27,8 @@ _STATES = {
     "stopped": "ended before its search was through",
     "failed": "failed; what was finished is shown",
 }
-NET_HEADS = ("net", "accuracy", "vs uniform", "MACs", "of full", "parameters", "size", "latency", "speed-up")
+_ENDS = ("stopped", "exhausted")
+NET_HEADS = ("net", "test accuracy", "vs uniform", "MACs", "of full", "parameters", "size", "latency", "speed-up")
 """What ``list_cells`` gives, where there is little room."""
 _SIGNS = {"yes": "✓", "no": "✗", "unclear": "≈", "unknown": "–"}
 
@@ -45,7 +46,9 @@ def write_head(run: Run) -> str:
     ]
     listed = " · ".join(escape(fact) for fact in facts if fact)
     state = ": ".join(
-        part for part in (_STATES.get(run.state, run.state), str(run.summary.get("stopped") or "")) if part
+        part
+        for part in (_STATES.get(run.state, run.state), *(str(run.summary.get(key) or "") for key in _ENDS))
+        if part
     )
     return (
         f'<header><p class="kind">kdsearch report</p><h1>{escape(run.name)}</h1><p class="facts">{listed}</p>'
@@ -90,7 +93,7 @@ def _say_headline(run: Run, winner: Net) -> str:
 
 def _write_figures(run: Run, winner: Net) -> str:
     spread = f" ± {100 * winner.spread:.1f}" if winner.spread is not None and winner.seeds > 1 else ""
-    figures = [("accuracy", f"{100 * (winner.accuracy or 0):.1f}{spread} %", _say_seeds(winner))]
+    figures = [("test accuracy", f"{100 * (winner.accuracy or 0):.1f}{spread} %", _say_seeds(winner))]
     for cost, label in _COSTS:
         value, full = winner.cost(cost), run.full_costs.get(cost)
         if value is not None:

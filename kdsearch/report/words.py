@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+_NAMES = {"best": "best-ranked"}  # by likelihood its accuracy need not be the highest
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -84,7 +85,8 @@ def say_value(name: str, value: float) -> str:
 
 def say_values(values: Mapping[str, float]) -> str:
     """Several figures in one line: ``accuracy 91.2 %, macs 12.3 M``."""
-    return ", ".join(f"{name.replace('_', ' ')} {say_value(name, value)}" for name, value in values.items())
+    said = {_NAMES.get(name, name.replace("_", " ")): say_value(name, value) for name, value in values.items()}
+    return ", ".join(f"{name} {value}" for name, value in said.items())
 
 
 def _three_digits(value: float) -> str:

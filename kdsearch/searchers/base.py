@@ -177,4 +177,5 @@ class Searcher(ABC):
                 candidate = draw_for(self.space, self.measure, windows, rng, inside=self.inside[budget])
                 if candidate not in self._taken:
                     return candidate
-        raise SpaceExhausted(f"{len(self._taken)} candidates tried, and no other found inside the limits")
+        tried = f"{len(self._taken)} candidate{'s' if len(self._taken) != 1 else ''}"
+        raise SpaceExhausted(f"{tried} tried, and no other found inside the limits")

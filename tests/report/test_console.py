@@ -96,7 +96,7 @@ def test_the_summary_shows_every_net_and_answer(summary):
     text = stream.getvalue()
     for words in ("winner", "91.3 ± 0.4 %", "uniform", "+1.5", "random-2", "full", "150 M", "2.44 ms"):
         assert words in text
-    assert "Was the search worth it? yes +1.5 points" in text
+    assert "Was the search worth it? yes: +1.5 points" in text
     assert "runs/vgg11-cifar10/students/winner/model.ptl" in text
     assert "runs/vgg11-cifar10/report.html" in text
     assert "\x1b" not in text
@@ -118,9 +118,14 @@ def test_names_that_look_like_markup_are_printed_as_they_are(summary):
 
 def test_facts_are_said_in_their_units():
     stream = io.StringIO()
-    print_dry_run({"full": {"macs": 1.5e8}, "evaluations": 200, "forecast": {"hours": 0.25}}, stream)
-    rows = [line.split() for line in stream.getvalue().splitlines()]
-    assert rows == [["full.macs", "150", "M"], ["evaluations", "200"], ["forecast.hours", "0.25"]]
+    print_dry_run({"candidates": 1.7e7, "full": {"macs": 1.5e8}, "evaluations": 200, "hours": {"search": 0.25}}, stream)
+    rows = [line.split(maxsplit=1) for line in stream.getvalue().splitlines()]
+    assert [[name, said.strip()] for name, said in rows] == [
+        ["full.macs", "150 M"],
+        ["evaluations", "200"],
+        ["search", "space  1.7e+07 candidates"],
+        ["time.search", "15 min"],
+    ]
 
 
 def test_budgets_and_nets_of_a_forecast_are_sentences():
@@ -129,6 +134,7 @@ def test_budgets_and_nets_of_a_forecast_are_sentences():
         "budgets": [{"macs": [2.85e7, 3e7], "parameters": [None, 1e6]}, {}],
         "uniform": [{"macs": 29_000_000, "parameters": 900_000}],
         "frozen": [["stem", "read by two"]],
+        "hours": {"total": 1.5},
     }
     print_dry_run(forecast, stream)
     rows = [line.split(maxsplit=1) for line in stream.getvalue().splitlines()]
@@ -136,6 +142,7 @@ def test_budgets_and_nets_of_a_forecast_are_sentences():
         ["budgets", "macs 28.5 M to 30.0 M, parameters at most 1 M; no limit"],
         ["uniform", "macs 29.0 M, parameters 900 k"],
         ["frozen", "stem: read by two"],
+        ["time.total", "1 h 30 min"],
     ]
 
 
