@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from kdsearch.cli.runs import describe_progress
 from kdsearch.errors import KdsearchError, StoreError
 from kdsearch.ledger import Ledger
 from kdsearch.planning import plan
 from kdsearch.records import Outcome, RunPaths, Trial
+from kdsearch.report.console import print_summary
 from kdsearch.runlog import read_failure
 from kdsearch.spec import loads
 from kdsearch.store import create_run
@@ -74,3 +76,19 @@ def test_a_run_whose_trials_have_no_scores_is_not_gone_on_with(tmp_path):
         ledger.append(Outcome(0, study.ctx.uniform[0], "done", metrics, study.ctx.widths.costs(study.ctx.uniform[0])))
     with pytest.raises(StoreError, match=r"scored by an older kdsearch and cannot be compared .*spec\.yaml anew"):
         _drive(study, lambda _: None)
+
+
+def test_a_search_that_ran_out_of_candidates_is_done_and_says_so_wherever_it_is_looked_at(tmp_path, capsys):
+    sets = (*FEW, "student={net: resnet8, width: 0.25, divisor: 8}", "limits.macs=90%", "budget.trials=50")
+    summary = run_study(tiny_spec(*sets), tmp_path / "run")
+    count = summary["trials"]["done"]
+    assert count < 50
+    assert (summary["state"], summary["stopped"]) == ("done", "")
+    said = (
+        f"{count} candidate{'s' if count > 1 else ''} tried, and no other found inside the limits; widen limits.window"
+    )
+    assert summary["exhausted"].startswith(said)
+    assert describe_progress(tmp_path / "run")["exhausted"] == summary["exhausted"]
+    print_summary(summary)
+    assert f"The search ended early: {said}" in capsys.readouterr().out
+    assert said in (tmp_path / "run/report.html").read_text()

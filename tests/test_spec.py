@@ -182,10 +182,16 @@ def test_a_net_that_does_not_exist_is_named_without_torch(write):
 
 
 def test_lists_that_say_nothing_and_ranges_that_fall_are_refused(write):
-    sets = "limits.macs=[]", "student.scales=[]", "strategy.augment.resized_crop=[1, 0.1]"
+    sets = (
+        "limits.macs=[]",
+        "limits.parameters=[50%, 1M, 50%]",
+        "student.scales=[]",
+        "strategy.augment.resized_crop=[1, 0.1]",
+    )
     wrong = [line.split(": ", 1)[1] for line in lines_of(write(STUDY), *sets)]
     assert sorted(wrong) == [
         "limits.macs: must name at least one, or be left out (got [])",
+        "limits.parameters: names 50% twice",
         "strategy.augment.resized_crop: must be [least, most] (got [1, 0.1])",
         "student.scales: must be paper, fine, or a list of one share or more (got [])",
     ]

@@ -43,6 +43,20 @@ def test_a_spread_inside_the_error_is_weak():
     assert "random candidates differ by 0.0100" in judged["advice"][0]
 
 
+def test_random_candidates_that_are_all_the_same_say_that_the_limits_are_narrow():
+    judged = judge_proxy(check((0.6, (0.6, 0.6, 0.6), 0.02)), [uniform(0.6)])
+    (advice,) = judged["advice"]
+    assert judged["verdict"] == "weak"
+    assert advice.startswith("random candidates are one and the same: hardly any fits the limits; widen limits.window")
+
+
+def test_a_net_that_was_hardly_trained_is_nothing_to_compare_scores_with():
+    judged = judge_proxy(check((0.9, (0.5, 0.6, 0.7), 0.02), (0.5, (0.5, 0.5), 0.02)), [uniform(0.3), uniform(0.8, 1)])
+    assert judged["verdict"] == "unknown"
+    assert [line.rpartition(": ")[2] for line in judged["advice"]] == ["raise finish.epochs"]
+    assert judged["budgets"][0]["ratio"] == pytest.approx(3.0)
+
+
 def test_the_ratio_is_of_accuracies_and_the_spread_of_what_ranks():
     row = {"uniform_accuracy": 0.6, "uniform_score": -1.1, "random_scores": [-1.2, -1.1], "stderr": 0.01}
     judged = judge_proxy({"budgets": [row | {"ranked_by": "likelihood"}]}, [uniform(0.8)])
