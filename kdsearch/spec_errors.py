@@ -77,8 +77,17 @@ def _one(item: Any, document: Document, allowed: Allowed) -> tuple[Key, str]:
     while key and key not in document.places:
         key = key[:-1]
     if kind == "extra_forbidden":
-        return loc, unknown("key", str(loc[-1]), allowed(loc[:-1]))
+        return loc, unknown("key", str(loc[-1]), allowed(loc[:-1])) + _hint_at_renaming(loc, document)
     return key, _sentence(kind, item)
+
+
+def _hint_at_renaming(key: Key, document: Document) -> str:
+    """How to leave the file's options behind, where only their plug-in's name was changed on the command line."""
+    section, name = key[:-1], (*key[:-1], "name")
+    renamed = section and document.places.get(name, "").startswith("--set ")
+    if not renamed or document.place(key).startswith("--set "):
+        return ""
+    return f"; --set '{dotted(section)}={{name: NAME}}' leaves the file's options behind"
 
 
 def _sentence(kind: str, item: Any) -> str:

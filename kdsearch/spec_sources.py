@@ -119,6 +119,8 @@ def change(document: Document, text: str) -> None:
     for old in [old for old in document.places if old[: len(key)] == key]:
         del document.places[old]
     document.places |= {(*key, *inner): label for inner in given.places}
+    for length in range(1, len(key)):  # sections that were made on the way
+        document.places.setdefault(key[:length], label)
 
 
 def _put(document: Document, names: Sequence[str], value: Any) -> Key | str:

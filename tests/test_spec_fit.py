@@ -59,3 +59,17 @@ def test_parts_are_compared_without_torch(tmp_path):
         f"import sys; from kdsearch.spec import load_spec; load_spec({str(path)!r}); sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_name_changed_on_the_command_line_says_how_to_leave_the_files_options_behind(tmp_path):
+    text = STUDY.replace("STRATEGY", "scratch").replace("metapruning", "scratch").replace("trials: 1", "trials: 8")
+    said = mistakes(tmp_path, text.replace("  optimizer: adamw\n", "  prune: median\n"), "strategy.name=scratch")
+    assert said[0].startswith("7: strategy.prune: unknown key")
+    assert said[0].endswith("; --set 'strategy={name: NAME}' leaves the file's options behind")
+
+
+def test_a_section_that_an_option_made_is_blamed_on_it(tmp_path):
+    text = STUDY.replace("STRATEGY", "scratch").replace("metapruning", "scratch").replace("trials: 1", "trials: 8")
+    assert mistakes(tmp_path, text, "executor.workers=4") == [
+        "--set executor.workers=4: executor: must name one of: process, serial"
+    ]
