@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 CIFAR10 ?= cifar10.npz
 SUITES ?= data step score coverage ranking losses distill samplers
 
-.PHONY: install demo test test-slow check format bench results clean
+.PHONY: install demo test test-slow check format docs bench results clean
 
 install: $(STAMP)
 
@@ -33,6 +33,11 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# the page of a study's keys, from the options themselves
+docs: install
+	sed -i '/^## a study/,$$d' docs/study.md
+	$(BIN)/kdsearch keys >> docs/study.md
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -130,6 +130,8 @@ def _add_study_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_study(_add(commands, "validate", "studies:validate", "check a study file and name every mistake"))
     teach = _add(commands, "teach", "teach:teach", "train a teacher by its card's recipe, or go on with it")
     _add_card(teach)
+    keys = _add(commands, "keys", "keys:keys", "every key of a study, its default and what it may be")
+    keys.add_argument("section", nargs="?", metavar="SECTION", help="only these, such as student or finish")
     init = _add(commands, "init", "studies:init", "copy a shipped study, to edit it")
     init.add_argument("name", metavar="NAME", help="a shipped study (see 'kdsearch list')")
     init.add_argument("--to", type=Path, metavar="FILE", help="the copy (default: NAME.yaml here)")

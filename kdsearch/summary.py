@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch import __version__
 from kdsearch.records import Finalist, Outcome, Student, pareto_front
+from kdsearch.sections import GIVEN
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kdsearch.planning import Study
+    from kdsearch.spec import StudySpec
 
 _PACKAGES = ("torch", "torchvision", "timm", "optuna", "numpy")
 _BELIEVABLE = 0.7
@@ -79,12 +83,25 @@ def summarise(
         "prepared": dict(facts.prepared),
         "layers": [{"name": name, "full": full} for name, full, _ in ctx.widths.layer_widths(ctx.widths.full)],
         "frozen": [list(pair) for pair in ctx.widths.frozen],
-        "commands": {
-            "resume": f"kdsearch resume {ctx.paths.root}",
-            "reproduce": f"kdsearch launch {ctx.paths.root / 'spec.yaml'}",
-            "export": f"kdsearch export {ctx.paths.root} --to DIR",
-            "dashboard": f"kdsearch dashboard {ctx.paths.root}",
-        },
+        "commands": _commands(spec, ctx.paths.root),
+    }
+
+
+def _commands(spec: StudySpec, root: Path) -> dict[str, str]:
+    """What to type, or to write in Python where the net came from there."""
+    dashboard = f"kdsearch dashboard {root}"
+    if spec.student.net == GIVEN:
+        study = f"kdsearch.load_spec({str(root / 'spec.yaml')!r})"
+        return {
+            "resume": f"kdsearch.resume_study({str(root)!r}, net=...)",
+            "reproduce": f"kdsearch.run_study({study}, net=...)",
+            "dashboard": dashboard,
+        }
+    return {
+        "resume": f"kdsearch resume {root}",
+        "reproduce": f"kdsearch launch {root / 'spec.yaml'}",
+        "export": f"kdsearch export {root} --to DIR",
+        "dashboard": dashboard,
     }
 
 
