@@ -29,10 +29,12 @@ class Axis:
     say: Say
 
     @classmethod
-    def over(cls, values: Iterable[float], label: str, say: Say, *, floor: float | None = None) -> Axis:
+    def over(
+        cls, values: Iterable[float], label: str, say: Say, *, floor: float | None = None, whole: bool = False
+    ) -> Axis:
         """An axis that holds all finite values with a margin, with round ticks.
 
-        ``floor``: no lower than this, for shares and counts.
+        ``floor``: no lower than this, for shares and counts. ``whole``: ticks at whole numbers only.
         """
         finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
         low, high = min(finite), max(finite)
@@ -40,7 +42,8 @@ class Axis:
         low, high = low - margin, high + margin
         if floor is not None:
             low = max(low, floor)
-        return cls(low, high, _round_ticks(low, high), label, say)
+        ticks = _round_ticks(low, high)
+        return cls(low, high, tuple(at for at in ticks if not whole or at == round(at)), label, say)
 
     def place(self, value: float) -> float:
         """Where the value lies, 0..1."""
@@ -84,8 +87,8 @@ class Frame:
 def draw(frame: Frame, *layers: str, about: str) -> str:
     """The chart as one ``<svg>``; ``about`` is what a screen reader says of it."""
     inside = frame.grid() + "".join(layers)
-    name = f'<text class="name" x="4" y="10">{_text(frame.y.label)}</text>'
-    return f'<svg viewBox="0 -8 {WIDTH} {HEIGHT + 8}" role="img" aria-label="{_text(about)}">{name}{inside}</svg>'
+    name = f'<text class="name" x="4" y="1">{_text(frame.y.label)}</text>'
+    return f'<svg viewBox="0 -12 {WIDTH} {HEIGHT + 12}" role="img" aria-label="{_text(about)}">{name}{inside}</svg>'
 
 
 def dots(frame: Frame, points: Sequence[tuple[Point, str]], kind: str, *, radius: float = 3) -> str:

@@ -141,8 +141,13 @@ def draw_widths(run: Run, budget: int) -> Figure:
 def draw_trainings(run: Run) -> Figure:
     """Training curves of the final nets: validation accuracy where it was measured, else the loss."""
     title = "Training of the final nets"
-    curves = [(net.role, net.id, net.history) for net in run.nets if net.role != "random"]
+    curves = [(_kind(net), net.id, net.history) for net in run.nets if net.role != "random"]
     return _draw_curves(title, curves, "No net has been trained to the end yet.")
+
+
+def _kind(net: Net) -> str:
+    """The class of the net's line: its role's colour, dashed beyond the first budget."""
+    return f"{net.role} dashed" if net.budget else net.role
 
 
 def draw_preparation(run: Run) -> Figure:
@@ -164,14 +169,15 @@ def _draw_curves(title: str, curves: Sequence[tuple[str, str, History]], otherwi
     values = [point[1] for _, _, points in lines for point in points]
     say: Callable[[float], str] = _say_axis_percent if "accuracy" in key else lambda value: f"{value:.3g}"
     frame = Frame(
-        Axis.over([point[0] for _, _, points in lines for point in points], "epoch", say_tick, floor=0),
+        Axis.over([point[0] for _, _, points in lines for point in points], "epoch", say_tick, floor=0, whole=True),
         Axis.over(values, key.replace("_", " "), say, floor=0),
     )
     layers = []
     for role, name, points in lines:
         tips = [(point, f"{name}, epoch {point[0]:g}: {say_value(key, point[1])}") for point in points]
         layers.append(charts.line(frame, points, role) + charts.dots(frame, tips, role, radius=2.5))
-    return Figure(title, charts.draw(frame, *layers, about=title), tuple((role, name) for role, name, _ in lines))
+    legend = ((kind, f"{name} (dashed)" if kind.endswith("dashed") else name) for kind, name, _ in lines)
+    return Figure(title, charts.draw(frame, *layers, about=title), tuple(legend))
 
 
 _CURVE_KEYS = ("validation_accuracy", "accuracy", "train_accuracy", "loss")

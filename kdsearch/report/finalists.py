@@ -9,7 +9,7 @@ from typing import Any
 from kdsearch.records import comparable
 from kdsearch.report.markup import write_section, write_text_table
 from kdsearch.report.reading import Run
-from kdsearch.report.words import say_percent
+from kdsearch.report.words import name_budget, say_percent
 
 _NOTE = (
     "<p class='small'>Accuracy on the validation images, in the search and after each round{nats}; candidates enter by "
@@ -27,7 +27,7 @@ def write_finalists(run: Run) -> str:
     budgets = sorted({int(row["budget"]) for row in found})
     tables = []
     for budget in budgets:
-        title = f"<h3>Budget {budget + 1}</h3>" if len(budgets) > 1 else ""
+        title = f"<h3>{name_budget(budget)}</h3>" if len(budgets) > 1 else ""
         tables.append(title + _write_budget(run, [row for row in found if int(row["budget"]) == budget]))
     by_likelihood = any(row.get("score") is not None for row in found)
     return write_section("Finalists", "".join(tables) + _NOTE.format(nats=_NATS if by_likelihood else ""))

@@ -11,6 +11,7 @@ from kdsearch.report.markup import write_html_table, write_section, write_text_t
 from kdsearch.report.reading import Net, Run
 from kdsearch.report.verdict import Answer, judge_fit, judge_proxy, judge_search
 from kdsearch.report.words import (
+    name_budget,
     say_bytes,
     say_cost,
     say_count,
@@ -60,7 +61,7 @@ def write_answers(run: Run) -> str:
     """The first screen: for each budget what came out, whether it fits and whether the search was worth it."""
     numbers = run.budget_numbers
     if len(numbers) > 1:
-        cards = "".join(_write_budget(run, budget, f"<h2>Budget {budget + 1}</h2>") for budget in numbers)
+        cards = "".join(_write_budget(run, budget, f"<h2>{name_budget(budget)}</h2>") for budget in numbers)
         believed = f'<div class="card wide">{_write_answer(judge_proxy(run))}</div>'
         return f'<section class="answers">{cards}{believed}</section>'
     only = _write_budget(run, numbers[0] if numbers else 0, "", judge_proxy(run))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kdsearch.report.reading import Net, Run
-from kdsearch.report.words import say_cost, say_percent, say_points
+from kdsearch.report.words import name_budget, say_cost, say_percent, say_points
 
 Word = Literal["yes", "no", "unclear", "unknown"]
 
@@ -26,7 +26,7 @@ def answer_all(run: Run) -> list[Answer]:
     answers = [judge(run, budget) for budget in run.budget_numbers for judge in (judge_search, judge_fit)]
     if len(run.budget_numbers) > 1:
         named = zip(answers, (number for number in run.budget_numbers for _ in range(2)), strict=True)
-        answers = [Answer(f"Budget {number + 1}: {it.question}", it.word, it.text) for it, number in named]
+        answers = [Answer(f"{name_budget(number)}: {it.question}", it.word, it.text) for it, number in named]
     return [*answers, judge_proxy(run)]
 
 

@@ -19,6 +19,11 @@ def say_score(accuracy: float, nats: float | None) -> str:
     return said if nats is None else f"{said} ({nats:.3f} nats)".replace("-", "−")
 
 
+def name_budget(number: int) -> str:
+    """One of several budgets, with the net that was found for it: ``Budget 1 (winner-0)``."""
+    return f"Budget {number + 1} (winner-{number})"
+
+
 def say_points(difference: float, digits: int = 1) -> str:
     """A difference of two shares in percentage points, with its sign: ``+1.3``."""
     rounded = round(100 * difference, digits) + 0.0  # + 0.0 turns -0.0 into 0.0

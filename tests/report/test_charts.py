@@ -69,3 +69,8 @@ def test_the_picture_is_well_formed_and_escapes_what_it_is_given():
     titles = [node.text for node in root.iter("title")]
     assert titles == ["<script>alert('x')</script> & more", 'a "layer"']
     assert "<script" not in svg
+
+
+def test_a_whole_axis_has_no_ticks_between_numbers():
+    assert Axis.over([1, 2, 3], "epoch", str, whole=True).ticks == (1.0, 2.0, 3.0)
+    assert 1.5 in Axis.over([1, 2, 3], "epoch", str).ticks

@@ -121,3 +121,13 @@ def test_the_fence_spares_what_is_not_far_out():
 def test_a_trial_whose_merit_is_no_number_is_not_drawn():
     figure = draw_trials(read_run({}, ranked([-1.2, float("nan"), -1.1])))
     assert figure.legend[0] == ("trial", "2 trials")
+
+
+def test_the_curves_of_a_second_budget_are_dashed():
+    def net(number: int) -> dict:
+        history = [{"epoch": epoch, "validation_accuracy": 0.1 * epoch} for epoch in (1, 2)]
+        return {"id": f"winner-{number}", "role": "winner", "lineage": {"budget": number}, "history": history}
+
+    figure = draw_trainings(read_run({"students": [net(0), net(1)]}, []))
+    assert figure.legend == (("winner", "winner-0"), ("winner dashed", "winner-1 (dashed)"))
+    assert 'class="line winner dashed"' in figure.svg

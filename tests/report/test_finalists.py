@@ -41,7 +41,7 @@ def test_the_winner_stands_first_whatever_the_order_of_scores(outcomes):
 def test_budgets_have_tables_of_their_own_and_a_run_without_finalists_has_none(outcomes):
     told = [make_finalist(1, UNIFORM, "uniform widths", 3, 0.5, budget) for budget in (0, 1)]
     page = write_finalists(read_run({"finalists": told}, outcomes))
-    assert re.findall(r"<h3>(.*?)</h3>", page) == ["Budget 1", "Budget 2"]
+    assert re.findall(r"<h3>(.*?)</h3>", page) == ["Budget 1 (winner-0)", "Budget 2 (winner-1)"]
     assert page.count("<table>") == 2
     assert write_finalists(read_run({}, outcomes)) == ""
 
