@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from kdsearch.data.datasets import load_dataset
 from kdsearch.data.seen import sketch_images
@@ -20,6 +21,7 @@ from kdsearch.planning import cache_dir
 from kdsearch.progress import Progress, Watch, unwatched
 from kdsearch.records import RunPaths
 from kdsearch.runlog import recording
+from kdsearch.sections import TaskOptions
 from kdsearch.store import RunLock, save_text
 from kdsearch.tasks.classification import Classification
 from kdsearch.teacher_card import Card, InputOptions, Metrics, read_card, to_yaml
@@ -54,22 +56,22 @@ def teach(card: Card, run_dir: Path | None = None, watch: Watch = unwatched) -> 
     if card.task is None or card.recipe is None:
         raise SpecError(f"{card.name}: the card has no {'task' if card.task is None else 'recipe'} to train by; add it")
     paths = RunPaths((run_dir or Path("runs", f"teach-{card.name}")).absolute())
+    trained = (paths.root / _CARD).is_file()
+    parts = None if trained else _load(card, card.task)  # what cannot be loaded leaves no directory behind
     _make(paths.root)
     with RunLock(paths), recording(paths):
         _claim(paths.root, card)
-        if (paths.root / _CARD).is_file():
+        if parts is None or (paths.root / _CARD).is_file():
             _log.warning("%s: is trained already; there is nothing left to do", paths.root)
             return Taught(read_card(paths.root / _CARD), paths.root / _CARD, 0.0)
         watch(Progress("plan", 0, 0, f"run directory {paths.root}, cache {cache_dir()}"))
         began = time.monotonic()
-        return _train(card, paths.root, watch, began)
+        return _train(card, *parts, paths.root, watch, began)
 
 
-def _train(card: Card, root: Path, watch: Watch, began: float) -> Taught:
-    assert card.task is not None
-    assert card.recipe is not None
-    task = Classification(card.task, load_dataset(card.task, cache_dir=cache_dir(), seed=card.seed))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def _load(card: Card, options: TaskOptions) -> tuple[Classification, nn.Module]:
+    """The card's data and its net, untrained."""
+    task = Classification(options, load_dataset(options, cache_dir=cache_dir(), seed=card.seed))
     channels, side, _ = task.image_shape
     net = make_net(
         card.net.made_of(),
@@ -79,6 +81,12 @@ def _train(card: Card, root: Path, watch: Watch, began: float) -> Taught:
         seed=card.seed,
         section="teacher card: net",
     )
+    return task, net
+
+
+def _train(card: Card, task: Classification, net: nn.Module, root: Path, watch: Watch, began: float) -> Taught:
+    assert card.recipe is not None
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     checkpoint = root / _CHECKPOINT
     every = max(1, card.recipe.epochs // 10)
     setting = Setting(card.seed, device, checkpoint, watch, phase="teach", note=card.name, evaluate_every_epochs=every)
