@@ -236,7 +236,7 @@ def test_worker_processes_score_as_the_driver_does(tmp_path):
             r"limits.macs is 1,000; the smallest resnet20 has [\d,]+; raise the limit",
         ),
         (
-            ["limits={macs: 50%, window: 0.00001}"],
+            ["limits={macs: 50%, window: 1e-7}"],
             InfeasibleError,
             r"found no candidate with macs from .* \(the nearest has",
         ),
