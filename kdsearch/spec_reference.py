@@ -19,6 +19,7 @@ from kdsearch.sections import Bound, Recipe, Section
 from kdsearch.spec import StudySpec
 from kdsearch.spec_errors import unknown
 from kdsearch.spec_plugins import Plugin
+from kdsearch.spec_sections import sections_in
 
 _PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"} | {
     type(None): "null",
@@ -42,13 +43,13 @@ def list_entries(section: str | None = None) -> list[Entry]:
     Raises:
         SpecError: there is no such section.
     """
-    known = [key for key, field in StudySpec.model_fields.items() if any(_sections_in(field.annotation))]
+    known = [key for key, field in StudySpec.model_fields.items() if any(sections_in(field.annotation))]
     if section is not None and section not in known:
         raise SpecError(unknown("section", section, known))
     found = [] if section else [_entry("a study", StudySpec, StudySpec.model_fields)]
     told: set[type[Section]] = set()
     for key in [section] if section else known:
-        for kind in _sections_in(StudySpec.model_fields[key].annotation):
+        for kind in sections_in(StudySpec.model_fields[key].annotation):
             found += _entries(key, kind, told)
     if section in (None, "strategy", "finish"):
         found += _entries("recipe", Recipe, told)
@@ -80,7 +81,7 @@ def _entries(title: str, kind: type[Section], told: set[type[Section]]) -> Itera
 
 def _nested(title: str, fields: dict[str, FieldInfo], told: set[type[Section]]) -> Iterator[Entry]:
     for key, field in fields.items():
-        for kind in _sections_in(field.annotation):
+        for kind in sections_in(field.annotation):
             if kind.model_fields:
                 yield from _entries(f"{title}.{key}", kind, told)
 
@@ -96,13 +97,6 @@ def _write(entry: Entry) -> str:
     rows = "\n".join(f"| `{key}` | {may.replace('|', chr(92) + '|')} | {default} |" for key, may, default in entry.rows)
     table = f"| key | may be | default |\n|---|---|---|\n{rows}" if rows else ""
     return "\n\n".join(part for part in (f"## {entry.title}", about, table) if part)
-
-
-def _sections_in(annotation: Any) -> Iterator[type[Section]]:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        yield annotation
-    for inner in typing.get_args(annotation):
-        yield from _sections_in(inner)
 
 
 def _say_default(field: FieldInfo) -> str:

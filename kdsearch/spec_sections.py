@@ -45,7 +45,7 @@ def known_keys(kind: type[Section], data: Any, key: Key) -> tuple[str, ...]:
     """The keys that the section at ``key`` may have, in a document of ``kind`` whose data are ``data``."""
     for part in key:
         if isinstance(part, str):
-            kind = next(_sections_in(_fields(kind, data)[part].annotation))
+            kind = next(sections_in(_fields(kind, data)[part].annotation))
         data = data[part]
     return tuple(_fields(kind, data))
 
@@ -84,8 +84,9 @@ def _fields(kind: type[Section], data: Any) -> Mapping[str, FieldInfo]:
     return kind.fields_of(data) if issubclass(kind, Plugin) else kind.model_fields
 
 
-def _sections_in(annotation: Any) -> Iterator[type[Section]]:
+def sections_in(annotation: Any) -> Iterator[type[Section]]:
+    """The kinds of section that a field of this type may hold."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         yield annotation
     for inner in typing.get_args(annotation):
-        yield from _sections_in(inner)
+        yield from sections_in(inner)
