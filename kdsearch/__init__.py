@@ -13,25 +13,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kdsearch.errors import KdsearchError
     from kdsearch.exporters.base import export_student
-    from kdsearch.forecast import dry_run
-    from kdsearch.models.width_finding import find_widths
-    from kdsearch.planning import plan
     from kdsearch.report.html import write_html
-    from kdsearch.spec import StudySpec, load_spec
-    from kdsearch.study import resume_study, run_study
+    from kdsearch.spec.study_spec import StudySpec, load_spec
+    from kdsearch.study.forecast import dry_run
+    from kdsearch.study.planning import plan
+    from kdsearch.study.run import resume_study, run_study
+    from kdsearch.widths.finding import find_widths
 
 __version__ = "0.1.0"  # the only place: a bare checkout has no package metadata
 
 _HOMES = {
     "KdsearchError": "errors",
-    "StudySpec": "spec",
-    "dry_run": "forecast",
+    "StudySpec": "spec.study_spec",
+    "dry_run": "study.forecast",
     "export_student": "exporters.base",
-    "find_widths": "models.width_finding",
-    "load_spec": "spec",
-    "plan": "planning",
-    "resume_study": "study",
-    "run_study": "study",
+    "find_widths": "widths.finding",
+    "load_spec": "spec.study_spec",
+    "plan": "study.planning",
+    "resume_study": "study.run",
+    "run_study": "study.run",
     "write_html": "report.html",
 }
 

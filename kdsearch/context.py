@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kdsearch.candidates.repair import draw_for
 from kdsearch.records import RunPaths
-from kdsearch.repair import draw_for
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from kdsearch.lessons import Teaching
-    from kdsearch.models.widths import WidthSpace
-    from kdsearch.space import Candidate, Rng, SearchSpace, Window
+    from kdsearch.candidates.space import Candidate, Rng, SearchSpace, Window
     from kdsearch.tasks.base import Task
+    from kdsearch.teaching.lessons import Teaching
+    from kdsearch.widths.space import WidthSpace
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from kdsearch.space import Candidate
+from kdsearch.candidates.space import Candidate
 
 
 def comparable(figure: float) -> float:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from kdsearch.data.datasets import load_dataset
+from kdsearch.spec.teacher_card import Card, read_card
 from kdsearch.tasks.classification import Classification
-from kdsearch.teacher_card import Card, read_card
 
 CPU = torch.device("cpu")
 CLASSES = ("bar", "beam", "none")

@@ -16,32 +16,23 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "kdsearch"
 LAYERS = (
-    ("errors", "progress", "files", "memory"),  # what everything may use
-    ("space", "repair", "sections", "limits", "registry"),  # candidates, windows of costs, options; no torch
-    ("spec", "spec_*", "teacher_card", "terms", "distill_sections"),  # YAML -> StudySpec; no torch
+    ("errors", "progress", "files", "memory", "registry"),  # what everything may use
+    ("spec.*",),  # YAML -> StudySpec, cards; no torch
+    ("candidates.*",),  # candidates, windows of costs; no torch
     ("records", "weights"),
-    ("deployed", "cost.*"),  # MACs in closed form, measured latency
-    ("models.*",),  # the zoo, width spaces, weight generators
-    ("data.*", "training.*", "tasks.*"),
-    ("teachers", "lessons", "lesson_plan"),  # a card -> a frozen net; how a student learns from it
+    ("tracing.*",),  # which channels of a net belong together
+    ("cost.*",),  # MACs in closed form, measured latency
+    ("widths.*",),  # width spaces, crops, builds
+    ("models.*",),  # the zoo
+    ("data.*", "losses.*", "measures.*"),
+    ("tasks.*",),
+    ("training.*",),
+    ("pruningnet.*", "teaching.*"),  # weight generators; a card -> a frozen net, how a student learns from it
     ("context",),  # what a strategy may see
-    ("manifest", "fresh", "searchers.*", "strategies.*", "compress.*", "exporters.*", "executors.*"),  # the plug-ins
-    ("store", "ledger", "ledger_trials", "runlog"),
+    ("searchers.*", "strategies.*", "compress.*", "exporters.*", "executors.*"),  # the plug-ins
+    ("rundir.*",),
     ("report.*",),
-    (
-        "trial",
-        "planning",
-        "stand_in",
-        "forecast",
-        "finishing",
-        "finalists",
-        "delivery",
-        "summary",
-        "trainings",
-        "searching",
-        "study",
-        "teaching",
-    ),
+    ("study.*",),  # the orchestration
     ("bench.*",),
     ("cli.*", "commands"),
 )
@@ -138,9 +129,10 @@ def test_the_public_names_are_there():
 def test_reading_and_validating_studies_never_imports_torch():
     program = """
 import sys
-from kdsearch import commands, registry, spec
-from kdsearch.spec_sources import shipped_studies
-from kdsearch.teacher_card import read_card, shipped_cards
+from kdsearch import commands, registry
+from kdsearch.spec import study_spec as spec
+from kdsearch.spec.sources import shipped_studies
+from kdsearch.spec.teacher_card import read_card, shipped_cards
 assert all(read_card(name).name for name in shipped_cards())
 for name in shipped_studies():
     spec.loads(spec.dumps(spec.load_spec(name)))

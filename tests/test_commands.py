@@ -91,7 +91,7 @@ def test_a_checkout_that_is_not_installed_knows_its_version():
         "    if name == 'kdsearch': raise metadata.PackageNotFoundError(name)\n"
         "    return found(name)\n"
         "metadata.version = version\n"
-        "from kdsearch.summary import versions; print(versions()['kdsearch'])"
+        "from kdsearch.study.summary import versions; print(versions()['kdsearch'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == f"{metadata.version('kdsearch')}\n"

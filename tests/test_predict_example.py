@@ -13,8 +13,8 @@ from PIL import Image
 from torch import nn
 
 from kdsearch.exporters.base import export_student
+from kdsearch.exporters.base_manifest import Manifest
 from kdsearch.exporters.torchscript import TorchScript
-from kdsearch.manifest import Manifest
 
 PAGE = Path(__file__).parents[1] / "docs" / "predict.md"
 ALONE = "import sys\nfor name in ('kdsearch', 'timm', 'torchvision', 'numpy'):\n    sys.modules[name] = None\n"

@@ -6,8 +6,8 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kdsearch.candidates.space import Candidate
 from kdsearch.records import Outcome, pareto_front
-from kdsearch.space import Candidate
 
 
 def _outcome(number, accuracy, macs, state="done"):

@@ -6,8 +6,8 @@ import shlex
 
 import pytest
 
-from kdsearch.spec import load_spec
-from kdsearch.spec_sources import shipped_studies
+from kdsearch.spec.sources import shipped_studies
+from kdsearch.spec.study_spec import load_spec
 
 SHIPPED = sorted(shipped_studies())
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kdsearch.manifest import read_manifest
-from kdsearch.spec import load_spec
-from kdsearch.spec_sources import shipped_studies
-from kdsearch.study import run_study
+from kdsearch.exporters.base_manifest import read_manifest
+from kdsearch.spec.sources import shipped_studies
+from kdsearch.spec.study_spec import load_spec
+from kdsearch.study.run import run_study
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(120)]
 CLI = Path(__file__).parent.parent / "cli.py"

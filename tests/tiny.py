@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kdsearch.ledger import read_outcomes
 from kdsearch.records import RunPaths
-from kdsearch.spec import StudySpec, load_spec
+from kdsearch.rundir.ledger import read_outcomes
+from kdsearch.spec.study_spec import StudySpec, load_spec
 
 CLI = Path(__file__).parent.parent / "cli.py"
 SETS = (

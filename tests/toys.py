@@ -7,19 +7,19 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from kdsearch.candidates.space import Candidate, SearchSpace, Window
 from kdsearch.context import Context
 from kdsearch.data.datasets import Dataset
 from kdsearch.data.images import ImageSet
-from kdsearch.lessons import Teaching
-from kdsearch.models.width_finding import find_widths
-from kdsearch.models.widths import WidthSpace
-from kdsearch.planning import Study, uniform_gene
 from kdsearch.records import RunPaths
-from kdsearch.sections import TaskOptions, WidthOptions
-from kdsearch.space import Candidate, SearchSpace, Window
-from kdsearch.spec import load_spec
+from kdsearch.spec.sections import TaskOptions, WidthOptions
+from kdsearch.spec.study_spec import load_spec
+from kdsearch.study.planning import Study, uniform_gene
 from kdsearch.tasks.classification import Classification
-from kdsearch.teachers import Teacher
+from kdsearch.teaching.lessons import Teaching
+from kdsearch.teaching.teachers import Teacher
+from kdsearch.widths.finding import find_widths
+from kdsearch.widths.space import WidthSpace
 
 SHAPE = (1, 8, 8)
 CPU = torch.device("cpu")

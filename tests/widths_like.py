@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from hypothesis import strategies as st
 
-from kdsearch.space import Candidate, Choice, Costs, Measure, SearchSpace
+from kdsearch.candidates.space import Candidate, Choice, Costs, Measure, SearchSpace
 
 SCALES = [(10 + 3 * step) / 100 for step in range(31)]  # the paper's
 _STAGES = (44, 22, 33, 44, 88, 132, 224, 448)

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.bench.coverage_nets import Entry, smallest_nets, why_no_cnn
+from kdsearch.candidates.space import Candidate
 from kdsearch.cost.flops import count_bytes, count_macs, count_parameters
 from kdsearch.errors import KdsearchError, WidthError
-from kdsearch.models.tracing import FOREIGN_ERRORS
-from kdsearch.models.width_finding import find_widths
-from kdsearch.models.widths import WidthSpace
-from kdsearch.space import Candidate
+from kdsearch.tracing.tracer import FOREIGN_ERRORS
+from kdsearch.widths.finding import find_widths
+from kdsearch.widths.space import WidthSpace
 
 _IMAGES = 4
 _CROPPABLE = 0.6  # share of MACs above which a net counts as covered

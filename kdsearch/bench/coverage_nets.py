@@ -15,9 +15,9 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from kdsearch.models.tracing import FOREIGN_ERRORS
 from kdsearch.models.zoo import make_net
-from kdsearch.sections import StudentOptions
+from kdsearch.spec.sections import StudentOptions
+from kdsearch.tracing.tracer import FOREIGN_ERRORS
 
 Source = Literal["timm", "torchvision"]
 _SIDE = 128  # pixels; nets that take one size only keep theirs

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from kdsearch.cost.threads import torch_threads
 from kdsearch.data.datasets import Dataset
 from kdsearch.data.images import ImageSet
+from kdsearch.losses.pointwise import cross_entropy
+from kdsearch.measures.layout import training_layout
 from kdsearch.models.zoo import make_net
-from kdsearch.sections import Recipe, StudentOptions, TaskOptions
+from kdsearch.spec.sections import Recipe, StudentOptions, TaskOptions
 from kdsearch.tasks.classification import Classification
-from kdsearch.training.layout import training_layout
 from kdsearch.training.loop import Setting, fit
-from kdsearch.training.losses import cross_entropy
 from kdsearch.training.optim import make_optimizer
 
 _STEPS = 40  # of one turn

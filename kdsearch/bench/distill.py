@@ -16,14 +16,14 @@ from torch import nn
 from kdsearch.cost.threads import torch_threads
 from kdsearch.data.datasets import Dataset
 from kdsearch.data.images import ImageSet
-from kdsearch.distill_sections import DistillationOptions
-from kdsearch.lessons import Lesson, Teaching, make_objective, make_pupil_of
+from kdsearch.measures.layout import image_layout, training_layout
 from kdsearch.models.resnet_cifar import resnet20, resnet56
-from kdsearch.sections import TaskOptions
+from kdsearch.spec.distill_sections import DistillationOptions
+from kdsearch.spec.sections import TaskOptions
+from kdsearch.spec.terms import Term
 from kdsearch.tasks.classification import Classification
-from kdsearch.teachers import Teacher
-from kdsearch.terms import Term
-from kdsearch.training.layout import image_layout, training_layout
+from kdsearch.teaching.lessons import Lesson, Teaching, make_objective, make_pupil_of
+from kdsearch.teaching.teachers import Teacher
 from kdsearch.training.loop import Setting, TaskObjective
 from kdsearch.training.optim import make_optimizer
 

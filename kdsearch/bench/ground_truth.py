@@ -17,18 +17,18 @@ import torch
 from torch import nn
 
 from kdsearch.bench.agreement import Numbers
+from kdsearch.candidates.repair import repair
+from kdsearch.candidates.space import Candidate, SearchSpace, Window, Windows
 from kdsearch.data.datasets import channel_statistics, load_dataset
 from kdsearch.data.images import ImageSet
-from kdsearch.models.width_finding import find_widths
-from kdsearch.models.widths import WidthSpace
 from kdsearch.models.zoo import make_net
-from kdsearch.planning import cache_dir
-from kdsearch.repair import repair
-from kdsearch.sections import Augmentation, Recipe, StudentOptions, TaskOptions
-from kdsearch.space import Candidate, SearchSpace, Window, Windows
+from kdsearch.spec.sections import Augmentation, Recipe, StudentOptions, TaskOptions
+from kdsearch.study.planning import cache_dir
 from kdsearch.tasks.classification import Classification
 from kdsearch.training.initialise import initialise
 from kdsearch.training.loop import Setting, fit
+from kdsearch.widths.finding import find_widths
+from kdsearch.widths.space import WidthSpace
 
 _STUDENT = StudentOptions(net="vgg11_bn_cifar", width=0.25, divisor=1)
 # 24 epochs without warm-up left the deviation of seeds (0.0078) above that of the nets' means (0.0061)

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from kdsearch.cost.threads import torch_threads
 from kdsearch.errors import KdsearchError
-from kdsearch.training.relations import correlation_loss, correlation_matrix
-from kdsearch.training.rows import unit_rows
+from kdsearch.losses.relations import correlation_loss, correlation_matrix
+from kdsearch.losses.rows import unit_rows
 
 _GAMMA, _ORDER = 0.4, 2  # the paper's
 _AGREEMENT_TARGET = 1e-5

@@ -16,17 +16,17 @@ from torch import Tensor
 
 from kdsearch.bench.agreement import Numbers, bootstrap_interval, kendall_tau, picked_truth
 from kdsearch.bench.ground_truth import World
-from kdsearch.models.pruningnet import Generator
-from kdsearch.models.pruningnet_making import make_generator
-from kdsearch.planning import uniform_gene
-from kdsearch.repair import draw_for
-from kdsearch.sections import Recipe
-from kdsearch.space import Candidate
+from kdsearch.candidates.repair import draw_for
+from kdsearch.candidates.space import Candidate
+from kdsearch.pruningnet.generators import Generator
+from kdsearch.pruningnet.making import make_generator
+from kdsearch.pruningnet.pretraining import pretrain, sort_channels
+from kdsearch.pruningnet.scoring import calibrated_tensors, score_net
+from kdsearch.pruningnet.supernet import Supernet, train_supernet
+from kdsearch.spec.sections import Recipe
 from kdsearch.strategies.metapruning import MetaPruning
+from kdsearch.study.planning import uniform_gene
 from kdsearch.training.loop import Setting
-from kdsearch.training.pretraining import pretrain, sort_channels
-from kdsearch.training.scoring import calibrated_tensors, score_net
-from kdsearch.training.supernet import Supernet, train_supernet
 
 _DEFAULT = MetaPruning.Options()
 _SANDWICH = 4  # genes of a sandwich step: it makes as many fewer steps

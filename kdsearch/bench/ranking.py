@@ -21,7 +21,7 @@ from kdsearch.bench.agreement import (
 from kdsearch.bench.ground_truth import Setup, World, make_world, train_all
 from kdsearch.bench.proxies import Effort, Proxy, ProxyTrial
 from kdsearch.cost.threads import torch_threads
-from kdsearch.sections import StudentOptions
+from kdsearch.spec.sections import StudentOptions
 from kdsearch.strategies.metapruning import MetaPruning
 
 GENERATORS = ("slim", "condnorm", "condscale", "lowrank", "paper")

@@ -15,17 +15,17 @@ import torch
 from kdsearch import __version__
 from kdsearch.bench.recipes_torchdistill import train_with_torchdistill
 from kdsearch.data.datasets import load_dataset
-from kdsearch.distill_sections import DistillationOptions
 from kdsearch.errors import SpecError
 from kdsearch.files import read_json, save_json
-from kdsearch.lessons import Lesson, Teaching, give_lesson
 from kdsearch.models.zoo import make_net
-from kdsearch.planning import cache_dir
-from kdsearch.sections import Augmentation, StudentOptions, TaskOptions
-from kdsearch.spec_errors import unknown
+from kdsearch.spec.distill_sections import DistillationOptions
+from kdsearch.spec.errors import unknown
+from kdsearch.spec.sections import Augmentation, StudentOptions, TaskOptions
 from kdsearch.strategies.cckd import CorrelationCongruence
+from kdsearch.study.planning import cache_dir
 from kdsearch.tasks.classification import Classification
-from kdsearch.teachers import load_teacher
+from kdsearch.teaching.lessons import Lesson, Teaching, give_lesson
+from kdsearch.teaching.teachers import load_teacher
 from kdsearch.training.initialise import initialise
 from kdsearch.training.loop import Setting
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.bench.losses import torchdistill_loss
-from kdsearch.lessons import Lesson, make_objective, try_nets
-from kdsearch.terms import Term
-from kdsearch.training.distillation import Distillation, Pupil, make_pupil
+from kdsearch.spec.terms import Term
+from kdsearch.teaching.distillation import Distillation, Pupil, make_pupil
+from kdsearch.teaching.lessons import Lesson, make_objective, try_nets
+from kdsearch.teaching.taps import Taps, flat_embedding
 from kdsearch.training.loop import History, Setting, fit
-from kdsearch.training.taps import Taps, flat_embedding
 
 _HEAD = 128
 _WEIGHT = 0.003

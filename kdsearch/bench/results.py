@@ -9,7 +9,7 @@ from typing import Any
 
 from kdsearch.errors import StoreError
 from kdsearch.records import RunPaths
-from kdsearch.store import read_summary
+from kdsearch.rundir.store import read_summary
 
 
 def run(*, folder: str = "runs/results", on_row: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:

@@ -15,27 +15,27 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kdsearch.candidates.repair import draw_for
+from kdsearch.candidates.space import Candidate, SearchSpace, Window
 from kdsearch.cost.threads import torch_threads
 from kdsearch.data.augment import normalise
 from kdsearch.data.images import ImageSet
 from kdsearch.files import make_cache_folder
-from kdsearch.ledger import read_outcomes
-from kdsearch.models.pruningnet import Generator
-from kdsearch.models.pruningnet_making import make_generator
-from kdsearch.models.width_finding import find_widths
-from kdsearch.models.widths import WidthSpace
+from kdsearch.measures.evaluation import chunk_size
 from kdsearch.models.zoo import make_net
-from kdsearch.planning import cache_dir
 from kdsearch.progress import Progress
+from kdsearch.pruningnet.generators import Generator
+from kdsearch.pruningnet.making import make_generator
+from kdsearch.pruningnet.scoring import calibrated_tensors, score_net
 from kdsearch.records import RunPaths
-from kdsearch.repair import draw_for
-from kdsearch.sections import StudentOptions
-from kdsearch.space import Candidate, SearchSpace, Window
-from kdsearch.spec import load_spec
+from kdsearch.rundir.ledger import read_outcomes
+from kdsearch.spec.sections import StudentOptions
+from kdsearch.spec.study_spec import load_spec
 from kdsearch.strategies.metapruning import MetaPruning
-from kdsearch.study import run_study
-from kdsearch.training.evaluation import chunk_size
-from kdsearch.training.scoring import calibrated_tensors, score_net
+from kdsearch.study.planning import cache_dir
+from kdsearch.study.run import run_study
+from kdsearch.widths.finding import find_widths
+from kdsearch.widths.space import WidthSpace
 
 _TARGET = 1.10
 _OVERHEAD_TARGET_MS = 10.0

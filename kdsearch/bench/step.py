@@ -12,18 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kdsearch.candidates.space import Candidate
 from kdsearch.cost.threads import torch_threads
-from kdsearch.models.crop_descent import Descent
-from kdsearch.models.pruningnet import Generator
-from kdsearch.models.pruningnet_making import make_generator
-from kdsearch.models.width_finding import find_widths
-from kdsearch.models.widths import WidthSpace
+from kdsearch.losses.pointwise import cross_entropy
 from kdsearch.models.zoo import make_net
-from kdsearch.sections import Recipe, StudentOptions
-from kdsearch.space import Candidate
-from kdsearch.training.losses import cross_entropy
+from kdsearch.pruningnet.crop_descent import Descent
+from kdsearch.pruningnet.generators import Generator
+from kdsearch.pruningnet.making import make_generator
+from kdsearch.pruningnet.supernet import Supernet
+from kdsearch.spec.sections import Recipe, StudentOptions
 from kdsearch.training.optim import make_optimizer
-from kdsearch.training.supernet import Supernet
+from kdsearch.widths.finding import find_widths
+from kdsearch.widths.space import WidthSpace
 
 RECIPE = Recipe(learning_rate=0.01)
 """Of both steps: the same momentum and weight decay, and the plain one with the optimiser that our trainings use."""

@@ -13,8 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from kdsearch.cli.output import remark, say, say_json
 from kdsearch.errors import SpecError
-from kdsearch.spec_errors import unknown
-from kdsearch.spec_yaml import read_yaml
+from kdsearch.spec.errors import unknown
+from kdsearch.spec.yaml import read_yaml
 
 _OWN = ("on_row", "chosen")  # for tests and for this file; not values that a command line can hold
 
@@ -23,7 +23,7 @@ def bench(given: argparse.Namespace) -> int:
     """Prints what the suite measured, row by row and then whole."""
     from kdsearch.cost.machine import describe_machine
     from kdsearch.memory import keep_freed_memory
-    from kdsearch.summary import versions
+    from kdsearch.study.summary import versions
 
     keep_freed_memory()  # as a run does
     run: Callable[..., dict[str, Any]] = importlib.import_module(f"kdsearch.bench.{given.suite}").run

@@ -13,7 +13,7 @@ from kdsearch.cli.output import remark, say_json
 from kdsearch.cli.runs import find_run
 from kdsearch.errors import KdsearchError
 from kdsearch.records import RunPaths
-from kdsearch.store import read_spec
+from kdsearch.rundir.store import read_spec
 
 _HOST = "127.0.0.1"
 
@@ -48,9 +48,9 @@ def dashboard(given: argparse.Namespace) -> int:
 
 def _note_results(paths: RunPaths) -> None:
     """Puts the results of a run that has ended on its page; here, since a driver would import the dashboard for it."""
-    from kdsearch.ledger import note
     from kdsearch.report.note import to_markdown
-    from kdsearch.store import read_summary
+    from kdsearch.rundir.ledger import note
+    from kdsearch.rundir.store import read_summary
 
     if (paths.root / "summary.json").exists():
         note(paths, to_markdown(read_summary(paths)))

@@ -12,7 +12,7 @@ from kdsearch.cli.output import remark, say, say_json
 from kdsearch.cli.runs import find_run
 from kdsearch.errors import SpecError
 from kdsearch.report.words import say_cost, say_percent
-from kdsearch.spec_errors import unknown
+from kdsearch.spec.errors import unknown
 
 if TYPE_CHECKING:
     from kdsearch.records import Student
@@ -60,13 +60,13 @@ def choose_student(students: Sequence[Mapping[str, Any]], wanted: str | None, ru
 
 def write_files(run_dir: Path, row: Mapping[str, Any], form: str, folder: Path) -> Student:
     """The student with its files in ``folder``."""
-    from kdsearch.delivery import best_net, export_to
-    from kdsearch.planning import plan
+    from kdsearch.candidates.space import Candidate
     from kdsearch.records import RunPaths, Student
-    from kdsearch.sections import GIVEN
-    from kdsearch.space import Candidate
-    from kdsearch.spec_plugins import ExporterPlugin
-    from kdsearch.store import read_spec
+    from kdsearch.rundir.store import read_spec
+    from kdsearch.spec.plugins import ExporterPlugin
+    from kdsearch.spec.sections import GIVEN
+    from kdsearch.study.delivery import best_net, export_to
+    from kdsearch.study.planning import plan
 
     spec = read_spec(RunPaths(run_dir))
     if spec.student.net == GIVEN:

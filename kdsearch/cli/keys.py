@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 
 from kdsearch.cli.output import say, say_json
-from kdsearch.spec_reference import list_entries, write_reference
+from kdsearch.spec.reference import list_entries, write_reference
 
 
 def keys(given: argparse.Namespace) -> int:

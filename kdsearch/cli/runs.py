@@ -12,11 +12,11 @@ from typing import Any
 
 from kdsearch.cli.output import say, say_json
 from kdsearch.errors import ExportError, SpecError, StoreError
-from kdsearch.manifest import read_manifest
+from kdsearch.exporters.base_manifest import read_manifest
 from kdsearch.records import RunPaths
-from kdsearch.runlog import read_failure
-from kdsearch.spec_sources import shipped_studies
-from kdsearch.teacher_card import shipped_cards
+from kdsearch.rundir.runlog import read_failure
+from kdsearch.spec.sources import shipped_studies
+from kdsearch.spec.teacher_card import shipped_cards
 
 RUNS = Path("runs")
 _SPEC = "spec.json"
@@ -65,7 +65,7 @@ def list_all(given: argparse.Namespace) -> int:
 
 def describe_run(path: Path) -> dict[str, Any]:
     """One line about a run: its directory, what it searches, how far it is, and its winner's accuracy (0..1)."""
-    from kdsearch.store import read_spec
+    from kdsearch.rundir.store import read_spec
 
     try:
         spec, summary = read_spec(RunPaths(path)), _read_json(path / "summary.json")
@@ -111,8 +111,8 @@ def status(given: argparse.Namespace) -> int:
 
 def describe_progress(path: Path) -> dict[str, Any]:
     """State, trials so far, the best one, seconds by phase, and the students and their files if there are any."""
-    from kdsearch.ledger import read_outcomes
-    from kdsearch.store import read_spec
+    from kdsearch.rundir.ledger import read_outcomes
+    from kdsearch.rundir.store import read_spec
 
     spec = read_spec(RunPaths(path))
     summary = _read_json(path / "summary.json")

@@ -16,8 +16,8 @@ _CODES = {"done": 0, "stopped": 3}
 
 def launch(given: argparse.Namespace) -> int:
     """Runs a study, or says what running it would take."""
-    from kdsearch.spec import load_document
-    from kdsearch.spec_idle import idle_options
+    from kdsearch.spec.idle import idle_options
+    from kdsearch.spec.study_spec import load_document
 
     spec, document = load_document(given.study, given.sets)
     if given.dry_run:
@@ -26,7 +26,7 @@ def launch(given: argparse.Namespace) -> int:
         raise SpecError("\n".join(missing))
     for line in idle_options(spec, document):
         remark(line)
-    from kdsearch.study import run_study  # seconds of imports, not for a study with a mistake
+    from kdsearch.study.run import run_study  # seconds of imports, not for a study with a mistake
 
     with _watching(given) as watch:
         summary = run_study(spec, given.run_dir, watch)
@@ -38,7 +38,7 @@ def resume(given: argparse.Namespace) -> int:
     from kdsearch.cli.runs import find_run
 
     run_dir = find_run(given.run)
-    from kdsearch.study import resume_study  # seconds of imports, not for a name mistyped
+    from kdsearch.study.run import resume_study  # seconds of imports, not for a name mistyped
 
     with _watching(given) as watch:
         summary = resume_study(run_dir, watch)
@@ -47,8 +47,8 @@ def resume(given: argparse.Namespace) -> int:
 
 def validate(given: argparse.Namespace) -> int:
     """Checks a study file without reading its data; remarks on files that are not there and options without effect."""
-    from kdsearch.spec import load_document
-    from kdsearch.spec_idle import idle_options
+    from kdsearch.spec.idle import idle_options
+    from kdsearch.spec.study_spec import load_document
 
     try:
         spec, document = load_document(given.study, given.sets)
@@ -72,7 +72,7 @@ def validate(given: argparse.Namespace) -> int:
 
 def init(given: argparse.Namespace) -> int:
     """Copies a shipped study with its comments; never over a file that is there."""
-    from kdsearch.spec_sources import find_shipped
+    from kdsearch.spec.sources import find_shipped
 
     source = find_shipped(given.name)
     target: Path = given.to or Path(source.name)
@@ -92,8 +92,8 @@ def init(given: argparse.Namespace) -> int:
 
 def missing_files(spec: Any, document: Any) -> list[str]:
     """One line for each file or folder that the study names and that is not there."""
-    from kdsearch.spec import files_named
-    from kdsearch.spec_yaml import dotted
+    from kdsearch.spec.study_spec import files_named
+    from kdsearch.spec.yaml import dotted
 
     return [
         f"{document.place(key)}: {dotted(key)}: {path} does not exist"
@@ -103,7 +103,7 @@ def missing_files(spec: Any, document: Any) -> list[str]:
 
 
 def _dry_run(spec: Any, as_json: bool) -> int:
-    from kdsearch.forecast import dry_run
+    from kdsearch.study.forecast import dry_run
 
     forecast = dry_run(spec)
     if as_json:

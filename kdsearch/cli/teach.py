@@ -12,10 +12,10 @@ def teach(given: argparse.Namespace) -> int:
     """Trains, or goes on with a training that was stopped, and says where the completed card is."""
     from kdsearch.report.console import live
     from kdsearch.report.words import say_duration, say_percent
-    from kdsearch.teacher_card import read_card
+    from kdsearch.spec.teacher_card import read_card
 
     card = read_card(given.card, given.sets)
-    from kdsearch.teaching import teach as train  # seconds of imports, not for a card with a mistake
+    from kdsearch.study.teach import teach as train  # seconds of imports, not for a card with a mistake
 
     try:
         with live(sys.stderr, quiet=given.quiet) as watch:

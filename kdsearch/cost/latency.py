@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kdsearch.cost.deployed import Deployed, freeze_trace
 from kdsearch.cost.machine import describe_machine
 from kdsearch.cost.threads import torch_threads
-from kdsearch.deployed import Deployed, freeze_trace
 
 Runnable = Callable[[Tensor], Tensor]
 

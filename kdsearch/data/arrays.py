@@ -20,7 +20,7 @@ from torch import Tensor
 from kdsearch.data.images import Pool, Source
 from kdsearch.data.resize import fit_pixels
 from kdsearch.errors import DataError
-from kdsearch.sections import TaskOptions
+from kdsearch.spec.sections import TaskOptions
 
 _KEYS = {"x_train", "y_train", "x_val", "y_val", "x_test", "y_test", "classes"}
 _CHUNK = 1024  # images cut at a time: keeps copies small

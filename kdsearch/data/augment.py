@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kdsearch.data.mixing import Mixing, draw_mixing, mix_images
-from kdsearch.sections import Augmentation
+from kdsearch.spec.sections import Augmentation
 
 
 @dataclass(frozen=True, slots=True)

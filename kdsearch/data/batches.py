@@ -15,7 +15,7 @@ from kdsearch.data.images import ImageSet
 from kdsearch.data.mixing import is_mixing, mix_labels
 from kdsearch.data.seeds import mix_seed
 from kdsearch.errors import DataError
-from kdsearch.sections import Augmentation
+from kdsearch.spec.sections import Augmentation
 
 _DEVICE_SHARE = 0.25  # of a GPU's free memory that the images may take; beyond it they stay in the computer's memory
 

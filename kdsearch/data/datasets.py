@@ -14,7 +14,7 @@ from kdsearch.data import arrays, folder, packaged
 from kdsearch.data.images import ImageSet, Pool, Source
 from kdsearch.data.split import hold_out, thin_out
 from kdsearch.errors import DataError
-from kdsearch.sections import TaskOptions
+from kdsearch.spec.sections import TaskOptions
 
 __all__ = ["Dataset", "ImageSet", "load_dataset"]
 

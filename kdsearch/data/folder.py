@@ -14,7 +14,7 @@ from PIL import Image
 from kdsearch.data.decode import Decoder
 from kdsearch.data.images import Pool, Source
 from kdsearch.errors import DataError
-from kdsearch.sections import TaskOptions
+from kdsearch.spec.sections import TaskOptions
 
 _log = logging.getLogger(__name__)
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp", ".tif", ".tiff"}

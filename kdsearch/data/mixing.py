@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kdsearch.sections import Augmentation
+from kdsearch.spec.sections import Augmentation
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator
 
 from kdsearch.data.images import ImageSet
-from kdsearch.teacher_card import FINGERPRINT_BYTES
+from kdsearch.spec.teacher_card import FINGERPRINT_BYTES
 
 _KEPT = 256
 

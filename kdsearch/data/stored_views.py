@@ -18,7 +18,7 @@ from kdsearch.data.augment import Extents, Views, draw_views, transform
 from kdsearch.data.images import ImageSet
 from kdsearch.data.mixing import Mixing, mix_images
 from kdsearch.data.seeds import mix_seed
-from kdsearch.sections import Augmentation
+from kdsearch.spec.sections import Augmentation
 
 _STREAM = 11  # of random numbers, apart from those of batches
 _SAMPLE = 1024  # images whose mean colour stands for all

@@ -18,7 +18,7 @@ from kdsearch.data.images import ImageSet
 from kdsearch.data.mixing import Mixing, mix_labels
 from kdsearch.data.seeds import mix_seed
 from kdsearch.data.stored_views import StoredViews
-from kdsearch.sections import Augmentation
+from kdsearch.spec.sections import Augmentation
 
 if TYPE_CHECKING:
     from kdsearch.data.samplers import Sampler

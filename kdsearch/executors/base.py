@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, ClassVar, TypeVar
 
-from kdsearch.sections import Section
+from kdsearch.spec.sections import Section
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

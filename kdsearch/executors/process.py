@@ -21,7 +21,7 @@ from pydantic import Field
 from kdsearch.errors import KdsearchError
 from kdsearch.executors.base import Arguments, Executor, Item, Result
 from kdsearch.records import Outcome, Trial
-from kdsearch.sections import Section
+from kdsearch.spec.sections import Section
 
 _ATTEMPTS = 3
 _log = logging.getLogger(__name__)

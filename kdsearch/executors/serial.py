@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from kdsearch.executors.base import Arguments, Executor, Item, Result
-from kdsearch.sections import Section
+from kdsearch.spec.sections import Section
 
 
 class Serial(Executor):

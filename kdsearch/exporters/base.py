@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kdsearch.errors import ExportError
-from kdsearch.fresh import Job, run_fresh
-from kdsearch.manifest import FILE_NAME, Manifest, hash_file, to_json
-from kdsearch.sections import Section
+from kdsearch.exporters.base_fresh import Job, run_fresh
+from kdsearch.exporters.base_manifest import FILE_NAME, Manifest, hash_file, to_json
+from kdsearch.spec.sections import Section
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -79,7 +79,7 @@ def export_student(
     """
     import torch
 
-    from kdsearch.deployed import Deployed
+    from kdsearch.cost.deployed import Deployed
 
     if len(pixels_BCHW) == 0:
         raise ExportError(f"{folder}: no image to compare the exported net on; give some of the test part")

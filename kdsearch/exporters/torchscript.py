@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from kdsearch.errors import ExportError
 from kdsearch.exporters.base import Exporter, Format
-from kdsearch.sections import Section
+from kdsearch.spec.sections import Section
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -55,7 +55,7 @@ class TorchScript(Exporter):
     def write(self, model: nn.Module, example_BCHW: Tensor, path: Path, extra_files: Mapping[str, str]) -> None:
         import torch
 
-        from kdsearch.deployed import freeze_trace, quiet_tracing
+        from kdsearch.cost.deployed import freeze_trace, quiet_tracing
 
         try:
             frozen = freeze_trace(model, example_BCHW)
@@ -71,7 +71,7 @@ class TorchScript(Exporter):
         import torch
         from torch.jit.mobile import _load_for_lite_interpreter
 
-        from kdsearch.deployed import quiet_tracing
+        from kdsearch.cost.deployed import quiet_tracing
 
         with quiet_tracing():
             try:

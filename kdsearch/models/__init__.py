@@ -1,1 +1,1 @@
-"""Nets: where they come from, how their channels crop, how their weights are generated."""
+"""Nets: where they come from, and what is done to whole ones."""

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from kdsearch.models.swap import Setting, Slots, swapped
+from kdsearch.tracing.swap import Setting, Slots, swapped
 
 _GAP = 1e-4  # ten times the rounding of 50 layers, and far below what a wrong fold does
 

@@ -16,7 +16,7 @@ from kdsearch.models.mobilenetv2_metapruning import mobilenetv2_metapruning
 from kdsearch.models.resnet_cifar import resnet8, resnet20, resnet56
 from kdsearch.models.stems import set_stem_stride
 from kdsearch.models.vgg_cifar import vgg11_bn_cifar, vgg16_bn_cifar
-from kdsearch.sections import StudentOptions
+from kdsearch.spec.sections import StudentOptions
 
 OWN: dict[str, Callable[[int, int, float], nn.Module]] = {
     "lenet5": lenet5,

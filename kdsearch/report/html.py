@@ -11,14 +11,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from kdsearch import store
 from kdsearch.records import Outcome, RunPaths
 from kdsearch.report import parts
 from kdsearch.report.amounts import draw_amounts
 from kdsearch.report.figures import draw_figures
 from kdsearch.report.finalists import write_finalists
 from kdsearch.report.reading import read_run
-from kdsearch.runlog import read_failure
+from kdsearch.rundir import store
+from kdsearch.rundir.runlog import read_failure
 
 FILE_NAME = "report.html"
 
@@ -31,7 +31,7 @@ def write_html(run_dir: Path) -> Path:
     Raises:
         StoreError: no run directory, a damaged file in it, or a full disk.
     """
-    from kdsearch.ledger import read_outcomes
+    from kdsearch.rundir.ledger import read_outcomes
 
     target = run_dir / FILE_NAME
     store.save_text(target, render(read_summary(run_dir), read_outcomes(RunPaths(run_dir))))

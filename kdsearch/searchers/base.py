@@ -12,11 +12,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from kdsearch.candidates.repair import draw_for, repair
+from kdsearch.candidates.space import Candidate, Measure, Rng, SearchSpace, Windows
 from kdsearch.errors import SpaceExhausted
 from kdsearch.records import Outcome
-from kdsearch.repair import draw_for, repair
-from kdsearch.sections import Section
-from kdsearch.space import Candidate, Measure, Rng, SearchSpace, Windows
+from kdsearch.spec.sections import Section
 
 _DRAWS = 50
 _LISTABLE = 4096

@@ -8,11 +8,11 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from kdsearch.candidates.repair import bend, draw_bent, draw_for
+from kdsearch.candidates.space import Candidate, Rng
 from kdsearch.records import Outcome
-from kdsearch.repair import bend, draw_bent, draw_for
 from kdsearch.searchers.base import Searcher
-from kdsearch.sections import Section
-from kdsearch.space import Candidate, Rng
+from kdsearch.spec.sections import Section
 
 
 class Evolution(Searcher):

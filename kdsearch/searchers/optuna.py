@@ -7,11 +7,22 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from kdsearch.candidates.space import (
+    Candidate,
+    Choice,
+    Costs,
+    Measure,
+    Real,
+    Rng,
+    SearchSpace,
+    Value,
+    Windows,
+    is_ordered,
+)
 from kdsearch.errors import SpecError
 from kdsearch.records import Outcome
 from kdsearch.searchers.base import Searcher
-from kdsearch.sections import Section
-from kdsearch.space import Candidate, Choice, Costs, Measure, Real, Rng, SearchSpace, Value, Windows, is_ordered
+from kdsearch.spec.sections import Section
 
 if TYPE_CHECKING:
     import optuna

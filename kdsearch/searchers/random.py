@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from kdsearch.repair import draw_for
+from kdsearch.candidates.repair import draw_for
+from kdsearch.candidates.space import Candidate, Rng
 from kdsearch.searchers.base import Searcher
-from kdsearch.sections import Section
-from kdsearch.space import Candidate, Rng
+from kdsearch.spec.sections import Section
 
 
 class RandomSearch(Searcher):

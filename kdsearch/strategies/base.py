@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kdsearch.errors import SpecError
 from kdsearch.progress import Watch, unwatched
-from kdsearch.sections import Recipe, Section
+from kdsearch.spec.sections import Recipe, Section
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from kdsearch.candidates.space import Candidate, Choice, Real
     from kdsearch.context import Context
     from kdsearch.records import Trial
-    from kdsearch.space import Candidate, Choice, Real
-    from kdsearch.terms import Range
+    from kdsearch.spec.terms import Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Strategy(ABC):
 
     def epoch_seconds(self, ctx: Context, gene: Candidate, steps: int) -> float:
         """Forecast of one epoch of ``train``, from ``steps`` timed steps; by default of plain training."""
-        from kdsearch.training.rehearsal import training_seconds
+        from kdsearch.pruningnet.rehearsal import training_seconds
 
         if not isinstance(self.options, Recipe):
             raise SpecError(f"finish: {type(self).__name__} cannot forecast its time")

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdsearch.distill_sections import DistillationOptions
+from kdsearch.candidates.space import Candidate, Choice, Real
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.progress import Progress, Watch, unwatched
-from kdsearch.space import Candidate, Choice, Real
+from kdsearch.spec.distill_sections import DistillationOptions
 from kdsearch.strategies.base import Scored, Strategy, Trained
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from kdsearch.context import Context
-    from kdsearch.lessons import Lesson
     from kdsearch.records import Trial
-    from kdsearch.terms import Range
+    from kdsearch.spec.terms import Range
+    from kdsearch.teaching.lessons import Lesson
 
 _VALIDATIONS = 10
 _LEAST_CURVE = 2  # epochs that every trial is given, whatever the median says
@@ -44,7 +44,7 @@ class Distilling(Strategy):
         return self.options.ranges
 
     def check(self, ctx: Context) -> None:
-        from kdsearch.lessons import check_lesson
+        from kdsearch.teaching.lessons import check_lesson
 
         if self.asks_teacher and ctx.teaching is None:
             raise SpecError("teacher: is missing; name a card, such as teacher: teachers/resnet20_mnist5k.yaml")
@@ -78,7 +78,7 @@ class Distilling(Strategy):
     def provision(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
         """Decides how the teacher is asked and, where once is enough, asks it; figures about that, kept in the run."""
         from kdsearch.files import read_json, save_json
-        from kdsearch.lesson_plan import decide
+        from kdsearch.teaching.lesson_plan import decide
 
         if not self.asks_teacher:
             return {}
@@ -101,7 +101,7 @@ class Distilling(Strategy):
 
         A trial given up has ``pruned`` 1 and the accuracy that it had then. ``term_*``: the terms' figures at the end.
         """
-        from kdsearch.training.distillation import term_figures
+        from kdsearch.teaching.distillation import term_figures
 
         curve = trial.curve if self.options.prune == "median" else ()
 
@@ -141,7 +141,7 @@ class Distilling(Strategy):
         return Trained(model, history)
 
     def _train(self, ctx: Context, candidate: Candidate, seed: int, **setting: Any) -> tuple[nn.Module, Any]:
-        from kdsearch.lessons import give_lesson
+        from kdsearch.teaching.lessons import give_lesson
         from kdsearch.training.initialise import initialise
         from kdsearch.training.loop import Setting
 
@@ -160,12 +160,12 @@ class Distilling(Strategy):
         return self._forecast(ctx, gene, steps)["epoch"]
 
     def _forecast(self, ctx: Context, gene: Candidate, steps: int) -> dict[str, float]:
-        from kdsearch.lesson_plan import forecast
+        from kdsearch.teaching.lesson_plan import forecast
 
         return forecast(self._lesson(ctx), ctx.widths.build(gene), self.options.epochs * ctx.trainings, steps)
 
     def _lesson(self, ctx: Context) -> Lesson:
-        from kdsearch.lessons import Lesson
+        from kdsearch.teaching.lessons import Lesson
 
         return Lesson(ctx.task, ctx.teaching, self.options.settled({}), ctx.device, ctx.seed)
 

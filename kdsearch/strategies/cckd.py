@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from kdsearch.distill_sections import DistillationOptions, SamplerOptions
+from kdsearch.spec.distill_sections import DistillationOptions, SamplerOptions
+from kdsearch.spec.terms import Term
 from kdsearch.strategies.base_distilling import Distilling
-from kdsearch.terms import Term
 
 _PAPER: dict[str, Any] = {
     # alpha 0: no cross-entropy; the paper gives no temperature for CIFAR, and 4 is the usual one

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from kdsearch.distill_sections import DistillationOptions
+from kdsearch.spec.distill_sections import DistillationOptions
+from kdsearch.spec.terms import Term
 from kdsearch.strategies.base_distilling import Distilling
-from kdsearch.terms import Term
 
 
 class KnowledgeDistillation(Distilling):

@@ -17,16 +17,16 @@ from pydantic import Field, model_validator
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.progress import Progress, Watch, unwatched
 from kdsearch.records import Outcome, Trial
-from kdsearch.sections import RankedBy, Recipe
+from kdsearch.spec.sections import RankedBy, Recipe
 from kdsearch.strategies.base import Strategy, Trained
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from kdsearch.candidates.space import Candidate
     from kdsearch.context import Context
-    from kdsearch.models.pruningnet import Generator
-    from kdsearch.space import Candidate
-    from kdsearch.training.supernet import Supernet
+    from kdsearch.pruningnet.generators import Generator
+    from kdsearch.pruningnet.supernet import Supernet
 
 
 _IMPORTANCE_BATCHES = 8
@@ -105,8 +105,8 @@ class MetaPruning(Strategy):
             raise SpecError(f"strategy.optimizer: a PruningNet is trained by sgd (got {self.options.optimizer})")
 
     def prepare(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
+        from kdsearch.pruningnet.supernet import train_supernet
         from kdsearch.training.loop import Setting
-        from kdsearch.training.supernet import train_supernet
 
         figures: dict[str, Any] = {}
         start = ctx.net
@@ -141,7 +141,7 @@ class MetaPruning(Strategy):
         self._calibration = self._calibration_batches(ctx)
 
     def score(self, ctx: Context, trial: Trial) -> dict[str, float]:
-        from kdsearch.training.scoring import score_net
+        from kdsearch.pruningnet.scoring import score_net
 
         bar = trial.bar if self.options.racing else None
         tensors = self._tensors(ctx, trial.candidate)
@@ -169,7 +169,7 @@ class MetaPruning(Strategy):
         return Trained(model, fit(model, ctx.task, self.options, setting))
 
     def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:
-        from kdsearch.training.rehearsal import image_seconds, supernet_seconds, training_seconds
+        from kdsearch.pruningnet.rehearsal import image_seconds, supernet_seconds, training_seconds
 
         options = self.options
         supernet = self._supernet(ctx, _make_generator(options, ctx, ctx.net))
@@ -183,15 +183,15 @@ class MetaPruning(Strategy):
         return {"prepare": prepare + score * (options.check_genes + 1) * len(ctx.budgets), "score": score}
 
     def _supernet(self, ctx: Context, generator: Generator) -> Supernet:
-        from kdsearch.training.supernet import Supernet
+        from kdsearch.pruningnet.supernet import Supernet
 
         distill = self.options.sampling == "sandwich"
         return Supernet(ctx.net, ctx.widths, generator, distill=distill, precision=self.options.precision)
 
     def _pretrain(self, ctx: Context, net: nn.Module, watch: Watch) -> dict[str, float]:
         """Trains the full ``net`` in place, if no checkpoint was named, and sorts its channels."""
+        from kdsearch.pruningnet.pretraining import pretrain, sort_channels
         from kdsearch.training.loop import Setting
-        from kdsearch.training.pretraining import pretrain, sort_channels
 
         figures = {}
         if not ctx.trained:
@@ -215,7 +215,7 @@ class MetaPruning(Strategy):
         return [ctx.widths.full, smallest, *(one() for _ in range(self.options.random_genes))]
 
     def _tensors(self, ctx: Context, gene: Candidate) -> dict[str, Tensor]:
-        from kdsearch.training.scoring import calibrated_tensors
+        from kdsearch.pruningnet.scoring import calibrated_tensors
 
         if self._generator is None:
             raise StoreError("the PruningNet has not been loaded")
@@ -261,7 +261,7 @@ class MetaPruning(Strategy):
 
 
 def _make_generator(options: MetaPruning.Options, ctx: Context, start: nn.Module) -> Generator:
-    from kdsearch.models.pruningnet_making import make_generator
+    from kdsearch.pruningnet.making import make_generator
 
     return make_generator(options.generator, start, ctx.widths, hidden=options.hidden, rank=options.rank)
 

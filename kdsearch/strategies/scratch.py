@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsearch.progress import Watch, unwatched
-from kdsearch.sections import Recipe
+from kdsearch.spec.sections import Recipe
 from kdsearch.strategies.base import Strategy, Trained
 
 if TYPE_CHECKING:
+    from kdsearch.candidates.space import Candidate
     from kdsearch.context import Context
-    from kdsearch.space import Candidate
 
 _VALIDATIONS = 10  # points of the validation curve; each costs one pass over that part
 
@@ -27,7 +27,7 @@ class Scratch(Strategy):
 
     def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:
         """A candidate's score is a whole training, timed at the uniform widths of the first budget."""
-        from kdsearch.training.rehearsal import training_seconds
+        from kdsearch.pruningnet.rehearsal import training_seconds
 
         net = ctx.widths.build(ctx.uniform[0])
         epoch = training_seconds(net, ctx.task, self.options, ctx.device, steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from kdsearch.sections import Recipe, Section
+from kdsearch.spec.sections import Recipe, Section
 
 if TYPE_CHECKING:
     import torch

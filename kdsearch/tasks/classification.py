@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from kdsearch.sections import Recipe, Section, TaskOptions
+from kdsearch.spec.sections import Recipe, Section, TaskOptions
 from kdsearch.tasks.base import Part, Task
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Classification(Task):
         return normalise(self._dataset.train.images_NCHW.index_select(0, rows).to(device), self.mean, self.std)
 
     def loss(self, logits_BC: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-        from kdsearch.training.losses import cross_entropy
+        from kdsearch.losses.pointwise import cross_entropy
 
         return cross_entropy(logits_BC, labels, smoothing)
 
@@ -91,7 +91,7 @@ class Classification(Task):
 
         ``limit`` takes that many images, a random sample that is always the same.
         """
-        from kdsearch.training.evaluation import chunk_size, classification_figures
+        from kdsearch.measures.evaluation import chunk_size, classification_figures
 
         images, size = self.images(part), batch_size or chunk_size(device)
         return classification_figures(

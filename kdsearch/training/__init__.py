@@ -1,1 +1,1 @@
-"""Losses, optimisers and the training loop."""
+"""The training loop, its optimisers and checkpoints."""

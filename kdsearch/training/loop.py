@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from kdsearch.data.seeds import mix_seed, seed_torch
 from kdsearch.errors import KdsearchError, StoreError
+from kdsearch.measures.layout import training_layout
 from kdsearch.progress import Phase, Progress, Watch, unwatched
-from kdsearch.sections import Precision, Recipe
+from kdsearch.spec.sections import Precision, Recipe
 from kdsearch.tasks.base import Task
 from kdsearch.training.checkpoint import load_checkpoint, save_checkpoint
-from kdsearch.training.layout import training_layout
 from kdsearch.training.optim import learning_rate, make_optimizer, set_learning_rate
 from kdsearch.training.tally import Tally
 

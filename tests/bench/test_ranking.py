@@ -8,7 +8,7 @@ import pytest
 from kdsearch.bench.ground_truth import Setup, make_world, train_alone
 from kdsearch.bench.proxies import Effort, Proxy, ProxyTrial
 from kdsearch.bench.ranking import GENERATORS, describe_truth, proxies, run
-from kdsearch.sections import StudentOptions
+from kdsearch.spec.sections import StudentOptions
 from kdsearch.strategies.metapruning import MetaPruning
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(120)]

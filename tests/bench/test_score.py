@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kdsearch.bench.score import Case, run
-from kdsearch.sections import StudentOptions
+from kdsearch.spec.sections import StudentOptions
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(120)]
 

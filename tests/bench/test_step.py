@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kdsearch.bench.step import Case, cases, run
-from kdsearch.sections import StudentOptions
+from kdsearch.spec.sections import StudentOptions
 
 
 @pytest.mark.medium

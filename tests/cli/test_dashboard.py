@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from kdsearch.ledger import Ledger
+from kdsearch.candidates.space import Candidate, Choice
 from kdsearch.records import Outcome, RunPaths
-from kdsearch.space import Candidate, Choice
-from kdsearch.spec import load_spec
-from kdsearch.store import create_run, write_summary
+from kdsearch.rundir.ledger import Ledger
+from kdsearch.rundir.store import create_run, write_summary
+from kdsearch.spec.study_spec import load_spec
 from tests.report.conftest import make_summary
 
 pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed")

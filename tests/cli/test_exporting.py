@@ -8,8 +8,8 @@ from kdsearch.cli.exporting import choose_student
 from kdsearch.commands import run
 from kdsearch.errors import SpecError
 from kdsearch.records import RunPaths
-from kdsearch.spec import load_spec
-from kdsearch.store import create_run, write_summary
+from kdsearch.rundir.store import create_run, write_summary
+from kdsearch.spec.study_spec import load_spec
 
 ROW = {
     "id": "winner",

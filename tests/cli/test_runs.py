@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from kdsearch.candidates.space import Candidate, Choice
 from kdsearch.cli.runs import describe_progress, find_driver, find_run, known_runs
 from kdsearch.commands import run
 from kdsearch.errors import SpecError, StoreError
-from kdsearch.ledger import Ledger
-from kdsearch.manifest import hash_file
+from kdsearch.exporters.base_manifest import hash_file
 from kdsearch.records import Outcome, RunPaths
-from kdsearch.space import Candidate, Choice
-from kdsearch.spec import load_spec
-from kdsearch.store import RunLock, create_run, write_summary
+from kdsearch.rundir.ledger import Ledger
+from kdsearch.rundir.store import RunLock, create_run, write_summary
+from kdsearch.spec.study_spec import load_spec
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from kdsearch.commands import run
-from kdsearch.spec import load_spec
-from kdsearch.spec_sources import shipped_studies
+from kdsearch.spec.sources import shipped_studies
+from kdsearch.spec.study_spec import load_spec
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kdsearch import registry
+from kdsearch.candidates.space import Candidate
 from kdsearch.errors import DataError
 from kdsearch.records import Trial
-from kdsearch.space import Candidate
 from tests.executors import work
 
 NAMES = [name for name in registry.available("kdsearch.executors") if name != "ray"]

@@ -11,7 +11,7 @@ from torch import nn
 
 from kdsearch import registry
 from kdsearch.exporters.base import TOLERANCE, Exporter, export_student
-from kdsearch.manifest import Manifest, read_manifest
+from kdsearch.exporters.base_manifest import Manifest, read_manifest
 
 PACKAGE = "kdsearch.exporters"
 NAMES = registry.available(PACKAGE)

@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kdsearch.models.pruningnet import Slim
-from kdsearch.models.width_finding import find_widths
+from kdsearch.candidates.repair import draw_for
+from kdsearch.candidates.space import Candidate, SearchSpace, Window
+from kdsearch.pruningnet.generators import Slim
 from kdsearch.records import Trial
-from kdsearch.repair import draw_for
-from kdsearch.sections import Augmentation, Recipe, StudentOptions, WidthOptions
-from kdsearch.space import Candidate, SearchSpace, Window
+from kdsearch.spec.sections import Augmentation, Recipe, StudentOptions, WidthOptions
 from kdsearch.strategies.metapruning import MetaPruning
 from kdsearch.training.optim import learning_rate, make_optimizer
+from kdsearch.widths.finding import find_widths
 from tests.toys import SHAPE, half, make_toy, toy_context, toy_widths
 
 pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds

@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from kdsearch import registry
+from kdsearch.candidates.space import Candidate, Choice, Real, SearchSpace, Window
 from kdsearch.errors import InfeasibleError, SpaceExhausted
-from kdsearch.ledger import Ledger
 from kdsearch.records import Outcome, RunPaths
-from kdsearch.space import Candidate, Choice, Real, SearchSpace, Window
+from kdsearch.rundir.ledger import Ledger
 from tests.widths_like import chain, ends
 
 NAMES = registry.available("kdsearch.searchers")
@@ -107,7 +107,7 @@ from kdsearch import registry
 for package in ("kdsearch.searchers", "kdsearch.executors"):
     for name in registry.available(package):
         registry.find(package, name).Options()
-import kdsearch.store, kdsearch.ledger, kdsearch.limits
+import kdsearch.rundir.store, kdsearch.rundir.ledger, kdsearch.candidates.limits
 print(sorted({"torch", "optuna", "sqlalchemy"} & set(sys.modules)))
 """
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

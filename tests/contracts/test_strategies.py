@@ -12,7 +12,7 @@ from torch import nn
 
 from kdsearch import registry
 from kdsearch.records import Trial
-from kdsearch.sections import Augmentation
+from kdsearch.spec.sections import Augmentation
 from kdsearch.strategies.base import Strategy
 from tests.toys import half, toy_context
 

@@ -10,10 +10,10 @@ import torch
 
 from kdsearch.data.datasets import load_dataset
 from kdsearch.models.zoo import make_net
+from kdsearch.spec.teacher_card import read_card, shipped_cards
 from kdsearch.tasks.classification import Classification
-from kdsearch.teacher_card import read_card, shipped_cards
-from kdsearch.teachers import load_teacher, warn_of_seen_images
-from kdsearch.training.taps import Taps, default_embedding, flat_embedding
+from kdsearch.teaching.taps import Taps, default_embedding, flat_embedding
+from kdsearch.teaching.teachers import load_teacher, warn_of_seen_images
 
 SHIPPED = sorted(shipped_cards())
 TRAINED = [name for name in SHIPPED if read_card(name).sha256 is not None]

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from kdsearch.data import arrays as sources
 from kdsearch.errors import DataError
-from kdsearch.sections import TaskOptions
+from kdsearch.spec.sections import TaskOptions
 
 
 def read(path):

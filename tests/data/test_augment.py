@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from kdsearch.data.augment import apply_views, draw_views, normalise
-from kdsearch.sections import Augmentation
+from kdsearch.spec.sections import Augmentation
 
 NOTHING = Augmentation(crop=0, flip=False)
 

@@ -6,7 +6,7 @@ import torch
 from kdsearch.data.batches import Batches
 from kdsearch.data.images import ImageSet
 from kdsearch.errors import DataError
-from kdsearch.sections import Augmentation
+from kdsearch.spec.sections import Augmentation
 
 CPU = torch.device("cpu")
 

@@ -9,7 +9,7 @@ from PIL import Image
 from kdsearch.data import decode
 from kdsearch.data.datasets import load_dataset
 from kdsearch.errors import DataError, StoreError
-from kdsearch.sections import TaskOptions
+from kdsearch.spec.sections import TaskOptions
 
 
 def empty(folder):

@@ -5,7 +5,7 @@ import torch
 
 from kdsearch.data.augment import apply_views, draw_views
 from kdsearch.data.mixing import Mixing, draw_mixing, mix_images, mix_labels
-from kdsearch.sections import Augmentation
+from kdsearch.spec.sections import Augmentation
 
 SIZE = (10, 16)
 

@@ -7,7 +7,7 @@ from kdsearch.data.augment import apply_views, draw_views
 from kdsearch.data.images import ImageSet
 from kdsearch.data.seeds import mix_seed
 from kdsearch.data.stored_views import StoredViews
-from kdsearch.sections import Augmentation
+from kdsearch.spec.sections import Augmentation
 
 CPU = torch.device("cpu")
 EVERYTHING = Augmentation(crop=2, flip=True, cutout=0.4, resized_crop=(0.5, 1.0), mixup=1.0, cutmix=1.0)

@@ -9,7 +9,7 @@ from kdsearch.data.images import ImageSet
 from kdsearch.data.samplers import Uniform
 from kdsearch.data.stored_views import StoredViews
 from kdsearch.data.views import ViewBatches
-from kdsearch.sections import Augmentation
+from kdsearch.spec.sections import Augmentation
 
 CPU = torch.device("cpu")
 PLAIN = Augmentation(crop=0, flip=False)

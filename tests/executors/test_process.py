@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from kdsearch.candidates.space import Candidate
 from kdsearch.errors import DataError, KdsearchError
 from kdsearch.executors.process import Process
 from kdsearch.records import Trial
-from kdsearch.space import Candidate
 from tests.executors import work
 
 ROOT = Path(__file__).parents[2]

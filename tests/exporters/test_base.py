@@ -10,8 +10,8 @@ from torch import nn
 
 from kdsearch.errors import ExportError
 from kdsearch.exporters.base import Exporter, Format, export_student
-from kdsearch.manifest import Manifest, read_manifest
-from kdsearch.sections import Section
+from kdsearch.exporters.base_manifest import Manifest, read_manifest
+from kdsearch.spec.sections import Section
 
 # The runtime of these tests' own format: a file of logits that were computed beforehand.
 REPLAY = "def run(path, pixels, shape):\n    return open(path, 'rb').read()\n"

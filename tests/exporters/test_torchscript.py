@@ -9,8 +9,8 @@ from torch import nn
 
 from kdsearch.errors import ExportError
 from kdsearch.exporters.base import export_student
+from kdsearch.exporters.base_manifest import Manifest, hash_file, read_manifest
 from kdsearch.exporters.torchscript import TorchScript
-from kdsearch.manifest import Manifest, hash_file, read_manifest
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(120)]
 
@@ -128,7 +128,7 @@ def test_a_trace_that_took_the_wrong_branch_is_refused(tmp_path):
 def test_saving_what_optimize_for_inference_returns_would_be_caught(tmp_path):
     class Tuned(TorchScript):
         def write(self, model, example_BCHW, path, extra_files):
-            from kdsearch.deployed import freeze_trace, quiet_tracing
+            from kdsearch.cost.deployed import freeze_trace, quiet_tracing
 
             with quiet_tracing():
                 tuned = torch.jit.optimize_for_inference(freeze_trace(model, example_BCHW))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from kdsearch.models.crop import put
-from kdsearch.models.width_finding import find_widths
-from kdsearch.models.widths import WidthSpace
+from kdsearch.candidates.space import Candidate
 from kdsearch.models.zoo import make_net
-from kdsearch.sections import StudentOptions, WidthOptions
-from kdsearch.space import Candidate
+from kdsearch.spec.sections import StudentOptions, WidthOptions
+from kdsearch.widths.crop import put
+from kdsearch.widths.finding import find_widths
+from kdsearch.widths.space import WidthSpace
 
 
 def conv(arriving, leaving, kernel=3, groups=1):

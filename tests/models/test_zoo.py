@@ -8,7 +8,7 @@ from torch import nn
 from kdsearch.cost.flops import count_parameters
 from kdsearch.errors import SpecError
 from kdsearch.models.zoo import OWN, make_net
-from kdsearch.sections import StudentOptions
+from kdsearch.spec.sections import StudentOptions
 
 pytestmark = pytest.mark.timeout(30)  # milliseconds each on a quiet machine
 

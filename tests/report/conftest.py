@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from kdsearch.candidates.space import Candidate
 from kdsearch.records import Outcome
-from kdsearch.space import Candidate
 
 FULL = {"conv1": 64, "conv2": 128, "conv3": 256, "conv4": 256, "conv5": 512, "conv6": 512, "conv7": 512, "conv8": 512}
 WINNER = {"conv1": 48, "conv2": 96, "conv3": 192, "conv4": 176, "conv5": 256, "conv6": 160, "conv7": 96, "conv8": 208}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from kdsearch.candidates.space import Candidate
 from kdsearch.records import Outcome
 from kdsearch.report.amounts import draw_amounts
 from kdsearch.report.figures import draw_figures
 from kdsearch.report.parts import list_cells, write_amounts
 from kdsearch.report.reading import read_run
 from kdsearch.report.verdict import judge_search
-from kdsearch.space import Candidate
 
 START, BEST = {"conv": 8, "cc.weight": 10.0}, {"conv": 8, "cc.weight": 300.0}
 

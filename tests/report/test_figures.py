@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from kdsearch.candidates.space import Candidate
 from kdsearch.records import Outcome
 from kdsearch.report.figures import (
     draw_figures,
@@ -15,7 +16,6 @@ from kdsearch.report.figures import (
     find_front,
 )
 from kdsearch.report.reading import read_run
-from kdsearch.space import Candidate
 
 
 def test_the_front_holds_the_points_that_nothing_beats():

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from kdsearch.candidates.space import Choice
 from kdsearch.errors import StoreError
-from kdsearch.ledger import Ledger
 from kdsearch.records import RunPaths
 from kdsearch.report.html import read_summary, render, write_html
-from kdsearch.space import Choice
-from kdsearch.spec import load_spec
-from kdsearch.store import create_run, write_summary
+from kdsearch.rundir.ledger import Ledger
+from kdsearch.rundir.store import create_run, write_summary
+from kdsearch.spec.study_spec import load_spec
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

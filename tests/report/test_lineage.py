@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+from kdsearch.candidates.space import Candidate
 from kdsearch.records import Outcome
 from kdsearch.report.lineage import LONGEST, say_teacher, trace_origin
 from kdsearch.report.reading import read_run
-from kdsearch.space import Candidate
 
 
 def outcome(number: int, origin: str, score: float) -> Outcome:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from kdsearch.candidates.space import Candidate, Choice, SearchSpace
 from kdsearch.records import Outcome
 from kdsearch.searchers.optuna import OptunaSearch
 from kdsearch.searchers.random import RandomSearch
-from kdsearch.space import Candidate, Choice, SearchSpace
 
 
 def searcher(budgets: int) -> RandomSearch:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from kdsearch.candidates.space import Choice, Real, SearchSpace, Window
 from kdsearch.records import Outcome
 from kdsearch.searchers.evolution import Evolution
 from kdsearch.searchers.random import RandomSearch
-from kdsearch.space import Choice, Real, SearchSpace, Window
 from tests.widths_like import chain, mobilenet_v2
 
 SPACE, MEASURE = chain(8)

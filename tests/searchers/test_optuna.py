@@ -7,9 +7,9 @@ import optuna
 import pytest
 from pydantic import ValidationError
 
+from kdsearch.candidates.space import Choice, SearchSpace, Window
 from kdsearch.records import Outcome, pareto_front
 from kdsearch.searchers.optuna import OptunaSearch
-from kdsearch.space import Choice, SearchSpace, Window
 from tests.widths_like import chain
 
 SPACE, MEASURE = chain(6)

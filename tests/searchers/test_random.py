@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from kdsearch.candidates.space import Choice, SearchSpace
 from kdsearch.records import Outcome
 from kdsearch.searchers.random import RandomSearch
-from kdsearch.space import Choice, SearchSpace
 
 SPACE = SearchSpace([Choice(f"layer{number}", tuple(range(8, 72, 8))) for number in range(6)])
 

@@ -7,7 +7,7 @@ import torch
 
 from kdsearch.errors import SpecError
 from kdsearch.records import Trial
-from kdsearch.sections import Section
+from kdsearch.spec.sections import Section
 from kdsearch.strategies.base import Strategy, Trained
 from tests.toys import toy_context
 

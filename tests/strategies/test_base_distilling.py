@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
+from kdsearch.candidates.space import Candidate, Choice, Real
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.records import Trial
-from kdsearch.sections import Augmentation
-from kdsearch.space import Candidate, Choice, Real
+from kdsearch.spec.sections import Augmentation
 from kdsearch.strategies.cckd import CorrelationCongruence
 from kdsearch.strategies.kd import KnowledgeDistillation
 from tests.toys import toy_context, toy_teaching

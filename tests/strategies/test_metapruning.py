@@ -10,13 +10,13 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from kdsearch.candidates.space import Window
 from kdsearch.errors import StoreError
-from kdsearch.models.pruningnet import Slim
-from kdsearch.planning import uniform_gene
+from kdsearch.pruningnet.generators import Slim
 from kdsearch.records import Trial
-from kdsearch.sections import Augmentation
-from kdsearch.space import Window
+from kdsearch.spec.sections import Augmentation
 from kdsearch.strategies.metapruning import MetaPruning
+from kdsearch.study.planning import uniform_gene
 from kdsearch.weights import load_weights
 from tests.toys import half, toy_context
 

@@ -9,10 +9,10 @@ from torch import nn
 
 from kdsearch.data.datasets import Dataset
 from kdsearch.data.images import ImageSet
-from kdsearch.models.width_finding import find_widths
-from kdsearch.sections import Augmentation, StudentOptions, TaskOptions
+from kdsearch.spec.sections import Augmentation, StudentOptions, TaskOptions
 from kdsearch.strategies.scratch import Scratch
 from kdsearch.tasks.classification import Classification
+from kdsearch.widths.finding import find_widths
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(60)]  # the first trace of a net imports much of torch
 

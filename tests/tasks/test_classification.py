@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from kdsearch.data.datasets import load_dataset
-from kdsearch.sections import Recipe, TaskOptions
+from kdsearch.spec.sections import Recipe, TaskOptions
 from kdsearch.tasks.classification import Classification
 
 CPU = torch.device("cpu")

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from kdsearch.errors import KdsearchError, StoreError
-from kdsearch.sections import Augmentation, Recipe
+from kdsearch.measures.layout import training_layout
+from kdsearch.spec.sections import Augmentation, Recipe
 from kdsearch.training import loop
-from kdsearch.training.layout import training_layout
 from kdsearch.training.loop import Setting, fit
 
 CPU = torch.device("cpu")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from kdsearch.sections import Recipe
+from kdsearch.spec.sections import Recipe
 from kdsearch.training.optim import learning_rate, make_optimizer
 
 

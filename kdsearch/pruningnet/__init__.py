@@ -1,0 +1,1 @@
+"""Generators of weights, their training, and the scores that generated weights give."""

@@ -1,0 +1,242 @@
+"""The ledger of a run: one Optuna study, one append a finished trial; dashboard, resume and report read it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import secrets
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from kdsearch.candidates.space import Choice, Real
+from kdsearch.errors import StoreError
+from kdsearch.records import Outcome, RunPaths
+from kdsearch.rundir.ledger_trials import find_distribution, make_trial, read_trial
+
+if TYPE_CHECKING:
+    import optuna
+
+JOURNAL = "journal"
+_FILE = "study.journal"
+_log = logging.getLogger(__name__)
+
+
+class Ledger:
+    """The outcomes of a run, in the order they were appended; written by the driver only, under its ``RunLock``.
+
+    ``storage``: journal (a file in the run directory) or an Optuna storage URL. ``parameters``: what a candidate is
+    made of. ``costs``: costs to show as objectives beside accuracy. What a crash left of a last line is cut off.
+
+    Raises:
+        StoreError: the storage is damaged or cannot be reached.
+    """
+
+    def __init__(
+        self,
+        paths: RunPaths,
+        storage: str,
+        name: str,
+        parameters: Sequence[Choice | Real],
+        *,
+        costs: tuple[str, ...] = (),
+    ) -> None:
+        self._journal = paths.root / _FILE if storage == JOURNAL else None
+        self._costs = costs
+        self._distributions = {parameter.name: find_distribution(parameter) for parameter in parameters}
+        if self._journal is not None:
+            _mend(self._journal)
+        self._study = _open_study(paths, storage, name, ("accuracy", *costs))
+        self._numbers = {trial.user_attrs["number"] for trial in self._study.get_trials(deepcopy=False)}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Nothing is left to write: every append is on the disk before it returns."""
+
+    def append(self, outcome: Outcome) -> None:
+        """Writes one outcome to the disk.
+
+        Raises:
+            StoreError: it cannot be written, such as on a full disk; all earlier outcomes are still there.
+        """
+        if outcome.number in self._numbers:
+            raise ValueError(f"trial {outcome.number} is in the ledger already")
+        with self._whole_lines():
+            self._study.add_trial(make_trial(outcome, self._costs, self._distributions))
+        self._numbers.add(outcome.number)
+
+    def outcomes(self) -> list[Outcome]:
+        """All outcomes, in the order they were appended."""
+        return [read_trial(trial) for trial in self._study.get_trials(deepcopy=False)]
+
+    @contextmanager
+    def _whole_lines(self) -> Iterator[None]:
+        """Takes back what a failed write left of a line, so that the journal stays readable."""
+        from optuna.exceptions import StorageInternalError
+        from sqlalchemy.exc import SQLAlchemyError
+
+        size = self._journal.stat().st_size if self._journal else 0
+        try:
+            yield
+        except OSError as error:
+            if self._journal is None:
+                raise StoreError(f"the ledger cannot be written: {error}") from None
+            with self._journal.open("r+b") as file:
+                file.truncate(size)
+            full = error.errno == errno.ENOSPC
+            reason = "no space left on device; free some and resume" if full else error.strerror
+            raise StoreError(f"{self._journal}: {reason}") from None
+        except (StorageInternalError, SQLAlchemyError) as error:
+            raise StoreError(f"the ledger cannot be written: {_first_line(error)}") from None
+
+
+def read_outcomes(paths: RunPaths) -> list[Outcome]:
+    """The outcomes of a run, in the order they were appended; changes nothing, so a run under way may be read.
+
+    Raises:
+        StoreError: the run directory or its ledger is missing or damaged.
+    """
+    with _study_of(paths) as study:
+        return [] if study is None else [read_trial(trial) for trial in study.get_trials(deepcopy=False)]
+
+
+def note(paths: RunPaths, markdown: str) -> None:
+    """Shows a text on the dashboard's page of a run that has ended, unless a text is there; needs optuna-dashboard.
+
+    Raises:
+        StoreError: the run directory or its ledger is missing or damaged.
+    """
+    from optuna_dashboard import get_note, save_note
+
+    with _study_of(paths) as study:
+        if study is not None and not get_note(study):
+            save_note(study, markdown)
+
+
+@contextmanager
+def _study_of(paths: RunPaths) -> Iterator[optuna.Study | None]:
+    """The Optuna study of a run; None of one that has not begun to search."""
+    import optuna
+
+    try:
+        spec = json.loads((paths.root / "spec.json").read_text(encoding="utf-8"))
+        storage, name = str(spec["storage"]), str(spec["name"])
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{paths.root / 'spec.json'}: cannot be read: {error}") from None
+    except (KeyError, TypeError):
+        raise StoreError(f"{paths.root / 'spec.json'}: holds no study; it is damaged") from None
+    study: optuna.Study | None = None
+    if storage == JOURNAL and not (paths.root / _FILE).exists():
+        yield study
+        return
+    with _damage_told(paths, storage):
+        try:
+            study = optuna.load_study(study_name=_study_name(paths, storage, name), storage=_storage(paths, storage))
+        except KeyError:
+            study = None
+        yield study
+
+
+def journal_path(paths: RunPaths) -> Path:
+    """The journal file of a run whose storage is journal."""
+    return paths.root / _FILE
+
+
+def _open_study(paths: RunPaths, storage: str, name: str, objectives: tuple[str, ...]) -> optuna.Study:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study_name = _study_name(paths, storage, name)
+    with _damage_told(paths, storage):
+        opened = _storage(paths, storage)
+        try:
+            return optuna.load_study(study_name=study_name, storage=opened)
+        except KeyError:
+            directions: list[Any] = ["maximize", *["minimize"] * (len(objectives) - 1)]
+            study = optuna.create_study(study_name=study_name, storage=opened, directions=directions)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # naming them is that new
+                study.set_metric_names(list(objectives))
+            return study
+
+
+def check_storage(storage: str) -> None:
+    """Refuses an address that cannot be a storage here; a file that SQLite would make is left to the run.
+
+    Raises:
+        StoreError: its dialect or driver is unknown or not installed, or its server does not answer.
+    """
+    if storage == JOURNAL:
+        return
+    import sqlalchemy
+
+    try:
+        engine = sqlalchemy.create_engine(storage)
+        if engine.dialect.name != "sqlite":
+            engine.connect().close()
+    except (ImportError, ValueError, OSError, sqlalchemy.exc.SQLAlchemyError) as error:
+        raise StoreError(f"storage: {storage.rsplit('@', 1)[-1]} cannot be opened: {_first_line(error)}") from None
+
+
+def _storage(paths: RunPaths, storage: str) -> optuna.storages.BaseStorage:
+    from optuna.storages import JournalStorage, get_storage
+    from optuna.storages.journal import JournalFileBackend
+
+    if storage == JOURNAL:
+        return JournalStorage(JournalFileBackend(str(paths.root / _FILE)))
+    return get_storage(storage)
+
+
+def _study_name(paths: RunPaths, storage: str, name: str) -> str:
+    """The run's name in its own journal; in a storage shared with other runs, one that no other run has."""
+    if storage == JOURNAL:
+        return name
+    path = paths.root / "study_name.txt"
+    if not path.exists():
+        path.write_text(f"{name}-{secrets.token_hex(4)}", encoding="utf-8")
+    return path.read_text(encoding="utf-8")
+
+
+@contextmanager
+def _damage_told(paths: RunPaths, storage: str) -> Iterator[None]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    where = f"{paths.root / _FILE}" if storage == JOURNAL else f"storage {storage.rsplit('@', 1)[-1]}"
+    try:
+        yield
+    except (ValueError, LookupError, OSError, ImportError, SQLAlchemyError) as error:
+        raise StoreError(f"{where}: the ledger cannot be read: {_first_line(error)}") from None
+
+
+def _mend(journal: Path) -> None:
+    """Cuts off a last line that a crash left unfinished, and frees the lock of a driver that was killed."""
+    journal.with_name(journal.name + ".lock").unlink(missing_ok=True)
+    if not journal.exists():
+        return
+    content = journal.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    last = content.rfind(b"\n", 0, max(whole - 1, 0)) + 1
+    if whole and not _is_json(content[last:whole]):
+        whole = last
+    if whole < len(content):
+        _log.warning("%s: cut off %d bytes of a line that was not written to its end", journal, len(content) - whole)
+        with journal.open("r+b") as file:
+            file.truncate(whole)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,95 @@
+"""An outcome as one of Optuna's trials, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from kdsearch.candidates.space import Candidate, Choice, Real
+from kdsearch.records import Outcome
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+_METRIC, _COST = "metric ", "cost "
+
+
+def make_trial(outcome: Outcome, costs: Sequence[str], distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
+    """The outcome as a finished trial: accuracy and these ``costs`` are its values, all else its attributes."""
+    from optuna.trial import TrialState, create_trial
+
+    values = [
+        outcome.metrics.get("accuracy", math.nan),
+        *(outcome.costs.get(cost, math.nan) for cost in costs),
+    ]
+    done = outcome.state == "done" and all(math.isfinite(value) for value in values)
+    ended = TrialState.PRUNED if outcome.metrics.get("pruned") and len(values) == 1 else TrialState.COMPLETE
+    trial = create_trial(
+        state=ended if done else TrialState.FAIL,
+        intermediate_values={epoch: value for epoch, value in enumerate(outcome.curve, start=1) if done},
+        values=[float(value) for value in values] if done else None,
+        params=outcome.candidate.values,
+        distributions={name: distributions[name] for name, _ in outcome.candidate.pairs},
+        user_attrs=_attributes(outcome),
+    )
+    if trial.datetime_complete is not None:
+        trial.datetime_start = trial.datetime_complete - timedelta(seconds=outcome.seconds)
+    return trial
+
+
+def find_distribution(parameter: Choice | Real) -> BaseDistribution:
+    """An integer range whose step reaches every value, which the dashboard draws on an axis; else categories."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(parameter, Real):
+        return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+    numbers = [value for value in parameter.values if isinstance(value, int)]
+    if len(numbers) < len(parameter.values):
+        return CategoricalDistribution(parameter.values)
+    step = reduce(math.gcd, (number - numbers[0] for number in numbers)) or 1
+    return IntDistribution(numbers[0], numbers[-1], step=step)
+
+
+def _attributes(outcome: Outcome) -> dict[str, Any]:
+    """What a trial carries beside its values; one attribute a figure, so that the dashboard can draw them."""
+    metrics = {_METRIC + name: _plain(value) for name, value in outcome.metrics.items()}
+    costs = {_COST + name: _plain(value) for name, value in outcome.costs.items()}
+    fixed = {
+        "number": outcome.number,
+        "origin": outcome.candidate.origin,
+        "state": outcome.state,
+        "seconds": outcome.seconds,
+    }
+    failure = {"traceback": outcome.traceback} if outcome.traceback else {}
+    return {**fixed, **metrics, **costs, **failure}
+
+
+def _plain(value: float) -> int | float | str:
+    """A figure that every JSON reader takes: nan and infinity as words."""
+    if isinstance(value, int):
+        return value
+    return float(value) if math.isfinite(value) else repr(float(value))
+
+
+def read_trial(trial: FrozenTrial) -> Outcome:
+    """The outcome that ``make_trial`` was given."""
+    attributes = trial.user_attrs
+    return Outcome(
+        number=attributes["number"],
+        candidate=Candidate.of(trial.params, attributes["origin"]),
+        state=attributes["state"],
+        metrics=_figures(attributes, _METRIC),
+        costs=_figures(attributes, _COST),
+        seconds=attributes["seconds"],
+        traceback=attributes.get("traceback", ""),
+        curve=tuple(value for _, value in sorted(trial.intermediate_values.items())),
+    )
+
+
+def _figures(attributes: Mapping[str, Any], prefix: str) -> dict[str, float]:
+    found = {name.removeprefix(prefix): value for name, value in attributes.items() if name.startswith(prefix)}
+    return {name: float(value) if isinstance(value, str) else value for name, value in found.items()}

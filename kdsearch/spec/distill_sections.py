@@ -1,0 +1,153 @@
+"""What a study says about its teacher and about learning from it; no torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from kdsearch.errors import SpecError
+from kdsearch.spec.errors import unknown
+from kdsearch.spec.sections import Recipe, Section
+from kdsearch.spec.terms import TEACHERLESS, Positive, Range, TappedTerm, Term, check_terms
+
+
+class TeacherOptions(Section):
+    """The teacher: a card, by path or by the name of a shipped one; ``teacher: CARD`` is short for ``{card: CARD}``.
+
+    ``mode``: the teacher answers as the student trains (online), or it answers once for ``views`` augmented views of
+    every training image, kept in a file that all trainings on this machine share (cached); auto times three steps and
+    takes the cheaper.
+    """
+
+    card: Path  # absolute once it is read
+    mode: Literal["auto", "online", "cached"] = "auto"
+    views: int = Field(8, ge=1, le=1000)
+
+    def idle(self) -> Mapping[str, str]:
+        return {"views": "mode: online shows fresh views at every step"} if self.mode == "online" else {}
+
+    @field_validator("card")
+    @classmethod
+    def _is_there(cls, card: Path) -> Path:
+        from kdsearch.spec.teacher_card import find_card, read_card
+
+        try:
+            found = find_card(card).absolute()
+            if read_card(found).weights is None:
+                raise ValueError(f"{card}: has no weights yet; train them with: kdsearch teach {card}")
+            return found
+        except SpecError as error:
+            if card.is_absolute():  # of a run that is read again: whoever plans it meets a card that has gone
+                return card
+            raise ValueError(str(error)) from None
+
+
+class SamplerOptions(Section):
+    """Which images make up a batch. ``k``: images of one class, or cluster, in a group.
+
+    ``class_balanced`` and ``superclass`` (``clusters`` of the teacher's embeddings) are those of CCKD.
+    """
+
+    name: Literal["uniform", "class_balanced", "superclass"] = "uniform"
+    k: int = Field(4, ge=1)
+    clusters: int | None = Field(None, ge=2)
+
+    def idle(self) -> Mapping[str, str]:
+        return {"k": "uniform batches have no groups"} if self.name == "uniform" else {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, given: Any) -> Any:
+        return {"name": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _clusters_where_they_count(self) -> SamplerOptions:
+        if (self.name == "superclass") != (self.clusters is not None):
+            raise ValueError(f"clusters goes with superclass, and superclass needs it (name is {self.name})")
+        return self
+
+
+class TapOptions(Section):
+    """Names of tensors inside the two nets: module paths, ``PATH:input`` for what a module reads.
+
+    ``embedding`` is known without being named: what each net's classifier reads.
+    """
+
+    student: dict[str, str] = Field(default_factory=dict)
+    teacher: dict[str, str] = Field(default_factory=dict)
+
+
+class DistillationOptions(Recipe):
+    """The recipe trains the student; ``terms`` are what it lowers, each with its weight.
+
+    An amount of a term, such as its weight, and ``learning_rate`` may be ranges that are searched: then a candidate is
+    a set of amounts and the student keeps the uniform widths of its budget, unless ``search_widths``.
+
+    ``prune: median``: a trial that does worse on the validation images than the median of those before it, at the same
+    epoch, is stopped, though not in the first third of its epochs.
+    """
+
+    learning_rate: Positive = 0.05  # type: ignore[assignment]  # a number once the options are settled
+    terms: tuple[Term, ...] = ()
+    taps: TapOptions = TapOptions()
+    sampler: SamplerOptions = SamplerOptions()
+    search_widths: bool = False
+    prune: Literal["none", "median"] = "none"
+
+    for_search: ClassVar[frozenset[str]] = frozenset({"search_widths", "prune"})
+
+    def idle(self) -> Mapping[str, str]:
+        found = dict(super().idle())
+        if not self.ranges:
+            found["search_widths"] = "nothing else is a range, so widths are searched anyway"
+        if not any(term.kind == "ce" for term in self.terms):
+            found["label_smoothing"] = "terms has no ce"
+        return found
+
+    @field_validator("terms")
+    @classmethod
+    def _fit_together(cls, terms: tuple[Term, ...]) -> tuple[Term, ...]:
+        return check_terms(terms)
+
+    @model_validator(mode="after")
+    def _batches_are_made_of_groups(self) -> DistillationOptions:
+        if self.sampler.name != "uniform" and self.batch_size % self.sampler.k:
+            batch = f"a batch of {self.batch_size} images"
+            raise ValueError(f"sampler.k: {batch} is not made of groups of {self.sampler.k}; let k divide batch_size")
+        return self
+
+    @model_validator(mode="after")
+    def _taps_are_named_and_read(self) -> DistillationOptions:
+        read = {term.kind: term.options.tap for term in self.terms if isinstance(term.options, TappedTerm)}
+        for side, named in (("student", self.taps.student), ("teacher", self.taps.teacher)):
+            for kind, tap in read.items():
+                if tap != "embedding" and tap not in named:
+                    raise ValueError(f"terms: {kind} reads tap {tap!r}, which taps.{side} does not name")
+            clusters = {"embedding"} if side == "teacher" and self.sampler.name == "superclass" else set()
+            for tap in named:
+                if tap not in {*read.values(), *clusters}:
+                    raise ValueError(f"taps.{side}: {unknown('tap', tap, sorted({*read.values(), *clusters}))}")
+        return self
+
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether any term reads what a teacher says."""
+        return any(term.kind not in TEACHERLESS for term in self.terms) or self.sampler.name == "superclass"
+
+    @property
+    def ranges(self) -> dict[str, Any]:
+        """Name such as cc.weight to range, of all that is searched."""
+        rate = {"learning_rate": self.learning_rate} if isinstance(self.learning_rate, Range) else {}
+        return {name: span for term in self.terms for name, span in term.searched()} | rate
+
+    def settled(self, values: Mapping[str, Any]) -> DistillationOptions:
+        """These options with numbers for all ranges: those of ``values`` by name, else where each range starts."""
+        rate = self.learning_rate
+        if isinstance(rate, Range):
+            rate = values.get("learning_rate", rate.first)
+        return self.model_copy(
+            update={"terms": tuple(term.settled(values) for term in self.terms), "learning_rate": rate}
+        )

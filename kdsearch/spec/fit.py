@@ -1,0 +1,32 @@
+"""Sections that are right by themselves and do not fit one another; no torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from kdsearch.errors import SpecError
+
+if TYPE_CHECKING:
+    from kdsearch.spec.study_spec import StudySpec
+
+
+def find_misfits(spec: StudySpec) -> Iterator[str]:
+    """A line for every part that does not fit the others, ``key: what is wrong``."""
+    strategy, finish = (_make(plugin) for plugin in (spec.strategy, spec.finish))
+    try:
+        strategy.check_search()
+    except SpecError as error:
+        yield str(error)
+    if finish.inherits and spec.finish.name != spec.strategy.name:
+        name = spec.finish.name
+        yield f"finish.name: {name} goes on from what strategy: {{name: {name}}} prepares"
+    if spec.finish.rounds and "epochs" not in type(spec.finish.options).model_fields:
+        yield f"finish.finalists: {spec.finish.name} has no epochs to shorten; set it to 1"
+    if spec.budget.trials < spec.limits.budgets:
+        trials = f"{spec.budget.trials} trial{'s' if spec.budget.trials > 1 else ''}"
+        yield f"budget.trials: {trials} cannot serve the {spec.limits.budgets} budgets of limits; raise it"
+
+
+def _make(plugin: Any) -> Any:
+    return plugin.find()(plugin.options)

@@ -1,0 +1,203 @@
+"""The study file: YAML -> StudySpec, strict, with every mistake reported at once; no torch here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from kdsearch.spec.distill_sections import DistillationOptions, TeacherOptions
+from kdsearch.spec.errors import shown, unknown
+from kdsearch.spec.fit import find_misfits
+from kdsearch.spec.plugins import (
+    ExecutorPlugin,
+    ExporterPlugin,
+    FinishPlugin,
+    PassPlugin,
+    SearcherPlugin,
+    StrategyPlugin,
+)
+from kdsearch.spec.reading import absolute, check_name, read_section
+from kdsearch.spec.sections import GIVEN, OWN_NETS, Budget, Limits, Section, StudentOptions, TaskOptions
+from kdsearch.spec.sources import read_study
+from kdsearch.spec.yaml import Document, Key
+
+_LEARNED = ("preset", "terms", "taps", "sampler")
+_SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|:memory:|file:|$)(.+)")
+_STORAGE = re.compile(r"journal|[a-z][a-z0-9+]*://.+")
+
+
+class StudySpec(Section):
+    """A whole study. ``storage``: journal (a file in the run directory) or an Optuna storage URL.
+
+    ``name`` becomes the run directory's. Paths are absolute once the study is loaded: a relative path in a study means
+    what it would mean on the command line, relative to the current directory.
+    """
+
+    name: str
+    seed: int = Field(0, ge=0, lt=2**32)
+    task: TaskOptions
+    teacher: TeacherOptions | None = None
+    student: StudentOptions
+    limits: Limits = Limits()
+    search: SearcherPlugin = Field(default_factory=lambda: SearcherPlugin.of("evolution"))
+    strategy: StrategyPlugin
+    budget: Budget = Budget()
+    finish: FinishPlugin
+    compress: tuple[PassPlugin, ...] = ()
+    export: tuple[ExporterPlugin, ...] = Field(default_factory=lambda: (ExporterPlugin.of("torchscript"),))
+    executor: ExecutorPlugin = Field(default_factory=lambda: ExecutorPlugin.of("serial"))
+    storage: str = "journal"
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_directory(cls, name: str) -> str:
+        return check_name(name)
+
+    @field_validator("student")
+    @classmethod
+    def _names_a_net(cls, student: StudentOptions) -> StudentOptions:
+        known = (*OWN_NETS, GIVEN)
+        if student.net is not None and student.net not in known:
+            raise ValueError(unknown("net", student.net, known))
+        return student
+
+    @field_validator("teacher", mode="before")
+    @classmethod
+    def _card_alone(cls, given: Any) -> Any:
+        return {"card": given} if isinstance(given, str | Path) else given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _finish_learns_likewise(cls, given: Any) -> Any:
+        """What a strategy learns from its teacher holds for a finish of the same name that does not say otherwise."""
+        strategy, finish = (given.get(key) if isinstance(given, Mapping) else None for key in ("strategy", "finish"))
+        if not isinstance(strategy, Mapping) or not isinstance(finish, Mapping):
+            return given
+        learned = (*_LEARNED, "learning_rate") if isinstance(strategy.get("learning_rate"), Mapping) else _LEARNED
+        said = {key: strategy[key] for key in learned if key in strategy and key not in finish}
+        if not said or strategy.get("name") != finish.get("name") or "preset" in finish:
+            return given
+        try:
+            StrategyPlugin.model_validate(strategy)
+        except ValidationError:  # what is wrong is said of the strategy, and need not be said twice
+            return given
+        return {**given, "finish": {**finish, **said}}
+
+    @model_validator(mode="after")
+    def _teacher_is_asked(self) -> StudySpec:
+        learning = [
+            plugin.options
+            for plugin in (self.strategy, self.finish)
+            if isinstance(plugin.options, DistillationOptions) and plugin.options.asks_teacher
+        ]
+        if self.teacher is None and learning:
+            raise ValueError("teacher is missing; name a card, such as teacher: teachers/resnet20_mnist5k.yaml")
+        if self.teacher is not None and not learning:
+            raise ValueError("neither strategy nor finish learns from a teacher; remove teacher, or name one that does")
+        return self
+
+    @model_validator(mode="after")
+    def _finish_trains_what_was_found(self) -> StudySpec:
+        ranges: dict[str, set[str]] = {}
+        for key, plugin in (("strategy", self.strategy), ("finish", self.finish)):
+            options = plugin.options
+            ranges[key] = set(options.ranges) if isinstance(options, DistillationOptions) else set()
+        if left := sorted(ranges["finish"] - ranges["strategy"]):
+            key = "finish" if left[0] in type(self.finish.options).model_fields else "finish.terms"
+            raise ValueError(f"{key}: {left[0]} is a range that strategy does not search; write a number")
+        lost = sorted(ranges["strategy"] - ranges["finish"])
+        if lost and not self.strategy.options.search_widths:  # type: ignore[attr-defined]
+            option = lost[0] if lost[0] in type(self.strategy.options).model_fields else "terms"
+            raise ValueError(
+                f"finish would train without the {lost[0]} that strategy searches; say finish.name: "
+                f"{self.strategy.name} and leave finish.{option} out, or search it not"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> StudySpec:
+        if misfits := list(find_misfits(self)):
+            raise ValueError("\n".join(misfits))
+        return self
+
+    @field_validator("compress")
+    @classmethod
+    def _runs_no_passes(cls, compress: tuple[PassPlugin, ...]) -> tuple[PassPlugin, ...]:
+        if compress:
+            raise ValueError("no pass is run yet; remove it")
+        return compress
+
+    @field_validator("storage")
+    @classmethod
+    def _journal_or_address(cls, storage: str) -> str:
+        if not _STORAGE.fullmatch(storage):
+            raise ValueError(
+                f"must be journal, or an Optuna storage URL such as sqlite:///study.db (got {shown(storage)})"
+            )
+        return storage
+
+    @field_validator("export")
+    @classmethod
+    def _each_format_once(cls, export: tuple[ExporterPlugin, ...]) -> tuple[ExporterPlugin, ...]:
+        names = [plugin.name for plugin in export]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"names {twice[0]} twice")
+        return export
+
+
+def load_spec(study: str | Path, sets: Sequence[str] = ()) -> StudySpec:
+    """The study in a file, or the shipped one of that name, with the changes ``a.b=value`` made.
+
+    Raises:
+        SpecError: one line for every mistake, ``file:line: key: what is wrong``.
+    """
+    return load_document(study, sets)[0]
+
+
+def load_document(study: str | Path, sets: Sequence[str] = ()) -> tuple[StudySpec, Document]:
+    """As ``load_spec``, with the document, which knows the line of each key."""
+    document = read_study(study, sets)
+    spec = read_section(StudySpec, document)
+    return absolute(spec.model_copy(update={"storage": _absolute_storage(spec.storage)})), document
+
+
+def dumps(spec: StudySpec) -> str:
+    """The study as JSON, every default written out."""
+    return spec.model_dump_json(indent=1)
+
+
+def loads(text: str) -> StudySpec:
+    """The study that ``dumps`` wrote."""
+    return StudySpec.model_validate_json(text)
+
+
+def to_yaml(spec: StudySpec) -> str:
+    """The study as a YAML file that ``load_spec`` reads back equal, every default written out."""
+    return yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+
+
+def files_named(spec: Section, key: Key = ()) -> Iterator[tuple[Key, Path]]:
+    """Every path that the study names, with its key."""
+    for name, value in spec:
+        yield from _paths_in(value, (*key, name) if name != "options" else key)
+
+
+def _paths_in(value: Any, key: Key) -> Iterator[tuple[Key, Path]]:
+    if isinstance(value, Path):
+        yield key, value
+    elif isinstance(value, Section):
+        yield from files_named(value, key)
+    elif isinstance(value, tuple):
+        for number, item in enumerate(value):
+            yield from _paths_in(item, (*key, number))
+
+
+def _absolute_storage(storage: str) -> str:
+    """The storage, an SQLite file of it at the place that it has now: a run may be resumed from another directory."""
+    found = _SQLITE_FILE.fullmatch(storage)
+    return storage if found is None else f"{found[1]}{Path.cwd() / found[2]}"

@@ -1,0 +1,210 @@
+"""The card of a teacher: what net it is, how it is trained and what its weights expect; no torch here.
+
+A card with a task and a recipe can be trained (``kdsearch teach CARD``); one with weights can teach.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from kdsearch.spec.errors import shown, unknown
+from kdsearch.spec.reading import absolute, check_name, read_section
+from kdsearch.spec.sections import OWN_NETS, Recipe, Section, StudentOptions, TaskOptions
+from kdsearch.spec.sources import pick_shipped, read_document, shipped_files
+from kdsearch.spec.yaml import read_scalar
+
+Length = Annotated[int, Field(ge=1)]
+Figure = Annotated[float, Field(ge=0, le=1)]
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+FINGERPRINT_BYTES = 6
+
+
+class NetOptions(Section):
+    """The teacher's net, named as a student's is: exactly one of ``timm``, ``torchvision`` and ``net``."""
+
+    timm: str | None = None
+    torchvision: str | None = None
+    net: str | None = None
+    width: float = Field(1.0, gt=0, le=4)
+    stem_stride: Literal[1, 2, 4] | None = None
+
+    @model_validator(mode="after")
+    def _can_be_made(self) -> NetOptions:
+        if self.net is not None and self.net not in OWN_NETS:
+            raise ValueError(unknown("net", self.net, OWN_NETS))
+        try:
+            self.made_of()
+        except ValidationError as error:
+            raise ValueError(str(error.errors()[0]["ctx"]["error"])) from None
+        return self
+
+    def made_of(self) -> StudentOptions:
+        """What ``kdsearch.models.zoo.make_net`` makes it of."""
+        return StudentOptions(**self.model_dump())
+
+
+class InputOptions(Section):
+    """What the net reads; ``shape``: channels, height and width."""
+
+    shape: tuple[Length, Length, Length]
+
+
+class Metrics(Section):
+    """Accuracies (0..1): ``accuracy`` on the test part, read once after the training, and on the validation part."""
+
+    accuracy: Figure | None = None
+    validation_accuracy: Figure | None = None
+
+
+class Card(Section):
+    """A teacher.
+
+    ``task``, ``seed``, ``recipe``: how it is trained; a net trained elsewhere has none. ``weights``: a file beside the
+    card, with the ``sha256`` of its bytes; ``input``, ``mean`` and ``std`` (of pixels 0..1) are what these weights
+    expect. ``classes``: the names of the logits, in their order; a number where the logits are the task's classes in
+    the task's order. ``data_hash``: of the data set it was trained on; ``seen``: fingerprints of its training images.
+    """
+
+    name: str
+    description: str = ""
+    licence: str = ""
+    net: NetOptions
+    task: TaskOptions | None = None
+    seed: int = Field(0, ge=0, lt=2**32)
+    recipe: Recipe | None = None
+    weights: Path | None = None
+    sha256: str | None = None
+    input: InputOptions | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    classes: tuple[str, ...] | Annotated[int, Field(ge=2)] | None = None
+    metrics: Metrics = Metrics()
+    data_hash: str = ""
+    seen: str = ""
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_file(cls, name: str) -> str:
+        return check_name(name)
+
+    @field_validator("sha256")
+    @classmethod
+    def _is_a_hash(cls, given: str | None) -> str | None:
+        if given is not None and not _SHA256.fullmatch(given):
+            raise ValueError(f"must be 64 hexadecimal digits, in small letters (got {shown(given)})")
+        return given
+
+    @field_validator("classes")
+    @classmethod
+    def _each_class_once(cls, given: tuple[str, ...] | int | None) -> tuple[str, ...] | int | None:
+        if isinstance(given, tuple):
+            if twice := sorted({name for name in given if given.count(name) > 1}):
+                raise ValueError(f"names '{twice[0]}' twice")
+            if len(given) < 2:
+                raise ValueError(f"must name two or more (got {len(given)})")
+        return given
+
+    @field_validator("seen")
+    @classmethod
+    def _holds_fingerprints(cls, given: str) -> str:
+        try:
+            whole = len(base64.b64decode(given, validate=True)) % FINGERPRINT_BYTES == 0
+        except binascii.Error:
+            whole = False
+        if not whole:
+            raise ValueError("is no list of fingerprints as kdsearch teach writes it; remove it")
+        return given
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Card:
+        if self.weights is None:
+            if self.task is None or self.recipe is None:
+                raise ValueError("needs weights, or a task and a recipe to train by")
+            return self
+        missing = [key for key in ("input", "mean", "std", "classes") if getattr(self, key) is None]
+        if missing:
+            raise ValueError(f"weights says nothing without {', '.join(missing)} beside it")
+        return self
+
+    @model_validator(mode="after")
+    def _normalises_its_channels(self) -> Card:
+        channels = self.input.shape[0] if self.input is not None else None
+        for key, values in (("mean", self.mean), ("std", self.std)):
+            if values is not None and channels is not None and len(values) != channels:
+                raise ValueError(f"{key} has {len(values)} number(s), input.shape has {channels} channel(s)")
+        return self
+
+
+def read_card(card: str | Path, sets: Sequence[str] = ()) -> Card:
+    """The card in a file, or the shipped one of that name, with the changes ``a.b=value`` made.
+
+    Its paths are absolute: ``weights`` is meant from the card's folder, the task's from the current directory.
+
+    Raises:
+        SpecError: no such card, or one line for every mistake, ``file:line: key: what is wrong``.
+    """
+    path = find_card(card)
+    found = read_section(Card, read_document(path, str(card) if path == Path(card) else path.name, sets))
+    weights = None if found.weights is None else path.absolute().parent / found.weights.expanduser()
+    return found.model_copy(update={"weights": weights, "task": absolute(found.task)})
+
+
+def shipped_cards() -> Mapping[str, Path]:
+    """File name to path of the cards that come with kdsearch."""
+    return shipped_files("teacher_cards", "teachers")
+
+
+def find_card(card: str | Path) -> Path:
+    """The card's file: an existing path, the card of a ``kdsearch teach`` run directory, or a shipped card.
+
+    A shipped one is named with or without ``teachers/`` before it and ``.yaml`` behind it.
+
+    Raises:
+        SpecError: none of these; the message lists the shipped ones.
+    """
+    path = Path(card)
+    for at in (path / "card.yaml", path):
+        if _is_file(at):
+            return at
+    name = path.name if path.parent in (Path(), Path("teachers")) else str(path)
+    return pick_shipped(name, shipped_cards(), f"{shown(str(card))}: no such teacher card, nor a shipped one")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, or with a NUL character
+        return False
+
+
+def to_yaml(card: Card) -> str:
+    """The card as a YAML file that ``read_card`` reads back equal from the folder of its weights."""
+    dumped = card.model_dump(mode="json", exclude_none=True)
+    if card.weights is not None:
+        dumped["weights"] = card.weights.name
+    return yaml.dump(dumped, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that YAML 1.2 would read as something else (PyYAML goes by 1.1); a list takes one line."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style: Any = None if isinstance(read_scalar(text), str) else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _represent_list(dumper: yaml.SafeDumper, items: list[Any]) -> yaml.SequenceNode:
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
+
+
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(list, _represent_list)

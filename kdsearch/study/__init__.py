@@ -1,0 +1,1 @@
+"""A study from its plan to its students."""

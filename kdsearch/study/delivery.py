@@ -1,0 +1,130 @@
+"""What a finished study leaves behind: exported students, measured latency, the summary and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from kdsearch import registry
+from kdsearch.exporters.base_manifest import Manifest
+from kdsearch.progress import Progress, Watch
+from kdsearch.records import Student
+from kdsearch.study.finishing import digest, trained_net
+from kdsearch.study.summary import versions
+from kdsearch.weights import save_weights
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+    from kdsearch.exporters.base import Exporter
+    from kdsearch.study.planning import Study
+
+PARITY_IMAGES = 64
+LATENCY_RUNS = 50
+
+
+def deliver(study: Study, students: Sequence[Student], watch: Watch) -> list[Student]:
+    """The students with their latency, and the winners with their exported files.
+
+    Raises:
+        ExportError: a file does not compute what its net computes; it has been removed.
+    """
+    nets = {student.id: best_net(study, student) for student in students}
+    watch(Progress("export", 0, len(students), "latency"))
+    timed = with_latency(study, students, nets)
+    delivered = []
+    for at, student in enumerate(timed):
+        if student.role == "winner":
+            watch(Progress("export", at, len(timed), student.id))
+            folder = study.ctx.paths.students / student.id
+            student = export_to(study, student, nets[student.id], folder)
+        delivered.append(student)
+    return delivered
+
+
+def best_net(study: Study, student: Student) -> nn.Module:
+    """The trained net of the seed that did best on the validation part."""
+    seed = student.lineage["exported_seed"]
+    return trained_net(study, student.candidate, f"{digest(student.candidate)}-seed{seed}").cpu()
+
+
+def with_latency(study: Study, students: Sequence[Student], nets: Mapping[str, nn.Module]) -> list[Student]:
+    """The students with ``latency_ms``, all measured in one run.
+
+    Frozen, batch 1, one thread: the median of the thread's processor time, which other work on the machine leaves alone
+    where elapsed time may be ten times as long. Both are in the manifest.
+    """
+    from kdsearch.cost.latency import compare_latency
+
+    task = study.task
+    compared = {student.id: nets[student.id] for student in students if student.role != "random"}
+    measured = compare_latency(compared, task.image_shape, mean=task.mean, std=task.std, runs=LATENCY_RUNS)
+    timed = []
+    for student in students:
+        about: Mapping[str, Any] | None = measured.get(student.id)
+        if about is None:
+            timed.append(student)
+            continue
+        costs = dict(student.costs) | {"latency_ms": about["frozen"]["thread_ms"]}
+        timed.append(replace(student, costs=costs, lineage=dict(student.lineage) | {"latency": dict(about)}))
+    return timed
+
+
+def export_to(study: Study, student: Student, net: nn.Module, folder: Path) -> Student:
+    """The student with its exported files, proved on test images, its weights and its manifest in ``folder``."""
+    from kdsearch.exporters.base import export_student
+
+    task = study.task
+    lineage = dict(student.lineage)
+    latency = lineage.pop("latency", {})
+    manifest = Manifest(
+        image_shape=task.image_shape,
+        mean=task.mean,
+        std=task.std,
+        classes=task.classes,
+        widths=student.candidate.widths,
+        costs=student.costs,
+        metrics=student.metrics,
+        latency=latency,
+        lineage=lineage | _origin(study),
+    )
+    files: dict[str, str] = {}
+    parity: dict[str, float] = {}
+    for plugin in study.spec.export:
+        exporter: Exporter = registry.find("kdsearch.exporters", plugin.name)(plugin.options)
+        made = export_student(net, _pixels(study), exporter=exporter, folder=folder, manifest=manifest)
+        files |= {name: _relative(path, study.ctx.paths.root) for name, path in made.files.items()}
+        parity |= dict(made.parity)
+    weights = folder / "weights.safetensors"
+    save_weights(weights, net.state_dict())
+    files["weights"] = _relative(weights, study.ctx.paths.root)
+    return replace(student, files=files, parity=parity)
+
+
+def _origin(study: Study) -> dict[str, Any]:
+    spec = study.spec
+    return {
+        "study": spec.name,
+        "seed": spec.seed,
+        "net": spec.student.label,
+        "data": study.task.name,
+        "data_hash": study.task.digest,
+        "teacher": _teacher(study),
+        "versions": versions(),
+    }
+
+
+def _teacher(study: Study) -> dict[str, str] | None:
+    teaching = study.ctx.teaching
+    return None if teaching is None else {"name": teaching.teacher.name, "sha256": teaching.teacher.sha256}
+
+
+def _pixels(study: Study) -> Tensor:
+    return study.task.images("test").images_NCHW[:PARITY_IMAGES].float() / 255
+
+
+def _relative(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

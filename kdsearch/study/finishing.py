@@ -1,0 +1,170 @@
+"""The end of a study: winners and controls are trained with one recipe, and only then meet the test images."""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from kdsearch.candidates.space import Candidate, Window
+from kdsearch.files import read_json, save_json
+from kdsearch.progress import Watch
+from kdsearch.records import Outcome, Student, Training
+from kdsearch.weights import load_weights, save_weights
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from kdsearch.study.planning import Study
+
+Role = Literal["winner", "uniform", "random", "full"]
+_DRAWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One net of the final table: its role, the budget it belongs to (None: the full net), and its seeds."""
+
+    id: str
+    role: Role
+    budget: int | None
+    candidate: Candidate
+    seeds: tuple[int, ...]
+
+    def trainings(self) -> list[Training]:
+        """One a seed, named by the gene: a winner that is the uniform gene is trained once."""
+        return [Training(f"{digest(self.candidate)}-seed{seed}", self.candidate, seed) for seed in self.seeds]
+
+
+def digest(candidate: Candidate) -> str:
+    """Eight characters that stand for the gene in file names."""
+    return hashlib.sha256(repr(candidate.pairs).encode()).hexdigest()[:8]
+
+
+def train_one(study: Study, training: Training, watch: Watch) -> Path:
+    """The record of the trained net (its weights lie beside it); what is finished is not trained again."""
+    folder = study.ctx.paths.checkpoints / "finish"
+    record, weights = folder / f"{training.name}.json", folder / f"{training.name}.safetensors"
+    if record.exists() and weights.exists():
+        return record
+    from kdsearch.training.checkpoint import remove_checkpoint
+
+    strategy = study.finish
+    if training.epochs is not None:
+        strategy = type(strategy)(study.spec.finish.options.model_copy(update={"epochs": training.epochs}))
+    checkpoint = folder / f"{training.name}.pt"
+    trained = strategy.train(study.ctx, training.candidate, seed=training.seed, checkpoint=checkpoint, watch=watch)
+    metrics = study.ctx.task.evaluate(trained.model, "validation", device=study.ctx.device)
+    save_weights(weights, trained.model.state_dict())
+    made = {"metrics": metrics, "history": [dict(epoch) for epoch in trained.history], "seed": training.seed}
+    save_json(record, made)
+    remove_checkpoint(checkpoint)
+    return record
+
+
+def read_record(study: Study, name: str) -> dict[str, Any]:
+    """Metrics on the validation part, history and seed of a trained net."""
+    path = study.ctx.paths.checkpoints / "finish" / f"{name}.json"
+    read: dict[str, Any] = read_json(path)
+    return read
+
+
+def trained_net(study: Study, candidate: Candidate, name: str) -> nn.Module:
+    """The compact net with its trained weights, in evaluation mode."""
+    net = study.ctx.widths.build(candidate).to(study.ctx.device)
+    net.load_state_dict(load_weights(study.ctx.paths.checkpoints / "finish" / f"{name}.safetensors"))
+    return net.eval()
+
+
+def rank(outcomes: Iterable[Outcome], windows: Sequence[Window]) -> list[Outcome]:
+    """The finished outcomes within the windows' upper ends, best merit first (the earlier one at a tie).
+
+    Trials that were given up come after those trained to their end, whose scores are of another age. Those below a
+    lower end, such as another budget's, come last: a score is too rough to give away half a budget for.
+    """
+    fitting = [
+        outcome
+        for outcome in outcomes
+        if outcome.state == "done" and all(outcome.costs[window.cost] <= window.high for window in windows)
+    ]
+
+    def place(outcome: Outcome) -> tuple[bool, bool, float, int]:
+        below = any(window.miss(outcome.costs) != 0 for window in windows)
+        return below, bool(outcome.metrics.get("pruned")), -outcome.merit, outcome.number
+
+    return sorted(fitting, key=place)
+
+
+def plan_students(study: Study, winners: Sequence[Candidate]) -> list[Plan]:
+    """Every net of the final table: winners, and the controls that the study asks for."""
+    spec, ctx = study.spec.finish, study.ctx
+    seeds = tuple(study.spec.seed + at for at in range(spec.seeds))
+    plans = []
+    for budget, winner in enumerate(winners):
+        mark = f"-{budget}" if len(winners) > 1 else ""
+        plans.append(Plan(f"winner{mark}", "winner", budget, winner, seeds))
+        if spec.controls.uniform:
+            plans.append(Plan(f"uniform{mark}", "uniform", budget, ctx.uniform[budget], seeds))
+        for number, gene in enumerate(_random_controls(study, budget)):
+            plans.append(Plan(f"random{mark}-{number}", "random", budget, gene, seeds[:1]))
+    if spec.controls.full:
+        plans.append(Plan("full", "full", None, study.strategy.complete(ctx.widths.full), seeds))
+    return plans
+
+
+def _random_controls(study: Study, budget: int) -> list[Candidate]:
+    """So many different random genes as the study asks for; fewer where the budget leaves hardly any."""
+    ctx, wanted = study.ctx, study.spec.finish.controls.random
+    rng = np.random.default_rng((study.spec.seed, 13, budget))
+    found: dict[Candidate, None] = {}
+    for _ in range(_DRAWS * wanted):
+        if len(found) < wanted:
+            gene = ctx.draw(budget, rng)
+            found[replace(gene, origin="random control")] = None
+    return list(found)
+
+
+def collect(study: Study, plans: Sequence[Plan]) -> list[Student]:
+    """The students with their accuracy on the test part, read here and nowhere else: once a trained net."""
+    return [_student(study, made) for made in plans]
+
+
+def _student(study: Study, made: Plan) -> Student:
+    records = {training.seed: read_record(study, training.name) for training in made.trainings()}
+    tested = {
+        training.seed: study.task.evaluate(
+            trained_net(study, made.candidate, training.name), "test", device=study.ctx.device
+        )
+        for training in made.trainings()
+    }
+    accuracies = [row["accuracy"] for row in tested.values()]
+    validated = [record["metrics"]["accuracy"] for record in records.values()]
+    best = max(records, key=lambda seed: (records[seed]["metrics"]["accuracy"], -seed))
+    metrics = {"accuracy": statistics.fmean(accuracies), "validation_accuracy": statistics.fmean(validated)}
+    spread = {"accuracy": _deviation(accuracies), "validation_accuracy": _deviation(validated)}
+    lineage: Mapping[str, Any] = {
+        "origin": made.candidate.origin,
+        "budget": made.budget,
+        "strategy": study.spec.finish.name,
+        "seeds": {str(seed): row["accuracy"] for seed, row in tested.items()},
+        "exported_seed": best,
+    }
+    return Student(
+        id=made.id,
+        role=made.role,
+        candidate=made.candidate,
+        metrics=metrics,
+        spread=spread if len(accuracies) > 1 else {},
+        costs=study.ctx.widths.costs(made.candidate),
+        history=tuple(records[best]["history"]),
+        lineage=lineage,
+    )
+
+
+def _deviation(values: Sequence[float]) -> float:
+    return statistics.stdev(values) if len(values) > 1 else 0.0

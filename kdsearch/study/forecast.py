@@ -1,0 +1,145 @@
+"""What a study would cost: MACs, evaluations, and hours from three timed steps of each kind."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdsearch import registry
+from kdsearch.errors import DataError
+from kdsearch.memory import keep_freed_memory
+from kdsearch.records import RunPaths
+from kdsearch.spec.study_spec import to_yaml
+
+if TYPE_CHECKING:
+    from kdsearch.candidates.space import Candidate
+    from kdsearch.executors.base import Executor
+    from kdsearch.spec.sections import Recipe
+    from kdsearch.spec.study_spec import StudySpec
+    from kdsearch.study.planning import Study
+
+TIMED_STEPS = 3
+
+
+def dry_run(spec: StudySpec) -> dict[str, Any]:
+    """The resolved study, the MACs of the full and the smallest net, the evaluations, and a forecast of hours.
+
+    Three steps of each kind are run and timed. Where the data are not there yet, they are replaced by random images
+    of ``task.image_size`` and ``data`` says so: timing does not depend on what an image shows.
+
+    Raises:
+        KdsearchError: the study cannot be planned; a budget that no net can meet names the smallest.
+    """
+    from kdsearch.study.planning import plan
+    from kdsearch.study.stand_in import stand_in_task
+
+    keep_freed_memory()  # as a run does: steps take longer without
+    with tempfile.TemporaryDirectory() as folder:
+        paths = RunPaths(Path(folder))
+        try:
+            study = plan(spec, paths)
+            note = _count_images(study)
+        except DataError as error:
+            if _data_are_there(spec):
+                raise
+            study = plan(spec, paths, task=stand_in_task(spec, error))
+            note = f"{len(study.task.images('train')):,} random images stand in, also for the forecast: {error}"
+        return _forecast(study, note)
+
+
+def _count_images(study: Study) -> str:
+    task = study.task
+    train, validation = (len(task.images(part)) for part in ("train", "validation"))
+    return f"{task.name}: {train:,} training and {validation:,} validation images of {task.num_classes} classes"
+
+
+def _data_are_there(spec: StudySpec) -> bool:
+    """Whether everything that the study's task names lies on the disk, so that an error is about what it holds."""
+    task = spec.task
+    named = [path for path in (task.npz, task.folder, task.root) if path is not None]
+    return all(path.exists() for path in named) and (bool(named) or task.dataset is not None)
+
+
+def _forecast(study: Study, note: str) -> dict[str, Any]:
+    ctx, plugin = study.ctx, study.spec.executor
+    executor: Executor = registry.find("kdsearch.executors", plugin.name)(plugin.options)
+    seconds = _seconds(study, executor)
+    full, smallest = ctx.widths.costs(ctx.widths.full), ctx.widths.costs(ctx.widths.smallest)
+    return {
+        "name": study.spec.name,
+        "study": to_yaml(study.spec),
+        "data": note,
+        "net": study.spec.student.label,
+        "groups": len(ctx.widths.groups),
+        "candidates": ctx.space.size(),
+        "frozen": [list(pair) for pair in ctx.widths.frozen],
+        "full": full,
+        "smallest": smallest,
+        "uniform": [ctx.widths.costs(gene) for gene in ctx.uniform],
+        "budgets": [{window.cost: [window.low, window.high] for window in windows} for windows in ctx.budgets],
+        "evaluations": study.make_searcher().total(study.spec.budget.trials),
+        "device": str(ctx.device),
+        "executor": _say(executor, plugin.name),
+        "hours": {phase: spent / 3600 for phase, spent in seconds.items()} | {"total": sum(seconds.values()) / 3600},
+    }
+
+
+def _say(executor: Executor, name: str) -> str:
+    if executor.in_process:
+        return f"{name}: everything in one process"
+    return f"{name}: search and finish on {executor.capacity} workers (torch threads of each: {executor.threads})"
+
+
+def _seconds(study: Study, executor: Executor) -> dict[str, float]:
+    import torch
+
+    from kdsearch.cost.threads import torch_threads
+
+    spec, ctx = study.spec, study.ctx
+    evaluations = study.make_searcher().total(spec.budget.trials)
+    rehearsed = here = study.strategy.rehearse(ctx, TIMED_STEPS)
+    own = torch.get_num_threads()
+    threads = executor.threads or own
+    with torch_threads(threads):
+        if threads != own:
+            rehearsed = study.strategy.rehearse(ctx, TIMED_STEPS)
+        finish = _finish_seconds(study, executor.capacity)
+    before = here["prepare"]
+    if study.finish.asks_teacher and not study.strategy.asks_teacher:
+        before += study.finish.rehearse(ctx, TIMED_STEPS)["prepare"]
+    search = rehearsed["score"] * math.ceil(evaluations / executor.capacity)
+    if spec.budget.minutes is not None:
+        search = min(search, 60 * spec.budget.minutes)
+    return {"prepare": before, "search": search, "finish": finish}
+
+
+def _finish_seconds(study: Study, workers: int) -> float:
+    """Of all trainings at the end: finalists, then winners and controls, each at its own widths."""
+    ctx, finish = study.ctx, study.spec.finish
+    recipe: Recipe = finish.options  # type: ignore[assignment]
+    finalists: list[float] = []
+    students: list[float] = []
+    for uniform in ctx.uniform:
+        one = _training_seconds(study, uniform, recipe)
+        students += [one] * (finish.seeds * (1 + finish.controls.uniform) + finish.controls.random)
+        for size, epochs in finish.rounds:  # the uniform net beside them
+            finalists += [one * epochs / recipe.epochs] * (size + 1)
+    if finish.controls.full:
+        students += [_training_seconds(study, ctx.widths.full, recipe)] * finish.seeds
+    return side_by_side(finalists, workers) + side_by_side(students, workers)
+
+
+def side_by_side(seconds: Sequence[float], workers: int) -> float:
+    """How long pieces of work take, begun in this order, each by the first worker that is free."""
+    free = [0.0] * workers
+    for each in seconds:
+        heapq.heapreplace(free, free[0] + each)
+    return max(free)
+
+
+def _training_seconds(study: Study, gene: Candidate, recipe: Recipe) -> float:
+    return study.finish.epoch_seconds(study.ctx, gene, TIMED_STEPS) * recipe.epochs

@@ -1,0 +1,274 @@
+"""From a study file to a study: every part is built and checked before anything long runs."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kdsearch import registry
+from kdsearch.candidates.limits import resolve
+from kdsearch.candidates.repair import find_inside
+from kdsearch.candidates.space import Candidate, SearchSpace, Window
+from kdsearch.context import Context
+from kdsearch.errors import SpecError
+from kdsearch.records import RunPaths
+from kdsearch.rundir.ledger import check_storage
+from kdsearch.searchers.base import Searcher
+from kdsearch.spec.sections import GIVEN, Recipe
+from kdsearch.strategies.base import Strategy
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from kdsearch.executors.base import Executor
+    from kdsearch.spec.study_spec import StudySpec
+    from kdsearch.tasks.base import Task
+    from kdsearch.teaching.lessons import Teaching
+    from kdsearch.widths.space import WidthSpace
+
+log = logging.getLogger(__name__)
+
+_UNIFORM_STEPS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Every part of a study. ``ctx`` is what the search may see; ``task`` has the test part, for the end."""
+
+    spec: StudySpec
+    task: Task
+    ctx: Context
+    strategy: Strategy
+    finish: Strategy
+
+    @property
+    def ranks_by_likelihood(self) -> bool:
+        """Whether candidates and finalists are compared by the likelihood of the validation labels, or by accuracy."""
+        return getattr(self.spec.strategy.options, "ranked_by", "accuracy") == "likelihood"
+
+    def make_searcher(self) -> Searcher:
+        """A searcher that has been told nothing; the uniform gene of each budget is its first candidate."""
+        kind = registry.find("kdsearch.searchers", self.spec.search.name)
+        searcher: Searcher = kind(
+            self.spec.search.options,
+            self.ctx.space,
+            self.spec.seed,
+            budgets=self.ctx.budgets,
+            measure=self.ctx.widths.costs,
+            seeds=self.ctx.uniform,
+            inside=self.ctx.inside,
+        )
+        return searcher
+
+
+def cache_dir() -> Path:
+    """Where decoded data sets may be kept: ``KDSEARCH_CACHE``, else the user's cache folder."""
+    home = (
+        os.environ.get("KDSEARCH_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kdsearch"
+    )
+    return Path(home)
+
+
+def plan(spec: StudySpec, paths: RunPaths, *, task: Task | None = None, net: nn.Module | None = None) -> Study:
+    """The study with its data loaded (unless a ``task`` is given), its net traced and its limits resolved.
+
+    ``net`` is the student of a study that says ``student: {net: given}``.
+
+    Raises:
+        KdsearchError: data, net or options do not fit one another; the message names the section.
+    """
+    import torch
+
+    from kdsearch.data.datasets import load_dataset
+    from kdsearch.tasks.classification import Classification
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    strategy, finish = _strategy(spec.strategy), _strategy(spec.finish)
+    _check_ends(spec)
+    if task is None:
+        task = Classification(spec.task, load_dataset(spec.task, cache_dir=cache_dir(), seed=spec.seed))
+        _check_batches(spec, len(task.images("train")))
+    ctx = make_context(spec, task.without_test(), _student(spec, task, net).to(device), paths)
+    ctx = replace(ctx, teaching=_teaching(spec, task, device), trainings=_trainings(spec, strategy, finish))
+    ctx = replace(ctx, space=SearchSpace(strategy.parameters(ctx)))
+    ctx = replace(ctx, uniform=tuple(strategy.complete(gene) for gene in ctx.uniform))
+    strategy.check(ctx)
+    finish.check(ctx)
+    ctx = replace(ctx, inside=tuple(_find_inside(ctx, budget) for budget in range(len(ctx.budgets))))
+    study = Study(spec, task, ctx, strategy, finish)
+    _check_search(study)
+    return study
+
+
+def _find_inside(ctx: Context, budget: int) -> Candidate:
+    rng = np.random.default_rng(ctx.seed)
+    return find_inside(ctx.space, ctx.widths.costs, ctx.budgets[budget], rng, ctx.uniform[budget])
+
+
+def _teaching(spec: StudySpec, task: Task, device: torch.device) -> Teaching | None:
+    """The study's teacher, its hash and classes checked; a warning if it knows images that shall judge students."""
+    if spec.teacher is None:
+        return None
+    from kdsearch.teaching.lessons import Teaching
+    from kdsearch.teaching.teachers import load_teacher, warn_of_seen_images
+
+    teacher = load_teacher(spec.teacher.card, task, device)
+    warn_of_seen_images(spec.teacher.card, task)
+    return Teaching(teacher, spec.teacher.mode, spec.teacher.views, cache_dir() / "teachers")
+
+
+def _trainings(spec: StudySpec, strategy: Strategy, finish: Strategy) -> int:
+    """How many students may be trained by the teacher."""
+    named, count = spec.finish, 0
+    if finish.asks_teacher:
+        each = named.seeds * (1 + named.controls.uniform) + named.controls.random
+        count += each * spec.limits.budgets + named.seeds * named.controls.full
+    return max(1, count + (spec.budget.trials if strategy.asks_teacher else 0))
+
+
+def _check_ends(spec: StudySpec) -> None:
+    """Makes what else a run would only meet after hours: its executor, exporters and storage."""
+    check_storage(spec.storage)
+    executor: type[Executor] = registry.find("kdsearch.executors", spec.executor.name)
+    if spec.student.net == GIVEN and not executor.in_process:
+        raise SpecError(f"executor: {spec.executor.name} cannot be handed a module; use executor: {{name: serial}}")
+    for plugin in spec.export:
+        registry.find("kdsearch.exporters", plugin.name)(plugin.options)
+
+
+def _check_search(study: Study) -> None:
+    """Makes a searcher, which refuses what it cannot do, and gives every budget a trial at least."""
+    trials, budgets = study.make_searcher().total(study.spec.budget.trials), len(study.ctx.budgets)
+    if trials < budgets:
+        raise SpecError(f"budget.trials: {trials} trials cannot serve the {budgets} budgets of limits; raise it")
+
+
+def _check_batches(spec: StudySpec, images: int) -> None:
+    for section, options in (("strategy", spec.strategy.options), ("finish", spec.finish.options)):
+        if isinstance(options, Recipe) and options.batch_size > images:
+            raise SpecError(
+                f"{section}.batch_size is {options.batch_size}; the training part has {images} images; lower it"
+            )
+
+
+def make_context(spec: StudySpec, task: Task, net: nn.Module, paths: RunPaths) -> Context:
+    """The net, its widths and budgets for a task."""
+    from kdsearch.widths.finding import find_widths
+
+    device = next(net.parameters()).device
+    widths = find_widths(net, task.image_shape, spec.student)
+    if not widths.groups:
+        raise SpecError(f"student: no channel of {spec.student.label} can be cropped: {_first_reason(widths)}")
+    for gene in (widths.smallest, widths.uniform(0.5)):
+        widths.verify(gene, task.calibration(4, seed=spec.seed, device=device))
+    full, smallest = widths.costs(widths.full), widths.costs(widths.smallest)
+    budgets = resolve(spec.limits, full, smallest, net=spec.student.label)
+    space = SearchSpace(widths.parameters())
+    uniform = tuple(uniform_gene(widths, windows) for windows in budgets)
+    return Context(task, net, widths, space, budgets, uniform, device, spec.seed, _is_trained(spec, net), paths)
+
+
+def _is_trained(spec: StudySpec, net: nn.Module) -> bool:
+    """Whether the net starts as a classifier of these classes, so that pretraining it would be lost time."""
+    from kdsearch.models.checkpoints import other_head, read_weights
+
+    if spec.student.net == GIVEN:
+        return spec.student.trained
+    weights = spec.student.weights
+    return weights is not None and not other_head(net, read_weights(weights))
+
+
+def uniform_gene(widths: WidthSpace, windows: tuple[Window, ...]) -> Candidate:
+    """The largest uniform-width gene inside the windows' upper ends: what a search has to beat.
+
+    Widths come in steps, so no uniform gene need hit the budget exactly: the widths of single groups are then raised
+    one step at a time, in rounds through the net, until no other step fits.
+    """
+    best = widths.smallest
+    for step in range(1, _UNIFORM_STEPS + 1):
+        gene = widths.uniform(step / _UNIFORM_STEPS)
+        if _fits(widths, gene, windows):
+            best = gene
+    topped = _top_up(widths, best, windows)
+    while topped != best:
+        best, topped = topped, _top_up(widths, topped, windows)
+    return replace(topped, origin="uniform widths")
+
+
+def _top_up(widths: WidthSpace, gene: Candidate, windows: tuple[Window, ...]) -> Candidate:
+    """The gene with one step more in every group where the budget allows."""
+    for group in widths.groups:
+        values = gene.values
+        above = [choice for choice in group.choices if choice > int(values[group.name])]
+        if above:
+            raised = Candidate.of(values | {group.name: above[0]})
+            gene = raised if _fits(widths, raised, windows) else gene
+    return gene
+
+
+def _fits(widths: WidthSpace, gene: Candidate, windows: tuple[Window, ...]) -> bool:
+    costs = widths.costs(gene)
+    return all(costs[window.cost] <= window.high for window in windows)
+
+
+def _student(spec: StudySpec, task: Task, net: nn.Module | None) -> nn.Module:
+    from kdsearch.models.zoo import make_net
+
+    given = spec.student.net == GIVEN
+    if given and net is None:
+        raise SpecError(f"student.net: {GIVEN} stands for a module passed to kdsearch.run_study; name a net here")
+    if net is not None and not given:
+        raise SpecError(f"student: a module was passed, so the study must say student: {{net: {GIVEN}}}")
+    if net is not None:
+        return _given_net(net, task)
+    channels, side = task.image_shape[0], task.image_shape[1]
+    return make_net(spec.student, num_classes=task.num_classes, in_channels=channels, image_size=side, seed=spec.seed)
+
+
+def _given_net(net: nn.Module, task: Task) -> nn.Module:
+    """A copy of the module that was passed, once it has classified two images.
+
+    Raises:
+        SpecError: it cannot, or has another number of classes than the task.
+    """
+    import torch
+
+    from kdsearch.measures.evaluation import evaluating
+    from kdsearch.tracing.tracer import FOREIGN_ERRORS
+
+    own = copy.deepcopy(net)
+    image_BCHW = task.calibration(2, seed=0, device=next(own.parameters()).device)
+    try:
+        with evaluating(own), torch.no_grad():
+            logits_BC = own(image_BCHW)
+    except FOREIGN_ERRORS as error:
+        shape = "x".join(str(length) for length in task.image_shape)
+        raise SpecError(f"student: the module that was passed cannot read images of {shape}: {error}") from error
+    if not isinstance(logits_BC, torch.Tensor):
+        raise SpecError(
+            f"student: the module that was passed gives a {type(logits_BC).__name__}; let its forward return the logits"
+        )
+    found = tuple(logits_BC.shape)
+    if found != (2, task.num_classes):
+        raise SpecError(
+            f"student: the module that was passed gives {found} for two images, the task has {task.num_classes} "
+            "classes; give its last layer so many outputs"
+        )
+    return own
+
+
+def _first_reason(widths: WidthSpace) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in widths.frozen[:3]) or "it has no convolution"
+
+
+def _strategy(plugin: object) -> Strategy:
+    kind = registry.find("kdsearch.strategies", plugin.name)  # type: ignore[attr-defined]
+    made: Strategy = kind(plugin.options)  # type: ignore[attr-defined]
+    return made

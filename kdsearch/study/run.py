@@ -1,0 +1,233 @@
+"""A study from its file to its students: plan, prepare, search, finish, export, report; every step can be resumed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdsearch import registry
+from kdsearch.errors import SpecError, StoreError
+from kdsearch.files import read_json, save_json
+from kdsearch.progress import Phase, Progress, Watch, unwatched
+from kdsearch.records import Finalist, RunPaths, Student, Training
+from kdsearch.report.html import write_html
+from kdsearch.rundir.ledger import Ledger
+from kdsearch.rundir.runlog import recording
+from kdsearch.rundir.store import (
+    RunLock,
+    check_given,
+    check_teacher,
+    create_run,
+    open_run,
+    read_spec,
+    read_summary,
+    write_summary,
+)
+from kdsearch.spec.sections import GIVEN
+from kdsearch.spec.study_spec import StudySpec, dumps
+from kdsearch.study.delivery import deliver
+from kdsearch.study.planning import cache_dir
+from kdsearch.study.searching import End, search
+from kdsearch.study.summary import RunFacts, summarise
+from kdsearch.study.trainings import noted, train_all
+from kdsearch.study.trial import start_worker, use
+from kdsearch.weights import hash_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import nn
+
+    from kdsearch.executors.base import Executor
+    from kdsearch.study.planning import Study
+
+log = logging.getLogger(__name__)
+
+
+def run_study(
+    spec: StudySpec, run_dir: Path | None = None, watch: Watch = unwatched, *, net: nn.Module | None = None
+) -> dict[str, Any]:
+    """The summary of a new run, in ``run_dir`` or in runs/NAME below the current directory.
+
+    ``net`` is a student of your own, for a study that says ``student: {net: given}``; workers in other processes cannot
+    be handed one, so such a study runs on the serial executor. ``trained: true`` beside it says that the net is trained
+    already.
+
+    Raises:
+        KdsearchError: the study cannot be planned, or its run failed; what was computed stays in the run directory.
+    """
+    from kdsearch.study.planning import plan
+
+    # a study that cannot be planned leaves no run directory behind
+    scratch = plan(spec, RunPaths(Path("unused")), net=net)
+    paths = create_run(spec, run_dir, given="" if net is None else hash_weights(net.state_dict()))
+    with _naming(paths):
+        watch(Progress("plan", 0, 0, f"run directory {paths.root}, cache {cache_dir()}"))
+        return _drive(_moved(scratch, paths), watch)
+
+
+def resume_study(run_dir: Path, watch: Watch = unwatched, *, net: nn.Module | None = None) -> dict[str, Any]:
+    """The summary of a run that goes on where it was stopped; nothing is done to one that has ended by itself.
+
+    ``net`` as in ``run_study``, with the weights that it had when the run was launched.
+
+    Raises:
+        KdsearchError: it is no run directory, another driver has it, ``net`` is another one, or the run failed again.
+    """
+    from kdsearch.study.planning import plan
+
+    paths = open_run(run_dir)
+    if (summary := _ended(paths)) is not None:
+        log.warning("%s: is %s already; there is nothing left to do", run_dir, summary["state"])
+        return summary
+    spec = read_spec(paths)
+    if spec.student.net == GIVEN:
+        if net is None:
+            raise SpecError(
+                f"{run_dir}: this run's net was passed from Python; use kdsearch.resume_study(run_dir, net=...)"
+            )
+        check_given(paths, hash_weights(net.state_dict()))
+    with _naming(paths):
+        return _drive(plan(spec, paths, net=net), watch)
+
+
+@contextmanager
+def _naming(paths: RunPaths) -> Iterator[None]:
+    """Puts the run directory, as seen from the current one, on a KeyboardInterrupt that passes."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        here = Path.cwd()
+        stop.args = (paths.root.relative_to(here) if paths.root.is_relative_to(here) else paths.root,)
+        raise
+
+
+def _ended(paths: RunPaths) -> dict[str, Any] | None:
+    """The summary of a run that has everything, its report included; None of one that has not."""
+    if not (paths.root / "summary.json").exists():
+        return None
+    try:
+        summary = read_summary(paths)
+    except StoreError as error:
+        log.warning("%s; it is written again", error)
+        return None
+    if not (paths.root / "report.html").exists():
+        write_html(paths.root)
+    return summary
+
+
+def _moved(study: Study, paths: RunPaths) -> Study:
+    from dataclasses import replace
+
+    return replace(study, ctx=replace(study.ctx, paths=paths))
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run under way: its parts, and how long each phase took, earlier starts included."""
+
+    study: Study
+    watch: Watch
+    ledger: Ledger
+    seconds: dict[str, float] = field(default_factory=dict)
+    end: End = field(default_factory=End)
+    replayed: int = 0
+
+    @contextmanager
+    def phase(self, name: Phase) -> Iterator[None]:
+        started = time.monotonic()
+        self.watch(Progress(name, 0, 0))
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
+            path = self.study.ctx.paths.root / "seconds.json"
+            save_json(path, self.seconds)
+
+
+def _drive(study: Study, watch: Watch) -> dict[str, Any]:
+    paths, spec = study.ctx.paths, study.spec
+    with RunLock(paths), recording(paths):
+        costs = ("macs",) if len(study.ctx.budgets) > 1 else ()
+        ledger = Ledger(paths, spec.storage, spec.name, study.ctx.space.parameters, costs=costs)
+        timed = paths.root / "seconds.json"
+        run = _Run(study, watch, ledger, read_json(timed) if timed.exists() else {})
+        use(study)
+        if study.ctx.teaching is not None:
+            check_teacher(paths, study.ctx.teaching.teacher)
+        with run.phase("prepare"):
+            prepared = prepare(study, watch)
+        with _executor(study) as executor:
+            with run.phase("search"):
+                _search(run, executor)
+            with run.phase("finish"):
+                students, finalists = _finish(run, executor)
+        with run.phase("export"):
+            students = deliver(study, students, watch)
+        facts = RunFacts(prepared, run.seconds, run.end.stopped, run.end.exhausted, run.replayed, finalists)
+        summary = summarise(study, ledger.outcomes(), students, facts)
+        write_summary(paths, summary)
+        write_html(paths.root)
+        return summary
+
+
+def prepare(study: Study, watch: Watch) -> Mapping[str, Any]:
+    """What the strategy's preparation found, done once a run and read from the run directory afterwards."""
+    done = study.ctx.paths.prepared / "prepared.json"
+    if done.exists():
+        try:
+            read: Mapping[str, Any] = read_json(done)
+            study.strategy.load(study.ctx)
+        except StoreError as damage:
+            log.warning("%s; it is prepared again", damage)
+        else:
+            return read
+    # the finish's teacher is asked now: what goes wrong there should not cost a search
+    figures = {**study.strategy.prepare(study.ctx, watch), "finish": study.finish.provision(study.ctx, watch)}
+    save_json(done, figures)
+    return figures
+
+
+@contextmanager
+def _executor(study: Study) -> Iterator[Executor]:
+    plugin = study.spec.executor
+    kind = registry.find("kdsearch.executors", plugin.name)
+    executor: Executor = kind(plugin.options)
+    if executor.in_process:
+        executor.start(use, (study,))
+    else:
+        executor.start(start_worker, (dumps(study.spec), str(study.ctx.paths.root)))
+    try:
+        yield executor
+    except BaseException:
+        executor.shutdown(cancel=True)
+        raise
+    executor.shutdown()
+
+
+def _search(run: _Run, executor: Executor) -> None:
+    told = run.ledger.outcomes()
+    run.replayed = len(told)
+    # a driver that was killed had no chance to write down its seconds
+    run.seconds["search"] = max(run.seconds.get("search", 0.0), sum(each.seconds for each in told) / executor.capacity)
+    run.end = search(run.study, run.ledger, executor, run.watch, seconds_before=run.seconds["search"])
+
+
+def _finish(run: _Run, executor: Executor) -> tuple[list[Student], list[Finalist]]:
+    from kdsearch.study.finalists import choose_winners
+    from kdsearch.study.finishing import collect, plan_students
+
+    study = run.study
+
+    def train(trainings: Sequence[Training], note: str) -> None:
+        train_all(trainings, executor, noted(run.watch, note))
+
+    winners, finalists = choose_winners(study, run.ledger.outcomes(), train)
+    plans = plan_students(study, winners)
+    train([training for made in plans for training in made.trainings()], "students")
+    return collect(study, plans), finalists

@@ -1,0 +1,144 @@
+"""Trains a teacher by its card's recipe and writes the card that a study can name."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from kdsearch.data.datasets import load_dataset
+from kdsearch.data.seen import sketch_images
+from kdsearch.errors import SpecError, StoreError
+from kdsearch.files import read_json, save_json
+from kdsearch.models.zoo import make_net
+from kdsearch.progress import Progress, Watch, unwatched
+from kdsearch.records import RunPaths
+from kdsearch.rundir.runlog import recording
+from kdsearch.rundir.store import RunLock, save_text
+from kdsearch.spec.sections import TaskOptions
+from kdsearch.spec.teacher_card import Card, InputOptions, Metrics, read_card, to_yaml
+from kdsearch.study.planning import cache_dir
+from kdsearch.tasks.classification import Classification
+from kdsearch.training.checkpoint import remove_checkpoint
+from kdsearch.training.loop import Setting, fit
+from kdsearch.weights import save_weights
+
+_log = logging.getLogger(__name__)
+_ASKED, _CARD, _CHECKPOINT = "asked.json", "card.yaml", "checkpoint.pt"
+_OWN = {_ASKED, "lock", "logs", "failure.json"}  # what a run directory may hold before it says what was asked
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """A trained teacher: its completed card and where that lies, and the seconds that this took (0 if it was there)."""
+
+    card: Card
+    card_path: Path
+    seconds: float
+
+
+def teach(card: Card, run_dir: Path | None = None, watch: Watch = unwatched) -> Taught:
+    """The teacher, trained in ``run_dir`` or in runs/teach-NAME; one that was interrupted there goes on.
+
+    It is a function of the card, its data and the machine alone, however often it was interrupted.
+
+    Raises:
+        SpecError: the card has no task or recipe, or names a net that cannot be made.
+        StoreError: the directory holds something else, another process trains in it, or it cannot be written.
+        KdsearchError: the data cannot be read, or the training failed.
+    """
+    if card.task is None or card.recipe is None:
+        raise SpecError(f"{card.name}: the card has no {'task' if card.task is None else 'recipe'} to train by; add it")
+    paths = RunPaths((run_dir or Path("runs", f"teach-{card.name}")).absolute())
+    trained = (paths.root / _CARD).is_file()
+    parts = None if trained else _load(card, card.task)  # what cannot be loaded leaves no directory behind
+    _make(paths.root)
+    with RunLock(paths), recording(paths):
+        _claim(paths.root, card)
+        if parts is None or (paths.root / _CARD).is_file():
+            _log.warning("%s: is trained already; there is nothing left to do", paths.root)
+            return Taught(read_card(paths.root / _CARD), paths.root / _CARD, 0.0)
+        watch(Progress("plan", 0, 0, f"run directory {paths.root}, cache {cache_dir()}"))
+        began = time.monotonic()
+        return _train(card, *parts, paths.root, watch, began)
+
+
+def _load(card: Card, options: TaskOptions) -> tuple[Classification, nn.Module]:
+    """The card's data and its net, untrained."""
+    task = Classification(options, load_dataset(options, cache_dir=cache_dir(), seed=card.seed))
+    channels, side, _ = task.image_shape
+    net = make_net(
+        card.net.made_of(),
+        num_classes=task.num_classes,
+        in_channels=channels,
+        image_size=side,
+        seed=card.seed,
+        section="teacher card: net",
+    )
+    return task, net
+
+
+def _train(card: Card, task: Classification, net: nn.Module, root: Path, watch: Watch, began: float) -> Taught:
+    assert card.recipe is not None
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    checkpoint = root / _CHECKPOINT
+    every = max(1, card.recipe.epochs // 10)
+    setting = Setting(card.seed, device, checkpoint, watch, phase="teach", note=card.name, evaluate_every_epochs=every)
+    fit(net, task, card.recipe, setting)
+    weights = root / f"{card.name}.safetensors"
+    save_weights(weights, net.state_dict())
+    figures = {part: task.evaluate(net, part, device=device)["accuracy"] for part in ("validation", "test")}
+    metrics = Metrics(accuracy=figures["test"], validation_accuracy=figures["validation"])
+    done = card.model_copy(update=_facts(task) | {"weights": weights, "sha256": _hash(weights), "metrics": metrics})
+    save_text(root / _CARD, to_yaml(done))  # last: what has it is trained
+    remove_checkpoint(checkpoint)
+    return Taught(read_card(root / _CARD), root / _CARD, time.monotonic() - began)
+
+
+def _facts(task: Classification) -> dict[str, Any]:
+    """What the card says of the data that its weights expect."""
+    return {
+        "input": InputOptions(shape=task.image_shape),
+        "mean": task.mean,
+        "std": task.std,
+        "classes": task.classes,
+        "data_hash": task.digest,
+        "seen": sketch_images(task.images("train")),
+    }
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _make(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        # a name with a dot is what a writer that was killed left
+        others = {path.name for path in root.iterdir() if not path.name.startswith(".")} - _OWN
+    except OSError as error:
+        raise StoreError(
+            f"{root}: the run directory cannot be made: {(error.strerror or str(error)).lower()}"
+        ) from None
+    if others and not (root / _ASKED).is_file():
+        raise StoreError(f"{root}: not empty, and no teacher is trained there; name another --run-dir")
+
+
+def _claim(root: Path, card: Card) -> None:
+    """Writes what is to be trained there, or compares it with what was."""
+    asked = card.model_dump(mode="json", include={"name", "net", "task", "seed", "recipe"})
+    path = root / _ASKED
+    if not path.is_file():
+        save_json(path, asked)
+    before: Any = read_json(path)
+    differing = [key for key in asked if not isinstance(before, dict) or before.get(key) != asked[key]]
+    if differing:
+        raise StoreError(
+            f"{root}: holds the training of another card (other {', '.join(differing)}); name another --run-dir"
+        )

@@ -1,0 +1,1 @@
+"""From a teacher's card to a net that learns from it."""

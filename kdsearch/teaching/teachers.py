@@ -1,0 +1,169 @@
+"""From a card to a frozen net that teaches: the weights' hash is checked first, then whether card and task agree.
+
+B: batch, C: classes for logits, channels for images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from kdsearch.data.augment import normalise
+from kdsearch.data.seen import seen_share
+from kdsearch.errors import SpecError
+from kdsearch.measures.layout import image_layout
+from kdsearch.models.checkpoints import load_weights, other_head, read_weights
+from kdsearch.models.zoo import make_net
+from kdsearch.spec.teacher_card import Card, read_card
+from kdsearch.tasks.base import Part, Task
+from kdsearch.teaching.taps import Taps
+
+_log = logging.getLogger(__name__)
+_NAMED = 5  # missing classes that a message names
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A frozen net in evaluation mode on its device, with its own input normalisation.
+
+    ``sha256``: of the weights file. ``classes`` in the task's order; ``columns``: which logit of the net each of them
+    is, None where the logits are in that order already. ``made_of``: the net as the card names it, since one file of
+    weights fits nets of different forwards.
+    """
+
+    net: nn.Module
+    name: str
+    sha256: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: tuple[str, ...]
+    columns: tuple[int, ...] | None
+    made_of: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What decides its answers: another teacher has another identity."""
+        return hashlib.sha256(repr((self.sha256, self.made_of, self.mean, self.std, self.columns)).encode()).hexdigest()
+
+    def answer(self, pixels_BCHW: Tensor, taps: Mapping[str, str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The logits (BC, the task's classes) and the tapped tensors by alias, in fp32 and without gradient.
+
+        Pixels are 0..255, uint8 or float32, not normalised. ``taps``: alias to module path, or path + ``:input``.
+
+        Raises:
+            SpecError: a tap that ``Taps`` refuses.
+        """
+        device = next(self.net.parameters()).device
+        # whatever precision the student trains in: cached and fresh answers are the same
+        with torch.no_grad(), torch.autocast(device.type, enabled=False), Taps(self.net, taps) as tapped:
+            image_BCHW = normalise(pixels_BCHW.to(device, non_blocking=True), self.mean, self.std)
+            logits_BC = self.net(image_BCHW).float()
+            found = {alias: tensor.float() for alias, tensor in tapped.take().items()}
+        if self.columns is not None:
+            logits_BC = logits_BC.index_select(1, torch.tensor(self.columns, device=device))
+        return logits_BC, found
+
+
+def load_teacher(card_path: str | Path, task: Task, device: torch.device) -> Teacher:
+    """The teacher of a card (a path, a ``kdsearch teach`` run directory or a shipped name) for a task.
+
+    Raises:
+        SpecError: there is no such card, it has not been trained, its weights are missing, damaged or not those that
+            it names, or it does not fit the task; the message says what to do.
+    """
+    card, where = read_card(card_path), str(card_path)
+    content_hash = _check_weights(card, where)
+    columns = _match_task(card, task, where)
+    assert card.weights is not None
+    assert card.input is not None
+    assert card.mean is not None
+    assert card.std is not None
+    classes = card.classes if isinstance(card.classes, tuple) else task.classes
+    channels, side, _ = card.input.shape
+    net = make_net(
+        card.net.made_of(), num_classes=len(classes), in_channels=channels, image_size=side, section="teacher card: net"
+    )
+    if head := other_head(net, read_weights(card.weights)):
+        raise SpecError(
+            f"{card.weights}: {head[0]} is not for the {len(classes)} classes that {where} names; correct it"
+        )
+    load_weights(net, card.weights)
+    net.to(device).to(memory_format=image_layout(net)).eval().requires_grad_(False)
+    if card.data_hash and card.data_hash != task.digest:
+        _log.info("%s: trained on other data than the task's (hash %s, not %s)", where, card.data_hash, task.digest)
+    made_of = card.net.model_dump_json()
+    return Teacher(net, card.name, content_hash, card.mean, card.std, task.classes, columns, made_of)
+
+
+def warn_of_seen_images(card_path: str | Path, task: Task) -> dict[str, float]:
+    """The share (0..1) of the task's validation and test images that the teacher was trained on, with a warning if any.
+
+    A teacher knows those images by heart, and so flatters itself and its students there: it happens where the task is
+    split by another seed than the teacher's was. The task's test part must be readable.
+    """
+    card, shares = read_card(card_path), dict[str, float]()
+    parts: tuple[Part, ...] = ("validation", "test")
+    for part in parts:
+        shares[part] = seen_share(card.seen, task.images(part))
+    if any(shares.values()):
+        said = " and ".join(f"{100 * share:.0f} % of the {part} images" for part, share in shares.items() if share)
+        _log.warning(
+            "%s: the teacher was trained on about %s, so accuracies on them flatter; use the seed and the shares that "
+            "its task had (seed: %d), or train it for this split: kdsearch teach %s --set seed=...",
+            card_path,
+            said,
+            card.seed,
+            card_path,
+        )
+    return shares
+
+
+def _check_weights(card: Card, where: str) -> str:
+    """The SHA-256 of the weights file, which is the card's; nothing of the file has been parsed."""
+    if card.weights is None:
+        raise SpecError(
+            f"{where}: has no weights yet; train them with: kdsearch teach {where}, and name the card it writes"
+        )
+    if not card.weights.is_file():
+        raise SpecError(f"{where}: its weights {card.weights} are not there; put them beside the card")
+    with card.weights.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if card.sha256 is None:
+        raise SpecError(f"{where}: sha256 is missing; if you trust {card.weights}, write sha256: {found}")
+    if found != card.sha256:
+        raise SpecError(
+            f"{where}: {card.weights} is not the file that the card is of (SHA-256 {found[:12]}.., the card says "
+            f"{card.sha256[:12]}..); put the right one there, or correct the card if you trust this one"
+        )
+    return found
+
+
+def _match_task(card: Card, task: Task, where: str) -> tuple[int, ...] | None:
+    """The column of each of the task's classes among the net's logits; None where they are the same."""
+    assert card.input is not None
+    if card.input.shape != tuple(task.image_shape):
+        wanted, found = ("x".join(map(str, shape)) for shape in (card.input.shape, task.image_shape))
+        raise SpecError(
+            f"teacher: {where} reads images of {wanted}, the task's are {found}; set task.image_size and "
+            "task.channels to the teacher's, or name a teacher of these images"
+        )
+    if not isinstance(card.classes, tuple):
+        if card.classes != task.num_classes:
+            raise SpecError(
+                f"teacher: {where} has {card.classes} classes, the task {task.num_classes}; name another teacher"
+            )
+        return None
+    missing = [name for name in task.classes if name not in card.classes]
+    if missing:
+        named = ", ".join(f"'{name}'" for name in missing[:_NAMED]) + (", .." if len(missing) > _NAMED else "")
+        raise SpecError(
+            f"teacher: {where} does not know {len(missing)} of the task's {task.num_classes} classes: {named}; name a "
+            f"teacher of these classes, or train one on this task with: kdsearch teach"
+        )
+    return None if card.classes == tuple(task.classes) else tuple(card.classes.index(name) for name in task.classes)

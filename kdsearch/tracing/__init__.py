@@ -1,0 +1,1 @@
+"""Labels of channels sent through a net's own forward: which channels belong together."""

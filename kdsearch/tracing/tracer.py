@@ -1,0 +1,211 @@
+"""One forward through a net that watches where channel units go.
+
+Layers with parameters are taken as a whole (tracing_layers.py); every other operation is seen at the level of PyTorch's
+own operators (tracing_ops.py), so that no net has to be written in a particular style.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils.flop_counter import flop_registry
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from kdsearch.tracing.bare import bare_result
+from kdsearch.tracing.calls import Call, tensors_in
+from kdsearch.tracing.labels import Label, along, lay, varying
+from kdsearch.tracing.layers import is_layer, label_through_layer
+from kdsearch.tracing.ops import apply_rule
+from kdsearch.tracing.swap import Slots, swapped
+from kdsearch.tracing.units import Ledger
+
+FOREIGN_ERRORS = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+)
+"""What somebody else's forward may raise when it is run at sizes that it was not written for."""
+
+
+@dataclass(frozen=True, slots=True)
+class MacTerm:
+    """``coefficient`` MACs for each pair of a unit in ``first`` and one in ``second`` (None: one, always kept)."""
+
+    coefficient: int
+    first: Tensor | None
+    second: Tensor | None
+
+
+@dataclass(slots=True)
+class Tracer:
+    """What a traced forward leaves: layers in order of their first call, MACs, and the units each module has seen."""
+
+    net: nn.Module
+    slots: Slots
+    ledger: Ledger
+    path: list[str] = field(default_factory=list)
+    layers: dict[str, nn.Module] = field(default_factory=dict)
+    terms: list[MacTerm] = field(default_factory=list)
+    seen: dict[str, dict[tuple[int, int], Tensor]] = field(default_factory=dict)
+    splits: dict[str, dict[tuple[int, ...], tuple[Label, ...]]] = field(default_factory=dict)
+    inside: int = 0
+    layer_macs: int = 0
+    steps: int = 0
+    is_bare: bool = False
+    failed_in: tuple[str, ...] = ()
+    _labels: Any = field(default_factory=WeakTensorKeyDictionary)
+    _names: dict[int, str] = field(default_factory=dict)
+    _entry: list[Tensor | None] = field(default_factory=list)
+
+    @property
+    def here(self) -> str:
+        """The module whose forward is running."""
+        return self.path[-1] if self.path else ""
+
+    def label(self, tensor: Tensor) -> Label:
+        """The label of a tensor; a bare vector parameter gets units of its own when it is first met."""
+        if tensor in self._labels:
+            label = self._labels[tensor]
+            self.note(label)
+            return label
+        name = self.name(tensor)
+        if name is None:
+            return None
+        wide = [dim for dim, size in enumerate(tensor.shape) if size > 1]
+        if len(wide) != 1:
+            return None
+        return lay(self.ledger.leave((name, wide[0]), tensor.shape[wide[0]]), wide[0], tensor.ndim)
+
+    def name(self, tensor: Tensor) -> str | None:
+        """The name of a parameter or buffer; None for any other tensor."""
+        return self._names.get(id(tensor))
+
+    def set(self, tensor: Tensor, label: Label) -> None:
+        """Gives a tensor its label."""
+        if label is None and tensor not in self._labels:
+            return
+        self._labels[tensor] = label
+
+    def note(self, label: Label) -> None:
+        """Remembers that the running module handles these units."""
+        if label is not None and len(varying(label)) == 1:
+            self.seen.setdefault(self.here, {})[(label.data_ptr(), label.numel())] = label
+
+    def note_split(self, pieces: Sequence[Label], dim: int, sizes: Sequence[int]) -> None:
+        """Remembers that the running module splits channels into pieces of these sizes."""
+        units = tuple(along(piece, dim) for piece in pieces)
+        self.splits.setdefault(self.here, {})[tuple(sizes)] = units
+
+    def add_macs(self, macs: int, first: Tensor | None = None, second: Tensor | None = None) -> None:
+        """Adds MACs that are proportional to the numbers of these units."""
+        sizes = (1 if first is None else first.numel()) * (1 if second is None else second.numel())
+        if macs % sizes:
+            first = second = None
+            sizes = 1
+        if macs:
+            self.terms.append(MacTerm(macs // sizes, first, second))
+
+    def run(self, tensors: Mapping[str, Tensor | None], image: Tensor, settings: Sequence[Any] = ()) -> Any:
+        """The net's output for ``image``, with these tensors in place of its own."""
+        self._names = {id(tensor): name for name, tensor in tensors.items() if tensor is not None}
+        self.is_bare = image.device.type == "meta"
+        place = torch.device("meta") if self.is_bare else nullcontext()
+        with swapped(self.slots, tensors, settings), self._watching(), torch.no_grad(), place, _OperatorWatch(self):
+            return self.net(image)
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        handles: list[Any] = []
+        training = [module for module in self.net.modules() if module.training]
+        self.net.eval()
+        try:
+            for name, module in self.net.named_modules():
+                handles.append(module.register_forward_pre_hook(self._enter(name)))
+                handles.append(module.register_forward_hook(self._leave(name)))
+            yield
+        except BaseException:
+            self.failed_in = tuple(self.path)
+            raise
+        finally:
+            for handle in handles:
+                handle.remove()
+            for module in training:
+                module.training = True
+
+    def _enter(self, name: str) -> Callable[[nn.Module, Any], None]:
+        def enter(module: nn.Module, args: Any) -> None:
+            self.path.append(name)
+            if self.inside:
+                self.inside += 1
+            elif is_layer(module) and args and isinstance(args[0], Tensor):
+                self.inside = 1
+                self.layer_macs = 0
+                self._entry = [args[0]]
+
+        return enter
+
+    def _leave(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def leave(module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001
+            with _disable_current_modes():
+                if self.inside == 1:
+                    self._close_layer(name, module, output)
+                self.inside = max(0, self.inside - 1)
+                self.path.pop()
+                if isinstance(output, Tensor):
+                    self.note(self.label(output))
+
+        return leave
+
+    def _close_layer(self, name: str, module: nn.Module, output: Tensor) -> None:
+        source = self._entry[0]
+        assert source is not None
+        self._entry = []
+        self.layers.setdefault(name, module)
+        label = self.label(source)
+        through = label_through_layer(self.ledger, name, module, (label, tuple(source.shape)), tuple(output.shape))
+        self.set(output, through.label)
+        self.add_macs(self.layer_macs, through.units_out, through.units_in)
+
+
+class _OperatorWatch(TorchDispatchMode):
+    """Sees every operator between the layers, and counts MACs inside them."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        super().__init__()
+        self.tracer = tracer
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # nothing is compiled here, and wrapping the method against it imports the compiler: over a second
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        self.tracer.steps += 1
+        result = bare_result(func, args) if self.tracer.is_bare else NotImplemented
+        result = func(*args, **kwargs) if result is NotImplemented else result
+        counter = flop_registry.get(func._overloadpacket)
+        macs = int(counter(*args, **kwargs, out_val=result)) // 2 if counter else 0
+        if self.tracer.inside:
+            self.tracer.layer_macs += macs
+        else:
+            apply_rule(Call(self.tracer, func, args, kwargs, result, macs))
+        return result
+
+
+def units_of_output(tracer: Tracer, output: Any) -> list[Tensor]:
+    """The units that the net's output consists of."""
+    held = list(output.values()) if isinstance(output, Mapping) else output
+    labels = [tracer.label(tensor) for tensor in tensors_in(held)]
+    return [label.reshape(-1) for label in labels if label is not None]

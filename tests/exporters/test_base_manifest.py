@@ -1,0 +1,70 @@
+"""What stands beside an exported student."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from kdsearch.errors import ExportError
+from kdsearch.exporters.base_manifest import FILE_NAME, Manifest, hash_file, read_manifest, to_json
+
+MANIFEST = Manifest(
+    image_shape=(1, 28, 20), mean=(0.1,), std=(0.3,), classes=("nought", "größe"), widths={"conv": 3}, costs={"macs": 9}
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "model.pt").write_bytes(b"weights")
+    about = {"path": "model.pt", "sha256": hashlib.sha256(b"weights").hexdigest()}
+    (tmp_path / FILE_NAME).write_text(to_json(MANIFEST.describe("torchscript", {}) | {"files": {"torchscript": about}}))
+    return tmp_path
+
+
+def test_an_application_learns_how_to_call_the_file():
+    described = MANIFEST.describe("torchscript", {"torchscript": 1e-6})
+    assert described["input"] | {"mean": None, "std": None} == {
+        "shape": [1, 1, 28, 20],
+        "dtype": "float32",
+        "layout": "NCHW",
+        "colours": "grey",
+        "range": [0, 1],
+        "mean": None,
+        "std": None,
+        "normalised_inside": True,
+    }
+    assert described["output"] == {"shape": [1, 2], "dtype": "float32", "meaning": "logits"}
+    coloured = Manifest(image_shape=(3, 8, 8), mean=(0, 0, 0), std=(1, 1, 1), classes=("a", "b"))
+    assert coloured.describe("torchscript", {})["input"]["colours"] == "RGB"
+
+
+def test_as_text_it_keeps_names_and_refuses_what_json_cannot_say():
+    described = MANIFEST.describe("torchscript", {"torchscript": 0.0})
+    assert "größe" in to_json(described)
+    assert json.loads(to_json(described)) == described
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        to_json(described | {"metrics": {"accuracy": float("nan")}})
+
+
+def test_files_that_are_as_they_were_written_are_described(folder):
+    assert read_manifest(folder)["classes"] == ["nought", "größe"]
+    assert hash_file(folder / "model.pt") == hashlib.sha256(b"weights").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda folder: (folder / "model.pt").write_bytes(b"weightz"), r"model\.pt: its SHA-256 is not the one in"),
+        (lambda folder: (folder / "model.pt").unlink(), r"model\.pt: missing, though .* lists it as torchscript"),
+        (lambda folder: (folder / FILE_NAME).unlink(), r"manifest\.json: cannot be read"),
+        (lambda folder: (folder / FILE_NAME).write_text("{"), r"manifest\.json: cannot be read"),
+        (lambda folder: (folder / FILE_NAME).write_text('{"schema": 0}'), r"manifest\.json: needs schema 1"),
+        (lambda folder: (folder / FILE_NAME).write_text("[]"), r"manifest\.json: needs schema 1"),
+    ],
+)
+def test_files_that_are_not_are_named(folder, harm, words):
+    harm(folder)
+    with pytest.raises(ExportError, match=words):
+        read_manifest(folder)

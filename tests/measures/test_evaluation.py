@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from kdsearch.measures.evaluation import evaluating, recalibrate_batch_norm
+
+CPU = torch.device("cpu")
+
+
+class Brightness(nn.Module):
+    """Class 0 for bright images; nan for the very dark."""
+
+    def forward(self, image_BCHW):
+        bright = image_BCHW.mean((1, 2, 3))
+        logits = torch.stack([bright, -bright, bright * 0 - 9], 1)
+        return torch.where(bright.unsqueeze(1) < -0.2, torch.nan, logits)
+
+
+def test_accuracy_loss_and_error_are_those_of_one_pass(bars_task, make_net):
+    net = make_net(0)
+    figures = bars_task.evaluate(net, "validation", device=CPU, batch_size=7)
+    part = bars_task.images("validation")
+    logits = net.eval()((part.images_NCHW.float() / 255 - 0.3) / 0.3).detach()
+    share = float((logits.argmax(1) == part.labels_N).double().mean())
+    assert figures["accuracy"] == pytest.approx(share)
+    assert figures["accuracy_stderr"] == pytest.approx((share * (1 - share) / 60) ** 0.5)
+    assert figures["loss"] == pytest.approx(float(nn.functional.cross_entropy(logits, part.labels_N)), rel=1e-5)
+    assert figures["images"] == 60
+
+
+def test_a_net_that_answers_nan_is_wrong(bars_task):
+    net = Brightness()
+    part = bars_task.images("validation")
+    logits = net((part.images_NCHW.float() / 255 - 0.3) / 0.3)
+    known = ~logits.isnan().any(1)
+    assert 0 < int(known.sum()) < 60
+    right = (logits.argmax(1) == part.labels_N) & known
+    assert bars_task.evaluate(net, "validation", device=CPU)["accuracy"] == pytest.approx(float(right.double().mean()))
+
+
+def test_limit_takes_the_same_sample_every_time_and_not_the_first_images(bars_task, make_net):
+    net = make_net(0)
+    first, again = (bars_task.evaluate(net, "validation", device=CPU, limit=20) for _ in range(2))
+    assert first == again
+    assert first["images"] == 20
+    start = bars_task.images("validation").subset(torch.arange(20))
+    logits = net.eval()((start.images_NCHW.float() / 255 - 0.3) / 0.3).detach()
+    assert first["loss"] != pytest.approx(float(nn.functional.cross_entropy(logits, start.labels_N)), rel=1e-4)
+
+
+def test_every_modules_own_mode_comes_back(make_net):
+    net = make_net(0)
+    net[1].eval()
+    modes = [module.training for module in net.modules()]
+    with evaluating(net):
+        assert not any(module.training for module in net.modules())
+    assert [module.training for module in net.modules()] == modes
+
+
+def test_recalibrated_statistics_are_the_means_over_batches_of_mean_and_unbiased_variance():
+    net = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2, momentum=0.3)).train()
+    batches = torch.randn(4, 5, 3, 6, 6, generator=torch.Generator().manual_seed(0)) * 3 + 1
+    recalibrate_batch_norm(net, list(batches))
+    assert torch.allclose(net[1].running_mean, batches.mean((1, 3, 4)).mean(0), atol=1e-5)
+    variances = batches.transpose(1, 2).flatten(2).var(2, unbiased=True)
+    assert torch.allclose(net[1].running_var, variances.mean(0), rtol=1e-5)
+    assert net[3].momentum == 0.3
+    assert net[1].momentum == 0.1
+    assert all(module.training for module in net.modules())
+
+
+def test_recalibration_forgets_what_was_there_and_changes_no_weight(make_net):
+    one, other = make_net(0), make_net(0)
+    with torch.no_grad():
+        other[1].running_mean.fill_(7)
+    weights = copy.deepcopy(dict(one.named_parameters()))
+    images = [torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(1))]
+    for net in (one, other):
+        recalibrate_batch_norm(net, images)
+    assert torch.equal(one[1].running_mean, other[1].running_mean)
+    assert all(torch.equal(value, weights[key]) for key, value in one.named_parameters())

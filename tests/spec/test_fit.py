@@ -1,0 +1,74 @@
+"""Sections that do not fit one another are told at once, each at the line that is to be mended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from kdsearch.errors import SpecError
+from kdsearch.spec.study_spec import load_spec
+
+STUDY = """\
+name: parts
+task: {dataset: mnist5k}
+student: {net: lenet5}
+limits: {macs: [50%, 25%]}
+strategy:
+  name: STRATEGY
+  optimizer: adamw
+budget:
+  trials: 1
+finish:
+  name: metapruning
+"""
+
+
+def mistakes(tmp_path, text: str, *sets: str) -> list[str]:
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    with pytest.raises(SpecError) as refused:
+        load_spec(path, sets)
+    return str(refused.value).replace(f"{path}:", "").splitlines()
+
+
+def test_every_part_that_does_not_fit_is_told_at_its_own_line(tmp_path):
+    assert mistakes(tmp_path, STUDY.replace("STRATEGY", "scratch")) == [
+        "9: budget.trials: 1 trial cannot serve the 2 budgets of limits; raise it",
+        "11: finish.name: metapruning goes on from what strategy: {name: metapruning} prepares",
+    ]
+    assert mistakes(tmp_path, STUDY.replace("STRATEGY", "metapruning")) == [
+        "7: strategy.optimizer: a PruningNet is trained by sgd (got adamw)",
+        "9: budget.trials: 1 trial cannot serve the 2 budgets of limits; raise it",
+    ]
+
+
+def test_a_part_that_was_set_on_the_command_line_is_told_there(tmp_path):
+    text = STUDY.replace("STRATEGY", "scratch").replace("metapruning", "scratch").replace("trials: 1", "trials: 8")
+    assert mistakes(tmp_path, text, "finish.name=metapruning") == [
+        "--set finish.name=metapruning: finish.name: metapruning goes on from what strategy: {name: metapruning} "
+        "prepares"
+    ]
+
+
+def test_parts_are_compared_without_torch(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY.replace("STRATEGY", "metapruning").replace("adamw", "sgd").replace("trials: 1", "trials: 8"))
+    read = f"from kdsearch.spec.study_spec import load_spec; load_spec({str(path)!r})"
+    code = f"import sys; {read}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_name_changed_on_the_command_line_says_how_to_leave_the_files_options_behind(tmp_path):
+    text = STUDY.replace("STRATEGY", "scratch").replace("metapruning", "scratch").replace("trials: 1", "trials: 8")
+    said = mistakes(tmp_path, text.replace("  optimizer: adamw\n", "  prune: median\n"), "strategy.name=scratch")
+    assert said[0].startswith("7: strategy.prune: unknown key")
+    assert said[0].endswith("; --set 'strategy={name: NAME}' leaves the file's options behind")
+
+
+def test_a_section_that_an_option_made_is_blamed_on_it(tmp_path):
+    text = STUDY.replace("STRATEGY", "scratch").replace("metapruning", "scratch").replace("trials: 1", "trials: 8")
+    assert mistakes(tmp_path, text, "executor.workers=4") == [
+        "--set executor.workers=4: executor: must name one of: process, serial"
+    ]

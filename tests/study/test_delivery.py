@@ -1,0 +1,41 @@
+"""What a finished study leaves behind."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from kdsearch.exporters.base_manifest import read_manifest
+from kdsearch.study.delivery import deliver
+from kdsearch.study.finishing import collect, plan_students, train_one
+from kdsearch.weights import load_weights
+from tests.toys import half, toy_study
+
+pytestmark = [pytest.mark.medium, pytest.mark.timeout(120)]
+
+
+def test_winners_are_exported_and_all_but_random_controls_are_timed(tmp_path):
+    study = toy_study(tmp_path, "finish.controls={uniform: true, full: false, random: 1}")
+    plans = plan_students(study, [half(study.ctx.widths)])
+    for training in [training for made in plans for training in made.trainings()]:
+        train_one(study, training, lambda _: None)
+    notes: list[str] = []
+    students = {s.id: s for s in deliver(study, collect(study, plans), lambda progress: notes.append(progress.note))}
+    assert notes == ["latency", "winner"]
+    assert students["winner"].costs["latency_ms"] > 0
+    assert students["uniform"].costs["latency_ms"] > 0
+    assert "latency_ms" not in students["random-0"].costs
+    assert students["uniform"].files == {}
+    winner, folder = students["winner"], tmp_path / "students/winner"
+    assert winner.files["weights"] == "students/winner/weights.safetensors"
+    manifest = read_manifest(folder)
+    assert manifest["widths"] == half(study.ctx.widths).values
+    assert manifest["lineage"]["data_hash"] == "bars"
+    assert manifest["metrics"]["accuracy"] == winner.metrics["accuracy"]
+    net = study.ctx.widths.build(winner.candidate)
+    net.load_state_dict(load_weights(folder / "weights.safetensors"))
+    pixels = study.task.images("test").images_NCHW[:16].float() / 255
+    with torch.no_grad():
+        expected = net.eval()((pixels - 0.3) / 0.3)
+        found = torch.jit.load(folder / "model.pt")(pixels)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,108 @@
+"""Winners, controls, and the one reading of the test part."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kdsearch.candidates.space import Candidate, Window
+from kdsearch.errors import StoreError
+from kdsearch.records import Outcome, Training
+from kdsearch.study.finishing import collect, digest, plan_students, rank, read_record, train_one, trained_net
+from tests.toys import half, toy_study
+
+pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
+
+
+def outcome(number: int, gene: Candidate, accuracy: float, macs: float = 1, state: str = "done") -> Outcome:
+    return Outcome(number, gene, state, {"accuracy": accuracy} if state == "done" else {}, {"macs": macs})
+
+
+def some(at: int) -> Candidate:
+    return Candidate.of({"a": at})
+
+
+def test_ranked_are_the_done_inside_the_limit_best_and_earliest_first():
+    told = [
+        outcome(0, some(0), 0.5),
+        outcome(1, some(1), 0.9, macs=11),
+        outcome(2, some(2), 0.9, state="failed"),
+        outcome(3, some(3), 0.7),
+        outcome(4, some(4), 0.5, macs=10),
+    ]
+    assert [each.number for each in rank(told, (Window("macs", None, 10),))] == [3, 0, 4]
+    assert [each.number for each in rank(told, (Window("macs", 9, 10),))] == [4, 3, 0]  # 3 and 0 are of another budget
+
+
+def test_a_trial_that_was_given_up_comes_after_those_trained_to_their_end():
+    given_up = replace(outcome(0, some(0), 0.9), metrics={"accuracy": 0.9, "pruned": 1.0})
+    told = [given_up, outcome(1, some(1), 0.5), outcome(2, some(2), 0.6)]
+    assert [each.number for each in rank(told, (Window("macs", None, 10),))] == [2, 1, 0]
+
+
+def train_all(study):
+    def run(trainings, note) -> None:
+        for training in trainings:
+            train_one(study, training, lambda _: None)
+
+    return run
+
+
+def test_controls_share_recipe_seeds_and_costs(tmp_path):
+    study = toy_study(tmp_path, "finish.seeds=3", "finish.controls={uniform: true, full: true, random: 2}")
+    winner = half(study.ctx.widths)
+    plans = {made.id: made for made in plan_students(study, [winner])}
+    assert list(plans) == ["winner", "uniform", "random-0", "random-1", "full"]
+    assert plans["winner"].seeds == plans["uniform"].seeds == (0, 1, 2)
+    assert plans["full"].seeds == (0, 1, 2)
+    assert plans["random-0"].seeds == (0,)
+    (window,) = study.ctx.budgets[0]
+    for name in ("random-0", "random-1"):
+        assert window.miss(study.ctx.widths.costs(plans[name].candidate)) == 0
+    assert plans["random-0"].candidate != plans["random-1"].candidate
+    again = plan_students(toy_study(tmp_path, "finish.controls.random=2"), [winner])
+    assert [made.candidate for made in again if made.role == "random"] == [
+        plans[f"random-{at}"].candidate for at in (0, 1)
+    ]
+
+
+def test_a_finished_training_is_not_repeated_and_a_lost_file_is(tmp_path):
+    study = toy_study(tmp_path)
+    training = Training("net", half(study.ctx.widths), 0)
+    steps: list = []
+    record = train_one(study, training, steps.append)
+    weights = record.with_suffix(".safetensors")
+    before, content = len(steps), weights.read_bytes()
+    assert before > 0
+    train_one(study, training, steps.append)
+    assert len(steps) == before
+    weights.unlink()
+    train_one(study, training, steps.append)
+    assert weights.read_bytes() == content
+    assert not list(record.parent.glob("*.pt"))
+    record.write_text("{")
+    with pytest.raises(StoreError, match=r"net\.json: cannot be read .* delete it and resume"):
+        read_record(study, "net")
+
+
+def test_students_have_means_over_seeds_and_the_best_seed_is_exported(tmp_path):
+    study = toy_study(tmp_path, "finish.seeds=2", "finish.controls={uniform: false, full: false}")
+    plans = plan_students(study, [half(study.ctx.widths)])
+    train_all(study)([training for made in plans for training in made.trainings()], "")
+    (student,) = collect(study, plans)
+    names = [training.name for training in plans[0].trainings()]
+    nets = [trained_net(study, student.candidate, name) for name in names]
+    tested = [study.task.evaluate(net, "test", device=study.ctx.device)["accuracy"] for net in nets]
+    assert student.metrics["accuracy"] == pytest.approx(statistics.fmean(tested))
+    assert student.spread["accuracy"] == pytest.approx(statistics.stdev(tested))
+    validated = [read_record(study, name)["metrics"]["accuracy"] for name in names]
+    assert student.lineage["exported_seed"] == max(range(2), key=lambda at: (validated[at], -at))
+    assert not all(torch.equal(a, b) for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True))
+
+
+def test_the_digest_tells_genes_apart_and_forgets_their_origin():
+    assert digest(some(1)) == digest(replace(some(1), origin="mutation"))
+    assert digest(some(1)) != digest(some(2))

@@ -1,0 +1,83 @@
+"""What a worker does with one trial and one training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kdsearch.errors import KdsearchError
+from kdsearch.records import Training, Trial
+from kdsearch.spec.sections import Section
+from kdsearch.strategies.base import Strategy, Trained
+from kdsearch.study.trial import run_training, run_trial, use
+from tests.toys import half, toy_study
+
+pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
+
+
+class Fixed(Strategy):
+    """Answers what it was given."""
+
+    Options = Section
+
+    def __init__(self, answer) -> None:
+        self.answer = answer
+
+    def score(self, ctx, trial) -> dict[str, float]:  # noqa: ARG002
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer if isinstance(self.answer, dict) else {"accuracy": self.answer}
+
+    def train(self, ctx, candidate, *, seed, checkpoint=None, watch=None) -> Trained:  # noqa: ARG002
+        raise self.answer
+
+
+@pytest.fixture
+def outcome_of(tmp_path):
+    def run(answer):
+        study = replace(toy_study(tmp_path), strategy=Fixed(answer), finish=Fixed(answer))
+        use(study)
+        return study, run_trial(Trial(4, half(study.ctx.widths)))
+
+    return run
+
+
+def test_an_outcome_has_metrics_and_costs(outcome_of):
+    study, outcome = outcome_of(0.5)
+    assert (outcome.number, outcome.state, outcome.metrics) == (4, "done", {"accuracy": 0.5})
+    assert outcome.costs == study.ctx.widths.costs(outcome.candidate)
+    assert 0 <= outcome.seconds < 5
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (ZeroDivisionError("by zero"), "ZeroDivisionError: by zero"),
+        (float("nan"), "the accuracy is nan"),
+        ({"accuracy": 0.5, "score": float("-inf")}, "the score is -inf"),
+        ({"score": -1.0}, "KeyError: 'accuracy'"),
+    ],
+)
+def test_a_failure_is_an_outcome_with_a_traceback(outcome_of, answer, words):
+    _, outcome = outcome_of(answer)
+    assert (outcome.state, outcome.metrics) == ("failed", {})
+    assert outcome.traceback.strip().splitlines()[-1].endswith(words)
+    assert outcome.costs["macs"] > 0
+
+
+def test_an_interrupt_is_not_a_failure(tmp_path):
+    class Interrupted(Fixed):
+        def score(self, ctx, trial) -> dict[str, float]:  # noqa: ARG002
+            raise KeyboardInterrupt
+
+    study = replace(toy_study(tmp_path), strategy=Interrupted(None))
+    use(study)
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(Trial(0, half(study.ctx.widths)))
+
+
+def test_a_training_that_fails_is_named(outcome_of):
+    study, _ = outcome_of(RuntimeError("out of memory"))
+    with pytest.raises(KdsearchError, match="training of net-seed0 failed: out of memory"):
+        run_training(Training("net-seed0", half(study.ctx.widths), 0))
