@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -73,6 +75,33 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read ({error}); delete it and resume") from None
+
+
+def hash_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def try_lock(path: Path, *, shared: bool = False) -> int | None:
+    """A handle that holds the file's lock until it is closed or its process ends; None if another process holds it.
+
+    ``shared``: only looks whether somebody does; the file must be there and is not written.
+
+    Raises:
+        StoreError: the file cannot be opened, or lies on a disk that has no locks.
+    """
+    handle = None
+    try:
+        handle = os.open(path, os.O_RDONLY if shared else os.O_RDWR | os.O_CREAT, 0o644)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as error:
+        if handle is not None:
+            os.close(handle)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise StoreError(f"{path}: cannot be locked: {reason(error)}") from None
+    return handle
 
 
 def flush(path: Path) -> None:

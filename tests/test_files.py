@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 import subprocess
 
 import pytest
 
 from kdsearch.errors import StoreError
-from kdsearch.files import make_cache_folder, save_atomically
+from kdsearch.files import hash_file, make_cache_folder, save_atomically, try_lock
 
 
 def test_the_file_appears_whole_and_alone(tmp_path):
@@ -60,3 +62,30 @@ def test_a_cache_that_cannot_be_made_says_what_moves_it(tmp_path):
     told = "images: cannot be written: not a directory; set KDSEARCH_CACHE to another folder"
     with pytest.raises(StoreError, match=told):
         make_cache_folder(tmp_path / "taken" / "images")
+
+
+def test_a_files_hash_is_the_sha256_of_its_bytes(tmp_path):
+    (tmp_path / "a").write_bytes(b"weights" * 100_000)
+    assert hash_file(tmp_path / "a") == hashlib.sha256(b"weights" * 100_000).hexdigest()
+
+
+def test_a_lock_is_held_by_one_until_it_is_closed_and_looking_changes_nothing(tmp_path):
+    path = tmp_path / "lock"
+    held = try_lock(path)
+    assert held is not None
+    assert try_lock(path) is None
+    assert try_lock(path, shared=True) is None
+    os.close(held)
+    looking = [try_lock(path, shared=True) for _ in range(2)]
+    assert None not in looking
+    for handle in looking:
+        os.close(handle)
+    assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_lock_that_cannot_be_opened_is_one_line(tmp_path, shared):
+    (tmp_path / "lock").mkdir()
+    path = tmp_path / "none/lock" if shared else tmp_path / "lock"
+    with pytest.raises(StoreError, match=r"lock: cannot be locked: (is a directory|no such file or directory)$"):
+        try_lock(path, shared=shared)

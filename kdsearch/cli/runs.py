@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import fcntl
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -112,14 +111,14 @@ def status(given: argparse.Namespace) -> int:
 def describe_progress(path: Path) -> dict[str, Any]:
     """State, trials so far, the best one, seconds by phase, and the students and their files if there are any."""
     from kdsearch.rundir.ledger import read_outcomes
-    from kdsearch.rundir.store import read_spec
+    from kdsearch.rundir.store import find_driver, read_spec
 
     spec = read_spec(RunPaths(path))
     summary = _read_json(path / "summary.json")
     outcomes = read_outcomes(RunPaths(path))
     done = [outcome for outcome in outcomes if outcome.state == "done"]
     best = max(done, key=lambda outcome: outcome.merit, default=None)
-    driver = find_driver(path)
+    driver = find_driver(RunPaths(path))
     state = _state(path, summary)
     found: dict[str, Any] = {"run": str(path), "state": state}
     if state == "failed":
@@ -150,22 +149,11 @@ def _check_files(folder: Path) -> str:
 
 
 def _state(path: Path, summary: Mapping[str, Any]) -> str:
-    if find_driver(path):
+    from kdsearch.rundir.store import find_driver
+
+    if find_driver(RunPaths(path)):
         return "running"
     return str(summary.get("state") or ("failed" if read_failure(RunPaths(path)) else "unfinished"))
-
-
-def find_driver(path: Path) -> str:
-    """Which process drives the run, as it wrote itself into the lock; empty if none does."""
-    lock = path / "lock"
-    if not lock.is_file():
-        return ""
-    with lock.open(encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return file.read(200).strip() or "another process"
-    return ""
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import shutil
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kdsearch.errors import StoreError
-from kdsearch.files import flush, make_cache_folder, reason
+from kdsearch.files import flush, make_cache_folder, reason, try_lock
 
 T = TypeVar("T")
 
@@ -67,32 +66,20 @@ def _fill(place: Path, build: Callable[[Path], None]) -> None:
 @contextlib.contextmanager
 def _turn(place: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     """The system ends the turn of a process that is killed."""
-    handle = _open_lock(place)
+    while (handle := _lock(place)) is None:
+        on_wait()
+        time.sleep(_POLL_SECONDS)
     try:
-        while not _locked(handle):
-            on_wait()
-            time.sleep(_POLL_SECONDS)
         yield
     finally:
         os.close(handle)
 
 
-def _open_lock(place: Path) -> int:
-    path = place.with_name(f".{place.name}.lock")
+def _lock(place: Path) -> int | None:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise StoreError(f"{path}: {reason(error)}") from None
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        raise StoreError(f"the cache's folder cannot be locked: {reason(error)}; set KDSEARCH_CACHE") from None
-    return True
+        return try_lock(place.with_name(f".{place.name}.lock"))
+    except StoreError as error:
+        raise StoreError(f"{error}; set KDSEARCH_CACHE to another folder") from None
 
 
 def _remove_leftovers(place: Path) -> None:
@@ -100,11 +87,8 @@ def _remove_leftovers(place: Path) -> None:
     shutil.rmtree(_fresh(place), ignore_errors=True)
     for left in place.parent.glob(f".*{_BUILDING}"):
         other = left.with_name(left.name.removeprefix(".").removesuffix(_BUILDING))
-        handle = _open_lock(other)
-        try:
-            if _locked(handle):
-                shutil.rmtree(left, ignore_errors=True)
-        finally:
+        if (handle := _lock(other)) is not None:
+            shutil.rmtree(left, ignore_errors=True)
             os.close(handle)
 
 

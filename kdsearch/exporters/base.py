@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kdsearch.errors import ExportError
 from kdsearch.exporters.base_fresh import Job, run_fresh
-from kdsearch.exporters.base_manifest import FILE_NAME, Manifest, hash_file, to_json
+from kdsearch.exporters.base_manifest import FILE_NAME, Manifest, to_json
+from kdsearch.files import hash_file
 from kdsearch.spec.sections import Section
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kdsearch.errors import ExportError
+from kdsearch.files import hash_file
 
 SCHEMA = 1
 FILE_NAME = "manifest.json"
@@ -63,12 +63,6 @@ class Manifest:
 def to_json(described: Mapping[str, Any]) -> str:
     """The manifest as text. Raises ValueError on a figure that is not finite: JSON has no word for it."""
     return json.dumps(described, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-
-
-def hash_file(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

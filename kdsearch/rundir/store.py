@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import platform
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import ValidationError
 
 from kdsearch.errors import StoreError
-from kdsearch.files import read_json, save_atomically, save_json
+from kdsearch.files import read_json, save_atomically, save_json, try_lock
 from kdsearch.records import RunPaths
 from kdsearch.spec.study_spec import StudySpec, dumps, loads, to_yaml
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 _SPEC, _SUMMARY, _LOCK, _GIVEN = "spec.json", "summary.json", "lock", "given.json"
 _TEACHER = "teacher.json"
+_OWNER = 200  # characters of a lock that are shown
 
 
 def create_run(spec: StudySpec, run_dir: Path | None = None, *, given: str = "") -> RunPaths:
@@ -155,19 +155,34 @@ class RunLock:
         self._handle = -1
 
     def __enter__(self) -> Self:
-        self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.read(self._handle, 200).decode(errors="replace").strip() or "another process"
-            os.close(self._handle)
-            raise StoreError(f"{self._path.parent}: in use by {owner}; wait for it, or stop it and resume") from None
+        handle = try_lock(self._path)
+        if handle is None:
+            owner = read_owner(self._path)
+            raise StoreError(f"{self._path.parent}: in use by {owner}; wait for it, or stop it and resume")
+        self._handle = handle
         os.ftruncate(self._handle, 0)
         os.write(self._handle, f"process {os.getpid()} on {platform.node()}\n".encode())
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         os.close(self._handle)
+
+
+def find_driver(paths: RunPaths) -> str:
+    """Which process drives the run, as it wrote itself into the lock; empty if none does."""
+    path = paths.root / _LOCK
+    if not path.is_file():
+        return ""
+    handle = try_lock(path, shared=True)
+    if handle is None:
+        return read_owner(path)
+    os.close(handle)
+    return ""
+
+
+def read_owner(lock: Path) -> str:
+    """Who wrote itself into a lock."""
+    return lock.read_text(encoding="utf-8", errors="replace")[:_OWNER].strip() or "another process"
 
 
 def _make_free(root: Path, name: str) -> Path:

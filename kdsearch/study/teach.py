@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from torch import nn
 from kdsearch.data.datasets import load_dataset
 from kdsearch.data.seen import sketch_images
 from kdsearch.errors import SpecError, StoreError
-from kdsearch.files import read_json, save_json
+from kdsearch.files import hash_file, read_json, save_json
 from kdsearch.models.zoo import make_net
 from kdsearch.progress import Progress, Watch, unwatched
 from kdsearch.records import RunPaths
@@ -95,7 +94,7 @@ def _train(card: Card, task: Classification, net: nn.Module, root: Path, watch: 
     save_weights(weights, net.state_dict())
     figures = {part: task.evaluate(net, part, device=device)["accuracy"] for part in ("validation", "test")}
     metrics = Metrics(accuracy=figures["test"], validation_accuracy=figures["validation"])
-    done = card.model_copy(update=_facts(task) | {"weights": weights, "sha256": _hash(weights), "metrics": metrics})
+    done = card.model_copy(update=_facts(task) | {"weights": weights, "sha256": hash_file(weights), "metrics": metrics})
     save_text(root / _CARD, to_yaml(done))  # last: what has it is trained
     remove_checkpoint(checkpoint)
     return Taught(read_card(root / _CARD), root / _CARD, time.monotonic() - began)
@@ -111,10 +110,6 @@ def _facts(task: Classification) -> dict[str, Any]:
         "data_hash": task.digest,
         "seen": sketch_images(task.images("train")),
     }
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _make(root: Path) -> None:

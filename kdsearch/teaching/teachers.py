@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from kdsearch.data.augment import normalise
 from kdsearch.data.seen import seen_share
 from kdsearch.errors import SpecError
+from kdsearch.files import hash_file
 from kdsearch.measures.layout import image_layout
 from kdsearch.models.checkpoints import load_weights, other_head, read_weights
 from kdsearch.models.zoo import make_net
@@ -132,8 +133,7 @@ def _check_weights(card: Card, where: str) -> str:
         )
     if not card.weights.is_file():
         raise SpecError(f"{where}: its weights {card.weights} are not there; put them beside the card")
-    with card.weights.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = hash_file(card.weights)
     if card.sha256 is None:
         raise SpecError(f"{where}: sha256 is missing; if you trust {card.weights}, write sha256: {found}")
     if found != card.sha256:

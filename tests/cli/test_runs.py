@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from kdsearch.candidates.space import Candidate, Choice
-from kdsearch.cli.runs import describe_progress, find_driver, find_run, known_runs
+from kdsearch.cli.runs import describe_progress, find_run, known_runs
 from kdsearch.commands import run
 from kdsearch.errors import SpecError, StoreError
-from kdsearch.exporters.base_manifest import hash_file
+from kdsearch.files import hash_file
 from kdsearch.records import Outcome, RunPaths
 from kdsearch.rundir.ledger import Ledger
-from kdsearch.rundir.store import RunLock, create_run, write_summary
+from kdsearch.rundir.store import RunLock, create_run, find_driver, write_summary
 from kdsearch.spec.study_spec import load_spec
 
 
@@ -91,16 +91,16 @@ def test_status_reads_a_run_under_way_and_names_its_driver(begun):
         found = describe_progress(begun.root)
         assert found["state"] == "running"
         assert found["driver"].startswith("process ")
-    assert find_driver(begun.root) == ""
+    assert find_driver(begun) == ""
 
 
 def test_asking_for_the_driver_does_not_keep_one_out(begun):
-    assert find_driver(begun.root) == ""
+    assert find_driver(begun) == ""
     with RunLock(begun):
         pass
-    assert find_driver(begun.root) == ""
+    assert find_driver(begun) == ""
     with RunLock(begun):
-        assert find_driver(begun.root)
+        assert find_driver(begun)
 
 
 def test_status_of_a_run_that_just_began_needs_no_ledger(capsys):

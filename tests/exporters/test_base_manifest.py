@@ -8,7 +8,8 @@ import json
 import pytest
 
 from kdsearch.errors import ExportError
-from kdsearch.exporters.base_manifest import FILE_NAME, Manifest, hash_file, read_manifest, to_json
+from kdsearch.exporters.base_manifest import FILE_NAME, Manifest, read_manifest, to_json
+from kdsearch.files import hash_file
 
 MANIFEST = Manifest(
     image_shape=(1, 28, 20), mean=(0.1,), std=(0.3,), classes=("nought", "größe"), widths={"conv": 3}, costs={"macs": 9}

@@ -9,8 +9,9 @@ from torch import nn
 
 from kdsearch.errors import ExportError
 from kdsearch.exporters.base import export_student
-from kdsearch.exporters.base_manifest import Manifest, hash_file, read_manifest
+from kdsearch.exporters.base_manifest import Manifest, read_manifest
 from kdsearch.exporters.torchscript import TorchScript
+from kdsearch.files import hash_file
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(120)]
 
