@@ -62,14 +62,15 @@ class Supernet:
         for position, gene in enumerate(genes):
             draft = self.generator.draft(gene)
             tensors = training_tensors(self.net, self.widths, gene, draft.tensors)
-            with self.widths.applied(gene, tensors), autocast(self.precision, image_BCHW.device):
-                logits_BC = self.net(image_BCHW)
-            if position and self.distill and taught_BC is not None:
-                loss = kd_loss(logits_BC, taught_BC, 1.0)
-            else:
-                loss = cross_entropy(logits_BC, labels, smoothing)
-                taught_BC = logits_BC.detach() if taught_BC is None else taught_BC
-            loss.backward()
+            with self.widths.applied(gene, tensors):
+                with autocast(self.precision, image_BCHW.device):
+                    logits_BC = self.net(image_BCHW)
+                if position and self.distill and taught_BC is not None:
+                    loss = kd_loss(logits_BC, taught_BC, 1.0)
+                else:
+                    loss = cross_entropy(logits_BC, labels, smoothing)
+                    taught_BC = logits_BC.detach() if taught_BC is None else taught_BC
+                loss.backward()  # in here: what is computed anew for it must meet the same weights
             self.generator.update(draft, descent)
             first = float(loss.detach()) if position == 0 else first
         return first
