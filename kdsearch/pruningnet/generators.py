@@ -11,13 +11,14 @@ Letters: O output channels, I input channels, K further kernel dimensions, H hid
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from kdsearch.errors import SpecError
 from kdsearch.pruningnet.crop_descent import Descent, dense_copy, step_on_crop
 from kdsearch.widths.crop import Index, take
 
@@ -40,13 +41,15 @@ class Generator(ABC):
     """Stored tensors, their momentum, and how a gene turns them into weights.
 
     The stored tensors are the net's own parameters by name, so that cropping, building and checkpoints use the same
-    names everywhere. ``training`` draws carry gradients, ``weights`` does not.
+    names everywhere. ``training`` draws carry gradients, ``weights`` does not. Frozen parameters are cropped as they
+    are: nothing generates them, they have no momentum and no step changes them.
     """
 
     def __init__(self, net: nn.Module, widths: WidthSpace) -> None:
         self.widths = widths
         self.full = {name: dense_copy(value.detach()) for name, value in net.named_parameters()}
-        self.momentum = {name: torch.zeros_like(value) for name, value in self.full.items()}
+        self.frozen = frozenset(name for name, value in net.named_parameters() if not value.requires_grad)
+        self.momentum = {name: torch.zeros_like(value) for name, value in self.full.items() if name not in self.frozen}
         self.decayed = frozenset(name for name, value in self.full.items() if value.ndim >= 2)
 
     @abstractmethod
@@ -104,7 +107,7 @@ class Generator(ABC):
 
     def _leaves(self, index: Mapping[str, Index]) -> dict[str, Tensor]:
         crops = {name: take(full, index[name]) for name, full in self.full.items()}
-        return {name: dense_copy(crop).requires_grad_() for name, crop in crops.items()}
+        return {name: dense_copy(crop).requires_grad_(name not in self.frozen) for name, crop in crops.items()}
 
     def _update_crops(self, draft: Draft, descent: Descent) -> None:
         """Steps on the crops of what the loss reached; only weights of two dimensions or more decay."""
@@ -113,6 +116,19 @@ class Generator(ABC):
             if leaf.grad is not None:
                 stored = self.full[name], self.momentum[name]
                 step_on_crop(stored, index[name], leaf.grad, descent, decays=name in self.decayed)
+
+
+def trained_parameters(net: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """The parameters that are not frozen, by name."""
+    return [(name, value) for name, value in net.named_parameters() if value.requires_grad]
+
+
+def refuse_nothing_to_steer(steered: Collection[str], generator: str) -> None:
+    """Raises SpecError where none of a net's parameters are of the kind that a generator steers."""
+    if not steered:
+        raise SpecError(
+            f"strategy.generator: {generator.lower()} finds no trained parameter of its kind in the net; use slim"
+        )
 
 
 def gradient_of(leaf: Tensor) -> Tensor:
@@ -158,6 +174,7 @@ class _Conditioned(Generator):
 
     def __init__(self, net: nn.Module, widths: WidthSpace, sizes: Mapping[str, int], hidden: int) -> None:
         super().__init__(net, widths)
+        refuse_nothing_to_steer(sizes, type(self).__name__)
         device = next(iter(self.full.values())).device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
@@ -188,9 +205,9 @@ class _Conditioned(Generator):
         return super().momenta() | {f"trunk_momentum.{name}": value for name, value in self.trunk_momentum.items()}
 
 
-def _mixing_layers(full: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights that mix channels: convolutions and linear layers, depthwise ones excepted."""
-    return {name: value for name, value in full.items() if value.ndim >= 2 and value.shape[1] > 1}
+def _mixing_layers(net: nn.Module) -> dict[str, Tensor]:
+    """The trained weights that mix channels: convolutions and linear layers, depthwise ones excepted."""
+    return {name: value for name, value in trained_parameters(net) if value.ndim >= 2 and value.shape[1] > 1}
 
 
 class CondScale(_Conditioned):
@@ -200,7 +217,7 @@ class CondScale(_Conditioned):
     """
 
     def __init__(self, net: nn.Module, widths: WidthSpace, hidden: int = 16) -> None:
-        mixing = _mixing_layers(dict(net.named_parameters()))
+        mixing = _mixing_layers(net)
         super().__init__(net, widths, {name: value.shape[1] for name, value in mixing.items()}, hidden)
 
     def draft(self, gene: Candidate) -> Draft:
@@ -221,7 +238,7 @@ class CondNorm(_Conditioned):
     """
 
     def __init__(self, net: nn.Module, widths: WidthSpace, hidden: int = 16) -> None:
-        norms = {name: value for name, value in net.named_parameters() if value.ndim == 1}
+        norms = {name: value for name, value in trained_parameters(net) if value.ndim == 1}
         self.scales = frozenset(name for name in norms if name.endswith("weight"))
         super().__init__(net, widths, {name: value.numel() for name, value in norms.items()}, hidden)
 
@@ -241,7 +258,7 @@ class LowRank(_Conditioned):
     """Shared weights plus a low-rank term steered by the gene: W[:o, :i] + (A[:o] * c(gene)) E[:, :i]."""
 
     def __init__(self, net: nn.Module, widths: WidthSpace, hidden: int = 16, rank: int = 2) -> None:
-        mixing = _mixing_layers(dict(net.named_parameters()))
+        mixing = _mixing_layers(net)
         super().__init__(net, widths, dict.fromkeys(mixing, rank), hidden)
         random = torch.Generator().manual_seed(1)
         for name, value in mixing.items():

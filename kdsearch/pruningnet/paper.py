@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.pruningnet.crop_descent import Descent, dense_copy
-from kdsearch.pruningnet.generators import Draft, Generator, gradient_of
+from kdsearch.pruningnet.generators import Draft, Generator, gradient_of, refuse_nothing_to_steer, trained_parameters
 from kdsearch.widths.crop import Index, put, take
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Paper(Generator):
         super().__init__(net, widths)
         self.touched = {name: widths.touches(name) for name in self._generated(net, widths)}
         names = list(self.touched)
+        refuse_nothing_to_steer(names, type(self).__name__)
         random = torch.Generator().manual_seed(2)
         slots = max(len(groups) for groups in self.touched.values())
         bound = 1 / max(slots, 1) ** 0.5
@@ -53,7 +54,7 @@ class Paper(Generator):
 
     @staticmethod
     def _generated(net: nn.Module, widths: WidthSpace) -> list[str]:
-        layers = {name: value for name, value in net.named_parameters() if value.ndim >= 3}
+        layers = {name: value for name, value in trained_parameters(net) if value.ndim >= 3}
         return [name for name in layers if widths.touches(name)]
 
     def draft(self, gene: Candidate) -> Draft:
@@ -66,8 +67,8 @@ class Paper(Generator):
                 code_O1H = hidden_LH[layer].view(1, 1, -1).expand(basis_OJH.shape[0], 1, -1)
                 # code times basis, not basis times code: a batch of row vectors runs three times faster on CPU
                 leaves[name] += torch.bmm(code_O1H, basis_OJH.transpose(1, 2)).reshape(leaves[name].shape)
-        for leaf in leaves.values():
-            leaf.requires_grad_()
+        for name, leaf in leaves.items():
+            leaf.requires_grad_(name not in self.frozen)
         return Draft(gene, leaves, leaves, hidden_LH)
 
     def update(self, draft: Draft, descent: Descent) -> None:

@@ -78,6 +78,22 @@ def test_same_seed_same_student_whatever_ran_before(name, tmp_path):
     assert not all(torch.equal(value, other[key]) for key, value in students[0].items())
 
 
+def test_frozen_filters_reach_the_student_as_they_were_given(name, tmp_path):
+    """Perhaps in another order: each of its filters is one of the net's, to the bit."""
+    ctx, strategy = toy_context(tmp_path), make_strategy(name)
+    frozen = ("stem.0.weight", "depthwise.0.weight")
+    for key in frozen:
+        ctx.net.get_parameter(key).requires_grad_(False)
+    strategy.prepare(ctx)
+    trained = strategy.train(ctx, half(ctx.widths), seed=0).model
+    for key in frozen:
+        given = {filter_.numpy().tobytes() for filter_ in ctx.net.get_parameter(key).detach()}
+        kept = [filter_.numpy().tobytes() for filter_ in trained.get_parameter(key).detach()]
+        assert len(given & set(kept)) == len(kept) < len(given)
+    assert trained.stem[1].weight.requires_grad
+    assert not torch.equal(trained.stem[1].weight, ctx.widths.build(half(ctx.widths)).stem[1].weight)
+
+
 def test_it_leaves_the_net_as_it_was(name, tmp_path):
     ctx = toy_context(tmp_path)
     before = {key: value.clone() for key, value in ctx.net.state_dict().items()}

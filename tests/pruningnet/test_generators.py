@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from kdsearch.errors import SpecError
 from kdsearch.pruningnet.crop_descent import Descent
 from kdsearch.pruningnet.generators import Generator
 from kdsearch.pruningnet.making import make_generator
@@ -243,3 +244,44 @@ def test_a_parameter_that_the_loss_does_not_reach_rests():
     before = generator.full["stem.0.weight"].clone()
     generator.update(draft, Descent(RATE, 0.9, 1e-2))
     assert torch.equal(generator.full["stem.0.weight"], before)
+
+
+FROZEN = ("stem.0.weight", "stem.1.weight", "block.0.weight", "branch.0.bias", "classifier.weight")
+
+
+def frozen_toy() -> nn.Module:
+    net = make_toy(trained=True)
+    for name in FROZEN:
+        net.get_parameter(name).requires_grad_(False)
+    return net
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_frozen_parameters_are_cropped_as_they_are_and_never_trained(name):
+    net = frozen_toy()
+    generator = make_generator(name, net, toy_widths(net), hidden=4, rank=2)
+    generator.load({k: v + 0.1 if k.startswith(("trunk", "first")) else v for k, v in generator.state().items()})
+    gene = half(generator.widths)
+    given = generator.widths.crop(gene, dict(net.named_parameters()))
+    before = generator.weights(gene)
+    for _ in range(2):
+        draft = generator.draft(gene)
+        trained = [t for t in draft.tensors.values() if t.requires_grad]
+        sum((tensor.square().sum() for tensor in trained), torch.zeros(())).backward()
+        generator.update(draft, Descent(RATE, 0.9, 0.01, clip_norm=1.0))
+    after = generator.weights(gene)
+    for key in net.state_dict():
+        if key in FROZEN:
+            assert torch.equal(before[key], given[key]), key
+            assert torch.equal(after[key], given[key]), key
+            assert not any(key in stored for stored in generator.momenta()), key
+        elif key in after:
+            assert not torch.equal(after[key], before[key]), key
+
+
+@pytest.mark.parametrize("name", [*CONDITIONED, "paper"])
+def test_a_generator_with_nothing_to_steer_says_so(name):
+    net = make_toy().requires_grad_(False)
+    net.branch[0].bias.requires_grad_(name in ("condscale", "lowrank", "paper"))
+    with pytest.raises(SpecError, match=f"strategy.generator: {name} finds no trained parameter .* use slim"):
+        make_generator(name, net, toy_widths(net))

@@ -76,7 +76,7 @@ def gradients(way: str, *, fixed: bool, distill: bool) -> list[dict[str, torch.T
     found: list[Draft] = []
 
     class Kept(Slim):
-        def update(self, draft: Draft, descent: Descent) -> None:
+        def update(self, draft: Draft, descent: Descent) -> None:  # noqa: ARG002
             found.append(draft)
 
     generator = Kept(net, widths)
