@@ -15,9 +15,18 @@ from torch import nn
 from kdsearch.exporters.base import export_student
 from kdsearch.exporters.base_manifest import Manifest
 from kdsearch.exporters.torchscript import TorchScript
+from tests.pictures import green_corner, save_as_camera
 
 PAGE = Path(__file__).parents[1] / "docs" / "predict.md"
-ALONE = "import sys\nfor name in ('kdsearch', 'timm', 'torchvision', 'numpy'):\n    sys.modules[name] = None\n"
+ALONE = """
+import sys
+for name in ('kdsearch', 'timm', 'torchvision', 'numpy'):
+    sys.modules[name] = None
+_, code, model, *pictures = sys.argv
+for picture in pictures:
+    sys.argv = ['predict.py', model, picture]
+    exec(code)
+"""
 
 
 class BrightestColour(nn.Module):
@@ -27,32 +36,50 @@ class BrightestColour(nn.Module):
         return images_BCHW.mean((2, 3))
 
 
-def predict(model: Path, picture: Path) -> str:
+def predict(model: Path, *pictures: Path) -> list[list[str]]:
+    """What the example says of each picture: the class and its share."""
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert len([line for line in code.splitlines() if line.strip()]) <= 12
-    command = [sys.executable, "-I", "-c", ALONE + code, str(model), str(picture)]
+    command = [sys.executable, "-I", "-c", ALONE, code, str(model), *map(str, pictures)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return [line.split() for line in done.stdout.splitlines()]
+
+
+class WhereIsGreen(nn.Module):
+    """Four logits: the mean of the green plane in each quarter of the image, row by row."""
+
+    def forward(self, images_BCHW):
+        return nn.functional.adaptive_avg_pool2d(images_BCHW[:, 1:2], 2).flatten(1)
+
+
+def export(net: nn.Module, folder: Path, manifest: Manifest) -> Path:
+    exporter = TorchScript(TorchScript.Options(lite=False))
+    pixels = torch.rand(4, *manifest.image_shape)
+    return export_student(net, pixels, exporter=exporter, folder=folder, manifest=manifest).files["torchscript"]
 
 
 @pytest.mark.medium
 @pytest.mark.timeout(120)
 def test_the_example_names_the_class_of_a_picture_without_kdsearch(tmp_path):
     manifest = Manifest(image_shape=(3, 8, 6), mean=(0.5,) * 3, std=(0.1,) * 3, classes=("rouge", "vert", "bleu"))
-    exported = export_student(
-        BrightestColour(),
-        torch.rand(4, 3, 8, 6),
-        exporter=TorchScript(TorchScript.Options(lite=False)),
-        folder=tmp_path,
-        manifest=manifest,
-    )
     picture = tmp_path / "green.png"
     Image.new("RGB", (40, 30), (10, 200, 30)).save(picture)
-    name, share = predict(exported.files["torchscript"], picture).split()
+    ((name, share),) = predict(export(BrightestColour(), tmp_path, manifest), picture)
     # By hand: the logits are (value / 255 - 0.5) / 0.1 for 10, 200 and 30.
     expected = torch.tensor([(value / 255 - 0.5) / 0.1 for value in (10, 200, 30)]).softmax(0)
     assert (name, share) == ("vert", f"{float(expected[1]):.1%}")
+
+
+@pytest.mark.medium
+@pytest.mark.timeout(120)
+def test_the_example_turns_photographs_upright_as_training_does(tmp_path):
+    manifest = Manifest(image_shape=(3, 16, 16), mean=(0.5,) * 3, std=(0.05,) * 3, classes=("nw", "ne", "sw", "se"))
+    pictures = [tmp_path / f"{orientation}.jpg" for orientation in range(1, 9)]
+    for orientation, picture in enumerate(pictures, 1):
+        save_as_camera(green_corner(), picture, orientation)
+    said = predict(export(WhereIsGreen(), tmp_path, manifest), *pictures)
+    assert [name for name, _ in said] == ["ne"] * 8
 
 
 def test_the_readme_shows_the_same_example():

@@ -10,6 +10,7 @@ from kdsearch.data import decode
 from kdsearch.data.datasets import load_dataset
 from kdsearch.errors import DataError, StoreError
 from kdsearch.spec.sections import TaskOptions
+from tests.pictures import green_corner, save_as_camera
 
 
 def empty(folder):
@@ -50,12 +51,20 @@ def test_images_of_other_sizes_are_cut_to_image_size(image_folder, tmp_path):
         load(image_folder, tmp_path)
 
 
-def test_photographs_are_turned_upright(image_folder, tmp_path):
-    camera = Image.new("RGB", (8, 12), (9, 9, 9))  # on its side
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    camera.save(image_folder / "val" / "cat" / "0.png", exif=exif)
-    assert load(image_folder, tmp_path).image_shape == (3, 8, 12)
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_photographs_are_turned_upright(tmp_path, orientation, suffix):
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for number in range(4):
+            save_as_camera(green_corner(64), tmp_path / "pets" / name / f"{number}{suffix}", orientation)
+    for image_size in (None, 16):
+        image_CHW = load(tmp_path / "pets", tmp_path, image_size=image_size).train.images_NCHW[0].float()
+        side = image_CHW.shape[1] // 2
+        quarters = [
+            float(image_CHW[1, top : top + side, left : left + side].mean()) for top in (0, side) for left in (0, side)
+        ]
+        assert [value > 128 for value in quarters] == [False, True, False, False]
 
 
 def test_broken_images_of_a_part_are_all_named(image_folder, tmp_path):

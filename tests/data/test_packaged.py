@@ -8,6 +8,7 @@ import pytest
 from kdsearch.data.datasets import load_dataset
 from kdsearch.errors import DataError
 from kdsearch.spec.sections import TaskOptions
+from tests.pictures import green_corner, save_as_camera
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(60)]  # importing torchvision and timm takes seconds
 
@@ -63,6 +64,38 @@ def test_a_broken_image_is_named_where_timm_would_give_the_next_one(image_folder
     (image_folder / "validation" / "cat" / "1.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match="timm folder validation, image 1: cannot be decoded"):
         load_dataset(TaskOptions(timm="folder", root=image_folder, validation_share=0.2), cache_dir=tmp_path)
+
+
+def write_dtd(root):
+    """The files of torchvision's DTD: two classes, one photograph of each orientation and class in each split."""
+    home = root / "dtd" / "dtd"
+    (home / "labels").mkdir(parents=True)
+    for split in ("train", "test"):
+        names = [f"{name}/{split}{at}.jpg" for name in ("dotted", "woven") for at in range(1, 9)]
+        (home / "labels" / f"{split}1.txt").write_text("\n".join(names) + "\n")
+        for name in names:
+            (home / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+            save_as_camera(green_corner(16), home / "images" / name, int(name[-5]))
+
+
+def write_folders(root):
+    for part in ("train", "validation"):
+        for name in ("dotted", "woven"):
+            (root / part / name).mkdir(parents=True)
+            for at in range(1, 9):
+                save_as_camera(green_corner(16), root / part / name / f"{at}.jpg", at)
+
+
+@pytest.mark.parametrize(
+    ("write", "source"), [(write_dtd, {"torchvision": "DTD"}), (write_folders, {"timm": "folder"})]
+)
+def test_photographs_of_a_packaged_set_are_turned_upright(tmp_path, write, source):
+    write(tmp_path)
+    images = load_dataset(TaskOptions(root=tmp_path, **source), cache_dir=tmp_path).test.images_NCHW.float()
+    assert len(images) == 16
+    upright = images[:, 1, :8, 8:].mean((1, 2))
+    assert (upright > 200).all()
+    assert (images[:, 1].mean((1, 2)) < 80).all()
 
 
 @pytest.mark.parametrize(
