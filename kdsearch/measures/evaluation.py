@@ -1,4 +1,4 @@
-"""A net's figures on images, and the batch statistics it needs for them.
+"""A net's figures on images.
 
 B: batch, C: classes.
 """
@@ -6,13 +6,12 @@ B: batch, C: classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from kdsearch.data.augment import normalise
 from kdsearch.data.images import ImageSet
@@ -78,28 +77,6 @@ def judge_logits(logits_BC: Tensor, label_B: Tensor) -> tuple[Tensor, Tensor]:
     right_B = (logits_BC.argmax(1) == label_B) & finite_B
     loss_B = F.cross_entropy(logits_BC.float(), label_B, reduction="none")
     return right_B, torch.where(finite_B, loss_B, _WORST).clamp_max(_WORST).double()
-
-
-def recalibrate_batch_norm(model: nn.Module, images: Sequence[Tensor]) -> None:
-    """Sets every batch norm's running mean and variance to the average over these batches, exactly.
-
-    Mean of the batches' means and of their unbiased variances, in training mode for batch norm alone: dropout is off.
-    Momentum and modes are as before afterwards.
-    """
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
-    momenta = [norm.momentum for norm in norms]
-    with evaluating(model):
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # torch's word for the exact average over all batches seen
-            norm.train()
-        try:
-            with torch.no_grad():
-                for batch in images:
-                    model(batch)
-        finally:
-            for norm, momentum in zip(norms, momenta, strict=True):
-                norm.momentum = momentum
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from kdsearch.data.augment import normalise
 from kdsearch.data.images import ImageSet
-from kdsearch.measures.evaluation import chunk_size, evaluating, judge_logits, recalibrate_batch_norm
+from kdsearch.measures.evaluation import chunk_size, evaluating, judge_logits
+from kdsearch.measures.recalibration import recalibrate_batch_norm
 from kdsearch.models.folding import folded
 from kdsearch.spec.sections import RankedBy
 
@@ -30,7 +31,7 @@ def calibrated_tensors(
     weights: Mapping[str, Tensor],
     calibration: Sequence[Tensor],
 ) -> dict[str, Tensor]:
-    """The gene's weights and its batch-norm statistics: exact averages over the calibration batches."""
+    """The gene's weights and its batch-norm statistics: those of all calibration images, pooled."""
     buffers = {name: value.clone() for name, value in widths.crop(gene, dict(net.named_buffers())).items()}
     tensors = dict(weights) | buffers
     with torch.no_grad(), widths.applied(gene, tensors):

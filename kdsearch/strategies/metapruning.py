@@ -223,9 +223,10 @@ class MetaPruning(Strategy):
         return calibrated_tensors(ctx.net, ctx.widths, gene, weights, self._calibration)
 
     def _calibration_batches(self, ctx: Context) -> list[Tensor]:
+        """All calibration images in even batches: a norm deep in the net reads what its own batch was normalised by."""
         images = ctx.task.calibration(self.options.calibration_images, seed=ctx.seed, device=ctx.device)
-        size = min(self.options.batch_size, _CALIBRATION_BATCH)
-        return [batch for batch in images.split(size) if len(batch) > 1]
+        size = max(2, min(self.options.batch_size, _CALIBRATION_BATCH))
+        return list(images.tensor_split(max(1, len(images) // size)))
 
     def _check(self, ctx: Context, watch: Watch) -> dict[str, Any]:
         """Scores of the uniform gene and of random genes at each budget: do they differ by more than their error?"""

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
 from torch import nn
 
-from kdsearch.measures.evaluation import evaluating, recalibrate_batch_norm
+from kdsearch.measures.evaluation import evaluating
 
 CPU = torch.device("cpu")
 
@@ -59,27 +57,3 @@ def test_every_modules_own_mode_comes_back(make_net):
     with evaluating(net):
         assert not any(module.training for module in net.modules())
     assert [module.training for module in net.modules()] == modes
-
-
-def test_recalibrated_statistics_are_the_means_over_batches_of_mean_and_unbiased_variance():
-    net = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2, momentum=0.3)).train()
-    batches = torch.randn(4, 5, 3, 6, 6, generator=torch.Generator().manual_seed(0)) * 3 + 1
-    recalibrate_batch_norm(net, list(batches))
-    assert torch.allclose(net[1].running_mean, batches.mean((1, 3, 4)).mean(0), atol=1e-5)
-    variances = batches.transpose(1, 2).flatten(2).var(2, unbiased=True)
-    assert torch.allclose(net[1].running_var, variances.mean(0), rtol=1e-5)
-    assert net[3].momentum == 0.3
-    assert net[1].momentum == 0.1
-    assert all(module.training for module in net.modules())
-
-
-def test_recalibration_forgets_what_was_there_and_changes_no_weight(make_net):
-    one, other = make_net(0), make_net(0)
-    with torch.no_grad():
-        other[1].running_mean.fill_(7)
-    weights = copy.deepcopy(dict(one.named_parameters()))
-    images = [torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(1))]
-    for net in (one, other):
-        recalibrate_batch_norm(net, images)
-    assert torch.equal(one[1].running_mean, other[1].running_mean)
-    assert all(torch.equal(value, weights[key]) for key, value in one.named_parameters())

@@ -139,6 +139,12 @@ def test_calibration_smaller_than_a_batch_is_refused():
     assert make(calibration_images=128, batch_size=256).options.batch_size == 256  # calibrated in batches of 128
 
 
+@pytest.mark.parametrize(("images", "sizes"), [(24, [24]), (48, [24, 24]), (49, [25, 24]), (70, [35, 35])])
+def test_calibration_images_come_in_even_batches_and_all_of_them(tmp_path, images, sizes):
+    batches = make(calibration_images=images)._calibration_batches(toy_context(tmp_path))
+    assert [len(batch) for batch in batches] == sizes
+
+
 def test_a_run_without_a_pruningnet_is_named(tmp_path):
     with pytest.raises(StoreError, match=r"pruningnet\.safetensors is missing"):
         make().load(toy_context(tmp_path))
