@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from kdsearch.data.seeds import mix_seed, seeded
 from kdsearch.errors import KdsearchError, StoreError
 from kdsearch.losses.pointwise import cross_entropy, kd_loss
+from kdsearch.measures.layout import sliced_strides
 from kdsearch.progress import Progress
 from kdsearch.pruningnet.crop_descent import Descent
 from kdsearch.pruningnet.generators import Generator
@@ -62,7 +63,7 @@ class Supernet:
         for position, gene in enumerate(genes):
             draft = self.generator.draft(gene)
             tensors = training_tensors(self.net, self.widths, gene, draft.tensors)
-            with self.widths.applied(gene, tensors):
+            with self.widths.applied(gene, tensors), sliced_strides(self.net):
                 with autocast(self.precision, image_BCHW.device):
                     logits_BC = self.net(image_BCHW)
                 if position and self.distill and taught_BC is not None:
