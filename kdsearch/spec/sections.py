@@ -23,6 +23,8 @@ from pydantic import (
 )
 
 Share = Annotated[float, Field(gt=0, le=1)]
+ChannelNumbers = Annotated[tuple[float, ...], Field(min_length=1, max_length=3)]
+"""One number an image channel, or one for all of them."""
 OWN_NETS = ("lenet5", "mobilenetv2_metapruning", "resnet8", "resnet20", "resnet56", "vgg11_bn_cifar", "vgg16_bn_cifar")
 """What ``student.net`` may name, beside ``given``; ``kdsearch.models.zoo`` makes them."""
 GIVEN = "given"
@@ -88,6 +90,8 @@ class StudentOptions(WidthOptions):
     ``width`` multiplies the channels of our own nets. ``stem_stride``: total stride of the stem; 1 fits ImageNet nets
     to 32-pixel images. ``weights``: a local checkpoint to start from (.safetensors, or .pt with tensors only).
     ``trained``: a module passed from Python (``net: given``) is trained already, so that nothing pretrains it again.
+    ``mean``, ``std``: what its weights were trained with, of pixels in 0..1, one number for all channels or one for
+    each; where they are left out, the training images' own.
     """
 
     timm: str | None = None
@@ -97,6 +101,31 @@ class StudentOptions(WidthOptions):
     stem_stride: Literal[1, 2, 4] | None = None
     weights: Path | None = None
     trained: bool = False
+    mean: ChannelNumbers | None = None
+    std: ChannelNumbers | None = None
+
+    @field_validator("mean", "std", mode="before")
+    @classmethod
+    def _one_for_all_channels(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, int | float | str) and not isinstance(given, bool) else given
+
+    @field_validator("mean", "std")
+    @classmethod
+    def _is_of_pixels_up_to_1(cls, given: ChannelNumbers | None, info: ValidationInfo) -> ChannelNumbers | None:
+        least, most = (0.0, 1.0) if info.field_name == "mean" else (1e-6, 10.0)
+        for number in given or ():
+            if not least <= number <= most:
+                raise ValueError(
+                    f"must be {least:g} to {most:g}, of pixels in 0..1; divide one of 0..255 by 255 (got {number:g})"
+                )
+        return given
+
+    @model_validator(mode="after")
+    def _normalises_by_both(self) -> StudentOptions:
+        if (self.mean is None) != (self.std is None):
+            left_out = "std" if self.std is None else "mean"
+            raise ValueError(f"{left_out} is missing; mean and std go together")
+        return self
 
     @model_validator(mode="after")
     def _one_source(self) -> StudentOptions:

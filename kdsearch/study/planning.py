@@ -22,6 +22,7 @@ from kdsearch.rundir.ledger import check_storage
 from kdsearch.searchers.base import Searcher
 from kdsearch.spec.sections import GIVEN, Recipe
 from kdsearch.strategies.base import Strategy
+from kdsearch.study.normalising import normalise_for
 
 if TYPE_CHECKING:
     import torch
@@ -95,6 +96,7 @@ def plan(spec: StudySpec, paths: RunPaths, *, task: Task | None = None, net: nn.
     if task is None:
         task = Classification(spec.task, load_dataset(spec.task, cache_dir=cache_dir(), seed=spec.seed))
         _check_batches(spec, len(task.images("train")))
+    task = normalise_for(spec.student, task)
     ctx = make_context(spec, task.without_test(), _student(spec, task, net).to(device), paths)
     ctx = replace(ctx, teaching=_teaching(spec, task, device), trainings=_trainings(spec, strategy, finish))
     ctx = replace(ctx, space=SearchSpace(strategy.parameters(ctx)))

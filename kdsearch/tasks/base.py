@@ -67,3 +67,7 @@ class Task(ABC):
     @abstractmethod
     def without_test(self) -> Self:
         """The task with a test part that raises when read: what a search is given."""
+
+    @abstractmethod
+    def normalised_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Self:
+        """The task with images normalised by these numbers of pixels in 0..1, one a channel: what a net expects."""

@@ -5,6 +5,7 @@ B: batch, C: classes for logits, channels for images.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -99,4 +100,11 @@ class Classification(Task):
         )
 
     def without_test(self) -> Self:
-        return type(self)(self.options, self._dataset, test_readable=False)
+        hidden = copy.copy(self)
+        hidden._test_readable = False
+        return hidden
+
+    def normalised_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Self:
+        other = copy.copy(self)
+        other.mean, other.std = mean, std
+        return other
