@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,8 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+
+from kdsearch.tracing.copying import copy_net
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ class Deployed(nn.Module):
 
     def __init__(self, net: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        self.net = copy.deepcopy(net).to("cpu", torch.float32).to(memory_format=torch.contiguous_format)
+        self.net = copy_net(net).to("cpu", torch.float32).to(memory_format=torch.contiguous_format)
         self.register_buffer("mean", torch.tensor(mean).reshape(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).reshape(1, -1, 1, 1))
         self.eval().requires_grad_(False)

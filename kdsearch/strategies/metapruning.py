@@ -6,7 +6,6 @@ start with sorted channels, exact batch-norm recalibration, and a check of wheth
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -106,13 +105,14 @@ class MetaPruning(Strategy):
 
     def prepare(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
         from kdsearch.pruningnet.supernet import train_supernet
+        from kdsearch.tracing.copying import copy_net
         from kdsearch.training.loop import Setting
 
         figures: dict[str, Any] = {}
         start = ctx.net
         if self.options.init == "pretrained":
             # a copy: students trained from scratch must not find what a run that is resumed does not have
-            start = copy.deepcopy(ctx.net)
+            start = copy_net(ctx.net)
             figures["pretrained"] = self._pretrain(ctx, start, watch)
         generator = _make_generator(self.options, ctx, start)
         supernet = self._supernet(ctx, generator)

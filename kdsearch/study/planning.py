@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 from dataclasses import dataclass, replace
@@ -221,6 +220,9 @@ def _fits(widths: WidthSpace, gene: Candidate, windows: tuple[Window, ...]) -> b
 
 
 def _student(spec: StudySpec, task: Task, net: nn.Module | None) -> nn.Module:
+    import torch
+
+    from kdsearch.models.given import Trial, make_plain
     from kdsearch.models.zoo import make_net
 
     given = spec.student.net == GIVEN
@@ -228,42 +230,13 @@ def _student(spec: StudySpec, task: Task, net: nn.Module | None) -> nn.Module:
         raise SpecError(f"student.net: {GIVEN} stands for a module passed to kdsearch.run_study; name a net here")
     if net is not None and not given:
         raise SpecError(f"student: a module was passed, so the study must say student: {{net: {GIVEN}}}")
-    if net is not None:
-        return _given_net(net, task)
-    channels, side = task.image_shape[0], task.image_shape[1]
-    return make_net(spec.student, num_classes=task.num_classes, in_channels=channels, image_size=side, seed=spec.seed)
-
-
-def _given_net(net: nn.Module, task: Task) -> nn.Module:
-    """A copy of the module that was passed, once it has classified two images.
-
-    Raises:
-        SpecError: it cannot, or has another number of classes than the task.
-    """
-    import torch
-
-    from kdsearch.measures.evaluation import evaluating
-    from kdsearch.tracing.tracer import FOREIGN_ERRORS
-
-    own = copy.deepcopy(net)
-    image_BCHW = task.calibration(2, seed=0, device=next(own.parameters()).device)
-    try:
-        with evaluating(own), torch.no_grad():
-            logits_BC = own(image_BCHW)
-    except FOREIGN_ERRORS as error:
-        shape = "x".join(str(length) for length in task.image_shape)
-        raise SpecError(f"student: the module that was passed cannot read images of {shape}: {error}") from error
-    if not isinstance(logits_BC, torch.Tensor):
-        raise SpecError(
-            f"student: the module that was passed gives a {type(logits_BC).__name__}; let its forward return the logits"
+    if net is None:
+        channels, side = task.image_shape[0], task.image_shape[1]
+        net = make_net(
+            spec.student, num_classes=task.num_classes, in_channels=channels, image_size=side, seed=spec.seed
         )
-    found = tuple(logits_BC.shape)
-    if found != (2, task.num_classes):
-        raise SpecError(
-            f"student: the module that was passed gives {found} for two images, the task has {task.num_classes} "
-            "classes; give its last layer so many outputs"
-        )
-    return own
+    who = "the module that was passed" if given else spec.student.label
+    return make_plain(net, Trial(task.calibration(2, seed=0, device=torch.device("cpu")), task.num_classes, who))
 
 
 def _first_reason(widths: WidthSpace) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kdsearch.tracing.copying import copy_net
 from kdsearch.widths.crop import Crop
 from kdsearch.widths.layout import Layout
 
@@ -23,7 +23,7 @@ def build_compact(layout: Layout, crop: Crop, tensors: Mapping[str, Tensor] | No
         cropped = crop.take(name, source.detach()).clone(memory_format=torch.contiguous_format)
         is_parameter = isinstance(tensor, nn.Parameter)
         memo[id(tensor)] = nn.Parameter(cropped, tensor.requires_grad) if is_parameter else cropped
-    compact: nn.Module = deepcopy(layout.net, memo)
+    compact = copy_net(layout.net, memo)
     for held, name, value in layout.settings(compact, np.array(crop.kept, dtype=np.int64)):
         held[name] = value
     return compact

@@ -155,9 +155,9 @@ class Broken(torch.nn.Module):
 @pytest.mark.parametrize(
     ("last", "said"),
     [
-        (torch.nn.Linear(10, 5), r"gives \(2, 5\) for two images, the task has 3 classes"),
+        (torch.nn.Linear(10, 5), r"gives \(2, 5\) for 2 images, the task has 3 classes"),
         (torch.nn.Linear(7, 3), "cannot read images of 1x8x8"),
-        (Pair(), "gives a tuple; let its forward return the logits"),
+        (Pair(), r"gives \(2, 10\), \(2, 10\) for 2 images, the task has 3 classes"),
         (Broken(), "cannot read images of 1x8x8: 'Broken' object has no attribute 'weight'"),
     ],
 )
