@@ -6,6 +6,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+from types import ModuleType
 
 from kdsearch.errors import SpecError
 
@@ -18,10 +19,11 @@ def available(package: str) -> tuple[str, ...]:
 
 
 def find(package: str, name: str) -> type:
-    """The class of the plug-in ``name``: the one in its file that extends the package's base class.
+    """The class of the plug-in ``name``: the one public class in its file that has ``Options``.
 
     Raises:
-        SpecError: no such plug-in; the message lists the known ones.
+        SpecError: no such plug-in, the message lists the known ones; or its file holds no class that extends the
+            package's base class, or not exactly one, or one whose ``Options`` do not extend those of the base class.
     """
     known = available(package)
     if name not in known:
@@ -30,11 +32,28 @@ def find(package: str, name: str) -> type:
         hint = f"; did you mean '{near[0]}'?" if near else ""
         raise SpecError(f"unknown {kind} '{name}'; known: {', '.join(known)}{hint}")
     module = importlib.import_module(f"{package}.{name}")
-    found = [
-        kind
-        for _, kind in inspect.getmembers(module, inspect.isclass)
-        if kind.__module__ == module.__name__ and hasattr(kind, "Options") and not kind.__name__.startswith("_")
-    ]
+    found = [kind for kind in _own_classes(module) if hasattr(kind, "Options")]
     if len(found) != 1:
-        raise ValueError(f"{module.__name__} must define exactly one public class with Options, found {len(found)}")
+        raise SpecError(f"{module.__name__} must define exactly one public class with Options (found {len(found)})")
+    _check_base(module, found[0], find_base(package))
     return found[0]
+
+
+def find_base(package: str) -> type:
+    """What the plug-ins of a package extend: the one class with ``Options`` in its ``base.py``."""
+    module = importlib.import_module(f"{package}.base")
+    (base,) = (kind for kind in _own_classes(module) if hasattr(kind, "Options"))
+    return base
+
+
+def _own_classes(module: ModuleType) -> list[type]:
+    """The public classes that a module defines itself."""
+    members = (kind for _, kind in inspect.getmembers(module, inspect.isclass))
+    return [kind for kind in members if kind.__module__ == module.__name__ and not kind.__name__.startswith("_")]
+
+
+def _check_base(module: ModuleType, kind: type, base: type) -> None:
+    for own, extended in ((kind, base), (kind.Options, base.Options)):  # type: ignore[attr-defined]
+        if not (isinstance(own, type) and issubclass(own, extended)):
+            said = f"{own.__qualname__} must extend {extended.__qualname__}" if isinstance(own, type) else f"{own!r}"
+            raise SpecError(f"{module.__name__}: {said} of {extended.__module__}, as every plug-in there does")

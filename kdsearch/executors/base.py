@@ -17,7 +17,7 @@ Arguments = tuple[Any, ...]
 class Executor(ABC):
     """Runs functions of one argument somewhere that ``start`` has set up; functions are importable, arguments small."""
 
-    Options: ClassVar[type[Section]]
+    Options: ClassVar[type[Section]] = Section
     in_process: ClassVar[bool] = False
     """Whether items run in the driver's own process, which has planned the study already."""
 

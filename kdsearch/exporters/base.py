@@ -48,7 +48,7 @@ class Exported:
 class Exporter(ABC):
     """How a net becomes files of one runtime; a plug-in imports torch inside its methods."""
 
-    Options: ClassVar[type[Section]]
+    Options: ClassVar[type[Section]] = Section
 
     def __init__(self, options: Section) -> None:
         self.options = options

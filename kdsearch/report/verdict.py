@@ -82,7 +82,7 @@ def judge_proxy(run: Run) -> Answer:
     advice = " ".join(f"{str(line).rstrip('.')}." for line in run.proxy.get("advice") or ())
     if verdict not in ("trusted", "weak"):
         return Answer(question, "unknown", _start(advice) or "The run did not check the score that steers the search.")
-    parts = []
+    parts = [str(line) for line in run.proxy.get("grounds") or ()]
     ratio, spread, stderr = (run.proxy.get(key) for key in ("ratio", "spread", "stderr"))
     if ratio is not None:
         parts.append(f"the uniform net scores {say_percent(ratio, 0)} of what it reaches after its own training")

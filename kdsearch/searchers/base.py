@@ -36,7 +36,7 @@ class Searcher(ABC):
     ``inside``: one candidate a budget that is known to lie in its windows, so that no repair can fail.
     """
 
-    Options: ClassVar[type[Section]]
+    Options: ClassVar[type[Section]] = Section
 
     def __init__(  # noqa: PLR0913 - what a search is about, all of it by name
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,9 @@ from kdsearch.candidates.space import Candidate, Rng
 from kdsearch.records import Outcome
 from kdsearch.searchers.base import Searcher
 from kdsearch.spec.sections import Section
+
+if TYPE_CHECKING:
+    from kdsearch.spec.study_spec import StudySpec
 
 
 class Evolution(Searcher):
@@ -55,6 +58,11 @@ class Evolution(Searcher):
             if children > self.population:
                 raise ValueError(f"mutation + crossover ({children}) must not exceed population ({self.population})")
             return self
+
+        def idle_beside(self, study: StudySpec) -> Mapping[str, str]:
+            if study.limits.budgets == 1:
+                return {"migration": "limits names one budget, so no other has parents to give"}
+            return {}
 
         def idle(self) -> Mapping[str, str]:
             found = {}

@@ -10,8 +10,11 @@ from pydantic import Field, field_validator, model_validator
 
 from kdsearch.errors import SpecError
 from kdsearch.spec.errors import unknown
-from kdsearch.spec.sections import Recipe, Section
+from kdsearch.spec.sections import Section
+from kdsearch.spec.strategy_options import TrainingOptions
 from kdsearch.spec.terms import TEACHERLESS, Positive, Range, TappedTerm, Term, check_terms
+
+_LEARNED = ("preset", "terms", "taps", "sampler")
 
 
 class TeacherOptions(Section):
@@ -80,7 +83,7 @@ class TapOptions(Section):
     teacher: dict[str, str] = Field(default_factory=dict)
 
 
-class DistillationOptions(Recipe):
+class DistillationOptions(TrainingOptions):
     """The recipe trains the student; ``terms`` are what it lowers, each with its weight.
 
     An amount of a term, such as its weight, and ``learning_rate`` may be ranges that are searched: then a candidate is
@@ -138,10 +141,24 @@ class DistillationOptions(Recipe):
         return any(term.kind not in TEACHERLESS for term in self.terms) or self.sampler.name == "superclass"
 
     @property
-    def ranges(self) -> dict[str, Any]:
+    def ranges(self) -> Mapping[str, Range]:
         """Name such as cc.weight to range, of all that is searched."""
         rate = {"learning_rate": self.learning_rate} if isinstance(self.learning_rate, Range) else {}
         return {name: span for term in self.terms for name, span in term.searched()} | rate
+
+    def option_of(self, amount: str) -> str:
+        return amount if amount in type(self).model_fields else "terms"
+
+    @property
+    def searches_widths(self) -> bool:
+        return self.search_widths or not self.ranges
+
+    def hand_on(self, strategy: Mapping[str, Any], finish: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the strategy learns from its teacher, and the learning rate that it finds."""
+        if "preset" in finish:
+            return {}
+        learned = {key: strategy[key] for key in _LEARNED if key in strategy and key not in finish}
+        return {**super().hand_on(strategy, finish), **learned}
 
     def settled(self, values: Mapping[str, Any]) -> DistillationOptions:
         """These options with numbers for all ranges: those of ``values`` by name, else where each range starts."""

@@ -21,7 +21,7 @@ def find_misfits(spec: StudySpec) -> Iterator[str]:
     if finish.inherits and spec.finish.name != spec.strategy.name:
         name = spec.finish.name
         yield f"finish.name: {name} goes on from what strategy: {{name: {name}}} prepares"
-    if spec.finish.rounds and "epochs" not in type(spec.finish.options).model_fields:
+    if spec.finish.rounds and spec.finish.options.trained_epochs is None:
         yield f"finish.finalists: {spec.finish.name} has no epochs to shorten; set it to 1"
     if spec.budget.trials < spec.limits.budgets:
         trials = f"{spec.budget.trials} trial{'s' if spec.budget.trials > 1 else ''}"

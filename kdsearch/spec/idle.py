@@ -26,7 +26,7 @@ def idle_options(spec: StudySpec, document: Document) -> list[str]:
     the options that differ from their defaults count.
     """
     found: dict[Key, str] = {}
-    for idle in (*_across(spec), *_within(spec, ())):
+    for idle in (*_for_search(spec), *_within(spec, spec, ())):
         key = (*idle.key, idle.name)
         if key not in found and _is_meant(idle, document):
             found[key] = f"{document.place(key)}: {dotted(key)}: has no effect: {idle.why}"
@@ -42,28 +42,22 @@ def _is_meant(idle: _Idle, document: Document) -> bool:
     return bool(getattr(idle.section, idle.name) != fields[idle.name].get_default(call_default_factory=True))
 
 
-def _within(section: Section, key: Key) -> Iterator[_Idle]:
-    """What the sections themselves know to be idle."""
-    for name, why in section.idle().items():
+def _within(spec: StudySpec, section: Section, key: Key) -> Iterator[_Idle]:
+    """What the sections themselves know to be idle, and what they are told of the whole study shows them."""
+    for name, why in (*section.idle().items(), *section.idle_beside(spec).items()):
         yield _Idle(section, key, name, why)
     for name, value in section:
         inner = key if name == "options" else (*key, name)  # a plug-in's own options stand beside its name
         if isinstance(value, Section):
-            yield from _within(value, inner)
+            yield from _within(spec, value, inner)
         elif isinstance(value, tuple):
             for number, item in enumerate(value):
                 if isinstance(item, Section):
-                    yield from _within(item, (*inner, number))
+                    yield from _within(spec, item, (*inner, number))
 
 
-def _across(spec: StudySpec) -> Iterator[_Idle]:
-    """What only the whole study shows to be idle."""
-    search, strategy, finish = spec.search.options, spec.strategy.options, spec.finish.options
-    for name in sorted(finish.for_search):
-        yield _Idle(
-            finish, ("finish",), name, f"only a search reads it; finish: {spec.finish.name} trains what it made"
-        )
-    if spec.limits.budgets == 1 and "migration" in type(search).model_fields:
-        yield _Idle(search, ("search",), "migration", "limits names one budget, so no other has parents to give")
-    if spec.student.trained and "pretrain_epochs" in type(strategy).model_fields:
-        yield _Idle(strategy, ("strategy",), "pretrain_epochs", "student.trained says that the net is trained already")
+def _for_search(spec: StudySpec) -> Iterator[_Idle]:
+    """The options of ``finish`` that only a search has a use for."""
+    why = f"only a search reads it; finish: {spec.finish.name} trains what it made"
+    for name in sorted(spec.finish.options.for_search):
+        yield _Idle(spec.finish.options, ("finish",), name, why)

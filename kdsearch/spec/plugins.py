@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from kdsearch import registry
 from kdsearch.spec.errors import OPTIONS, unknown
 from kdsearch.spec.sections import Section
+from kdsearch.spec.strategy_options import StrategyOptions
 
 
 class Plugin(Section):
@@ -95,6 +96,8 @@ class StrategyPlugin(Plugin):
 
     package: ClassVar[str] = "kdsearch.strategies"
 
+    options: StrategyOptions = Field(validation_alias=OPTIONS)
+
 
 class PassPlugin(Plugin):
     """One of ``compress``: a compression pass on the trained student."""
@@ -139,6 +142,7 @@ class FinishPlugin(Plugin):
 
     package: ClassVar[str] = "kdsearch.strategies"
 
+    options: StrategyOptions = Field(validation_alias=OPTIONS)
     seeds: int = Field(1, ge=1, le=100)
     controls: Controls = Controls()
     finalists: tuple[Annotated[int, Field(ge=1, le=100)], ...] = (1,)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -21,6 +21,9 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+
+if TYPE_CHECKING:
+    from kdsearch.spec.study_spec import StudySpec
 
 Share = Annotated[float, Field(gt=0, le=1)]
 ChannelNumbers = Annotated[tuple[float, ...], Field(min_length=1, max_length=3)]
@@ -35,16 +38,16 @@ RankedBy = Literal["likelihood", "accuracy"]
 
 
 class Section(BaseModel):
-    """Options read from YAML: typed, bounded, frozen; an unknown key is an error.
-
-    ``for_search``: the options of a strategy that its ``train`` does not read, so that ``finish`` has no use for them.
-    """
+    """Options read from YAML: typed, bounded, frozen; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
-    for_search: ClassVar[frozenset[str]] = frozenset()
 
     def idle(self) -> Mapping[str, str]:
         """The options that do nothing beside the others, and why; who wrote one is told so."""
+        return {}
+
+    def idle_beside(self, study: StudySpec) -> Mapping[str, str]:  # noqa: ARG002
+        """Likewise, what does nothing beside the other sections of the study."""
         return {}
 
     @field_validator("*", mode="before")

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from kdsearch.spec.distill_sections import DistillationOptions, TeacherOptions
+from kdsearch.spec.distill_sections import TeacherOptions
 from kdsearch.spec.errors import shown, unknown
 from kdsearch.spec.fit import find_misfits
 from kdsearch.spec.plugins import (
@@ -26,7 +26,6 @@ from kdsearch.spec.sections import GIVEN, OWN_NETS, Budget, Limits, Section, Stu
 from kdsearch.spec.sources import read_study
 from kdsearch.spec.yaml import Document, Key
 
-_LEARNED = ("preset", "terms", "taps", "sampler")
 _SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|:memory:|file:|$)(.+)")
 _STORAGE = re.compile(r"journal|[a-z][a-z0-9+]*://.+")
 
@@ -74,27 +73,21 @@ class StudySpec(Section):
     @model_validator(mode="before")
     @classmethod
     def _finish_learns_likewise(cls, given: Any) -> Any:
-        """What a strategy learns from its teacher holds for a finish of the same name that does not say otherwise."""
+        """What a strategy hands on holds for a finish of the same name that does not say otherwise."""
         strategy, finish = (given.get(key) if isinstance(given, Mapping) else None for key in ("strategy", "finish"))
         if not isinstance(strategy, Mapping) or not isinstance(finish, Mapping):
             return given
-        learned = (*_LEARNED, "learning_rate") if isinstance(strategy.get("learning_rate"), Mapping) else _LEARNED
-        said = {key: strategy[key] for key in learned if key in strategy and key not in finish}
-        if not said or strategy.get("name") != finish.get("name") or "preset" in finish:
+        if strategy.get("name") != finish.get("name"):
             return given
         try:
-            StrategyPlugin.model_validate(strategy)
+            options = StrategyPlugin.model_validate(strategy).options
         except ValidationError:  # what is wrong is said of the strategy, and need not be said twice
             return given
-        return {**given, "finish": {**finish, **said}}
+        return {**given, "finish": {**finish, **options.hand_on(strategy, finish)}}
 
     @model_validator(mode="after")
     def _teacher_is_asked(self) -> StudySpec:
-        learning = [
-            plugin.options
-            for plugin in (self.strategy, self.finish)
-            if isinstance(plugin.options, DistillationOptions) and plugin.options.asks_teacher
-        ]
+        learning = any(plugin.options.asks_teacher for plugin in (self.strategy, self.finish))
         if self.teacher is None and learning:
             raise ValueError("teacher is missing; name a card, such as teacher: teachers/resnet20_mnist5k.yaml")
         if self.teacher is not None and not learning:
@@ -103,19 +96,16 @@ class StudySpec(Section):
 
     @model_validator(mode="after")
     def _finish_trains_what_was_found(self) -> StudySpec:
-        ranges: dict[str, set[str]] = {}
-        for key, plugin in (("strategy", self.strategy), ("finish", self.finish)):
-            options = plugin.options
-            ranges[key] = set(options.ranges) if isinstance(options, DistillationOptions) else set()
-        if left := sorted(ranges["finish"] - ranges["strategy"]):
-            key = "finish" if left[0] in type(self.finish.options).model_fields else "finish.terms"
+        strategy, finish = self.strategy.options, self.finish.options
+        if left := sorted(finish.ranges.keys() - strategy.ranges.keys()):
+            option = finish.option_of(left[0])
+            key = "finish" if option == left[0] else f"finish.{option}"
             raise ValueError(f"{key}: {left[0]} is a range that strategy does not search; write a number")
-        lost = sorted(ranges["strategy"] - ranges["finish"])
-        if lost and not self.strategy.options.search_widths:  # type: ignore[attr-defined]
-            option = lost[0] if lost[0] in type(self.strategy.options).model_fields else "terms"
+        lost = sorted(strategy.ranges.keys() - finish.ranges.keys())
+        if lost and not strategy.searches_widths:
             raise ValueError(
                 f"finish would train without the {lost[0]} that strategy searches; say finish.name: "
-                f"{self.strategy.name} and leave finish.{option} out, or search it not"
+                f"{self.strategy.name} and leave finish.{strategy.option_of(lost[0])} out, or search it not"
             )
         return self
 

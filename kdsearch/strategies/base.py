@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from kdsearch.candidates.space import Candidate, Choice, Real
 from kdsearch.errors import SpecError
 from kdsearch.progress import Watch, unwatched
-from kdsearch.spec.sections import Recipe, Section
+from kdsearch.spec.sections import Recipe
+from kdsearch.spec.strategy_options import StrategyOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
-    from kdsearch.candidates.space import Candidate, Choice, Real
     from kdsearch.context import Context
     from kdsearch.records import Trial
-    from kdsearch.spec.terms import Range
+    from kdsearch.widths.space import WidthSpace
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +43,15 @@ class Scored:
 class Strategy(ABC):
     """How a candidate is scored and how a student is trained; ``train`` is the only obligatory method.
 
-    A plug-in imports torch inside its methods: reading its ``Options`` must not.
+    What is asked of it before anything is built, such as whether it needs a teacher and what it searches beside widths,
+    its ``Options`` answer. A plug-in imports torch inside its methods: reading its ``Options`` must not.
     """
 
-    Options: ClassVar[type[Section]]
+    Options: ClassVar[type[StrategyOptions]] = StrategyOptions
     inherits: ClassVar[bool] = False
     """Whether ``train`` goes on from what ``prepare`` of the same strategy left in the run."""
 
-    def __init__(self, options: Section) -> None:
+    def __init__(self, options: StrategyOptions) -> None:
         self.options = options
 
     def check_search(self) -> None:  # noqa: B027
@@ -56,30 +60,60 @@ class Strategy(ABC):
     def check(self, ctx: Context) -> None:  # noqa: B027
         """Refuses, by a SpecError, what does not fit the study's net, data or teacher, before anything runs."""
 
-    @property
-    def asks_teacher(self) -> bool:
-        """Whether it learns from the study's teacher."""
-        return False
+    def parameters(self, widths: WidthSpace, uniform: Sequence[Candidate]) -> tuple[Choice | Real, ...]:
+        """The search space: the ranges among its options, and one kept width a channel group of the student.
 
-    def searched(self) -> Mapping[str, Range]:
-        """The amounts among its options that a search is to find, by the names of their parameters."""
-        return {}
-
-    def parameters(self, ctx: Context) -> tuple[Choice | Real, ...]:
-        """The search space; by default one kept width a channel group of the student."""
-        return ctx.widths.parameters()
+        Where widths are not searched each group has one choice, the ``uniform`` one of the study's only budget.
+        """
+        reals = tuple(
+            Real(name, span.low, span.high, log=span.search == "loguniform")
+            for name, span in self.options.ranges.items()
+        )
+        if self.options.searches_widths:
+            return (*reals, *widths.parameters())
+        if len(uniform) > 1:
+            raise SpecError(
+                "limits: several budgets go with a search of widths; give one, or strategy.search_widths: true"
+            )
+        fixed = uniform[0].values
+        return (*reals, *(Choice(group.name, (int(fixed[group.name]),)) for group in widths.groups))
 
     def complete(self, gene: Candidate) -> Candidate:
         """A gene of widths as a candidate of this strategy's search: with what else is searched where it starts."""
-        return gene
+        starts = {name: float(span.first) for name, span in self.options.ranges.items()}
+        return Candidate.of(starts | gene.values, "where the search starts") if starts else gene
 
     def provision(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:  # noqa: ARG002
         """Figures about what trainings need beside the student; done before the first one, by the driver alone."""
         return {}
 
     def prepare(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:  # noqa: ARG002
-        """Figures about what was prepared, once a study; what it leaves lies in ``ctx.paths.prepared``."""
+        """Figures about what was prepared, once a study; what it leaves lies in ``ctx.paths.prepared``.
+
+        ``teacher``: what ``provision`` gave, where it asks one; ``history``: a record an epoch of what was trained.
+        """
         return {}
+
+    def judge_scores(
+        self,
+        prepared: Mapping[str, Any],  # noqa: ARG002
+        trained: Sequence[float | None],  # noqa: ARG002
+    ) -> Mapping[str, Any]:
+        """Whether the scores that steered the search can be believed, by its own check.
+
+        ``prepared``: what ``prepare`` found; ``trained``: validation accuracy of each budget's uniform net after its
+        training at the end, None where it was not trained. ``verdict``: trusted, weak or unknown; ``advice``: sentences
+        that say what to raise; perhaps ``ratio``, ``spread``, ``stderr`` and ``ranked_by``, as report/verdict.py words
+        them, or ``grounds``, sentences of its own.
+        """
+        return {"verdict": "unknown", "advice": ["this strategy trains every candidate, so there is no proxy to judge"]}
+
+    def judge_trained(self, metrics: Mapping[str, float]) -> float | None:  # noqa: ARG002
+        """What finalists are compared by (higher is better), from figures of a trained net on the validation images.
+
+        None where that is the accuracy; else it must be comparable with what ``score`` calls ``score``.
+        """
+        return None
 
     def load(self, ctx: Context) -> None:  # noqa: B027
         """Reads what ``prepare`` left, once in each process that scores or trains."""
@@ -101,7 +135,10 @@ class Strategy(ABC):
         raise SpecError(f"strategy: {type(self).__name__} cannot forecast its time")
 
     def epoch_seconds(self, ctx: Context, gene: Candidate, steps: int) -> float:
-        """Forecast of one epoch of ``train``, from ``steps`` timed steps; by default of plain training."""
+        """Forecast of one epoch of ``train`` (of all of it where it has none), by default of plain training.
+
+        It is made from ``steps`` timed steps.
+        """
         from kdsearch.pruningnet.rehearsal import training_seconds
 
         if not isinstance(self.options, Recipe):

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdsearch.candidates.space import Candidate, Choice, Real
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.progress import Progress, Watch, unwatched
 from kdsearch.spec.distill_sections import DistillationOptions
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from kdsearch.candidates.space import Candidate
     from kdsearch.context import Context
     from kdsearch.records import Trial
-    from kdsearch.spec.terms import Range
     from kdsearch.teaching.lessons import Lesson
 
 _VALIDATIONS = 10
@@ -36,17 +35,10 @@ class Distilling(Strategy):
 
     options: DistillationOptions
 
-    @property
-    def asks_teacher(self) -> bool:
-        return self.options.asks_teacher
-
-    def searched(self) -> Mapping[str, Range]:
-        return self.options.ranges
-
     def check(self, ctx: Context) -> None:
         from kdsearch.teaching.lessons import check_lesson
 
-        if self.asks_teacher and ctx.teaching is None:
+        if self.options.asks_teacher and ctx.teaching is None:
             raise SpecError("teacher: is missing; name a card, such as teacher: teachers/resnet20_mnist5k.yaml")
         net = ctx.widths.build(ctx.uniform[0])
         check_lesson(self._lesson(ctx), net)
@@ -54,23 +46,6 @@ class Distilling(Strategy):
     def check_search(self) -> None:
         if self.options.prune == "median" and self.options.epochs <= _LEAST_CURVE:
             raise SpecError(f"strategy.prune: median needs more than {_LEAST_CURVE} epochs (got {self.options.epochs})")
-
-    def parameters(self, ctx: Context) -> tuple[Choice | Real, ...]:
-        reals = tuple(
-            Real(name, span.low, span.high, log=span.search == "loguniform") for name, span in self.searched().items()
-        )
-        if not reals or self.options.search_widths:
-            return (*reals, *ctx.widths.parameters())
-        if len(ctx.uniform) > 1:
-            raise SpecError(
-                "limits: several budgets go with a search of widths; give one, or strategy.search_widths: true"
-            )
-        fixed = ctx.uniform[0].values
-        return (*reals, *(Choice(group.name, (int(fixed[group.name]),)) for group in ctx.widths.groups))
-
-    def complete(self, gene: Candidate) -> Candidate:
-        starts = {name: float(span.first) for name, span in self.searched().items()}
-        return Candidate.of(starts | gene.values, "where the search starts") if starts else gene
 
     def prepare(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
         return {"teacher": self.provision(ctx, watch)}
@@ -80,7 +55,7 @@ class Distilling(Strategy):
         from kdsearch.files import read_json, save_json
         from kdsearch.teaching.lesson_plan import decide
 
-        if not self.asks_teacher:
+        if not self.options.asks_teacher:
             return {}
         path = self._record(ctx)
         if not path.exists():
@@ -172,7 +147,7 @@ class Distilling(Strategy):
     def _mode(self, ctx: Context) -> str:
         from kdsearch.files import read_json
 
-        if not self.asks_teacher:
+        if not self.options.asks_teacher:
             return "online"
         path = self._record(ctx)
         if not path.exists():

@@ -16,7 +16,8 @@ from pydantic import Field, model_validator
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.progress import Progress, Watch, unwatched
 from kdsearch.records import Outcome, Trial
-from kdsearch.spec.sections import RankedBy, Recipe
+from kdsearch.spec.sections import RankedBy
+from kdsearch.spec.strategy_options import TrainingOptions
 from kdsearch.strategies.base import Strategy, Trained
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from kdsearch.context import Context
     from kdsearch.pruningnet.generators import Generator
     from kdsearch.pruningnet.supernet import Supernet
+    from kdsearch.spec.study_spec import StudySpec
 
 
 _IMPORTANCE_BATCHES = 8
@@ -35,7 +37,7 @@ _CALIBRATION_BATCH = 128  # more would only cost memory
 class MetaPruning(Strategy):
     """Trains a PruningNet, scores genes under the weights that it generates, trains winners from those weights."""
 
-    class Options(Recipe):
+    class Options(TrainingOptions):
         """The recipe trains the PruningNet (``finish: {name: metapruning}``: the inherited student).
 
         ``generator``: how much the gene shapes the weights; ``hidden`` and ``rank`` are its
@@ -90,6 +92,15 @@ class MetaPruning(Strategy):
             if self.init == "scratch":
                 found["pretrain_epochs"] = "init: scratch pretrains nothing"
             return found
+
+        def idle_beside(self, study: StudySpec) -> Mapping[str, str]:
+            if study.student.trained:
+                return {"pretrain_epochs": "student.trained says that the net is trained already"}
+            return {}
+
+        @property
+        def ranks_by(self) -> RankedBy:
+            return self.ranked_by
 
     options: MetaPruning.Options
     inherits = True
@@ -149,6 +160,15 @@ class MetaPruning(Strategy):
             statistics = ctx.task.mean, ctx.task.std
             images = ctx.task.images("validation")
             return score_net(ctx.net, images, statistics, by=self.options.ranked_by, bar=bar)
+
+    def judge_scores(self, prepared: Mapping[str, Any], trained: Sequence[float | None]) -> Mapping[str, Any]:
+        from kdsearch.pruningnet.judging import judge_proxy
+
+        return judge_proxy(prepared.get("check"), trained)
+
+    def judge_trained(self, metrics: Mapping[str, float]) -> float | None:
+        """By likelihood minus the loss, which is what a score is under generated weights."""
+        return -float(metrics["loss"]) if self.options.ranked_by == "likelihood" else None
 
     def train(
         self,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsearch.progress import Watch, unwatched
-from kdsearch.spec.sections import Recipe
+from kdsearch.spec.strategy_options import TrainingOptions
 from kdsearch.strategies.base import Strategy, Trained
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _VALIDATIONS = 10  # points of the validation curve; each costs one pass over th
 class Scratch(Strategy):
     """Builds the compact net, gives it fresh weights and trains it with the recipe."""
 
-    class Options(Recipe):
+    class Options(TrainingOptions):
         """The recipe alone."""
 
     options: Scratch.Options

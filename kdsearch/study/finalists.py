@@ -77,6 +77,6 @@ def _training(study: Study, candidate: Candidate, epochs: int) -> Training:
 
 
 def _figures(study: Study, training: Training) -> tuple[float, float | None]:
-    """Accuracy on the validation images, and the log-likelihood of their labels where that is what ranks."""
+    """Accuracy on the validation images, and what finalists are compared by where that is another figure."""
     metrics = read_record(study, training.name)["metrics"]
-    return float(metrics["accuracy"]), -float(metrics["loss"]) if study.ranks_by_likelihood else None
+    return float(metrics["accuracy"]), study.strategy.judge_trained(metrics)

@@ -56,7 +56,7 @@ def train_one(study: Study, training: Training, watch: Watch) -> Path:
 
     strategy = study.finish
     if training.epochs is not None:
-        strategy = type(strategy)(study.spec.finish.options.model_copy(update={"epochs": training.epochs}))
+        strategy = type(strategy)(study.spec.finish.options.shortened(training.epochs))
     checkpoint = folder / f"{training.name}.pt"
     trained = strategy.train(study.ctx, training.candidate, seed=training.seed, checkpoint=checkpoint, watch=watch)
     metrics = study.ctx.task.evaluate(trained.model, "validation", device=study.ctx.device)

@@ -16,9 +16,7 @@ from kdsearch.records import RunPaths
 from kdsearch.spec.study_spec import to_yaml
 
 if TYPE_CHECKING:
-    from kdsearch.candidates.space import Candidate
     from kdsearch.executors.base import Executor
-    from kdsearch.spec.sections import Recipe
     from kdsearch.spec.study_spec import StudySpec
     from kdsearch.study.planning import Study
 
@@ -109,7 +107,7 @@ def _seconds(study: Study, executor: Executor) -> dict[str, float]:
             rehearsed = study.strategy.rehearse(ctx, TIMED_STEPS)
         finish = _finish_seconds(study, executor.capacity)
     before = here["prepare"]
-    if study.finish.asks_teacher and not study.strategy.asks_teacher:
+    if study.finish.options.asks_teacher and not study.strategy.options.asks_teacher:
         before += study.finish.rehearse(ctx, TIMED_STEPS)["prepare"]
     search = rehearsed["score"] * math.ceil(evaluations / executor.capacity)
     if spec.budget.minutes is not None:
@@ -120,16 +118,16 @@ def _seconds(study: Study, executor: Executor) -> dict[str, float]:
 def _finish_seconds(study: Study, workers: int) -> float:
     """Of all trainings at the end: finalists, then winners and controls, each at its own widths."""
     ctx, finish = study.ctx, study.spec.finish
-    recipe: Recipe = finish.options  # type: ignore[assignment]
+    length = finish.options.trained_epochs or 1
     finalists: list[float] = []
     students: list[float] = []
     for uniform in ctx.uniform:
-        one = _training_seconds(study, uniform, recipe)
+        one = study.finish.epoch_seconds(ctx, uniform, TIMED_STEPS) * length
         students += [one] * (finish.seeds * (1 + finish.controls.uniform) + finish.controls.random)
         for size, epochs in finish.rounds:  # the uniform net beside them
-            finalists += [one * epochs / recipe.epochs] * (size + 1)
+            finalists += [one * epochs / length] * (size + 1)
     if finish.controls.full:
-        students += [_training_seconds(study, ctx.widths.full, recipe)] * finish.seeds
+        students += [study.finish.epoch_seconds(ctx, ctx.widths.full, TIMED_STEPS) * length] * finish.seeds
     return side_by_side(finalists, workers) + side_by_side(students, workers)
 
 
@@ -139,7 +137,3 @@ def side_by_side(seconds: Sequence[float], workers: int) -> float:
     for each in seconds:
         heapq.heapreplace(free, free[0] + each)
     return max(free)
-
-
-def _training_seconds(study: Study, gene: Candidate, recipe: Recipe) -> float:
-    return study.finish.epoch_seconds(study.ctx, gene, TIMED_STEPS) * recipe.epochs

@@ -19,7 +19,7 @@ from kdsearch.errors import SpecError
 from kdsearch.records import RunPaths
 from kdsearch.rundir.ledger import check_storage
 from kdsearch.searchers.base import Searcher
-from kdsearch.spec.sections import GIVEN, Recipe
+from kdsearch.spec.sections import GIVEN
 from kdsearch.strategies.base import Strategy
 from kdsearch.study.normalising import normalise_for
 
@@ -51,7 +51,7 @@ class Study:
     @property
     def ranks_by_likelihood(self) -> bool:
         """Whether candidates and finalists are compared by the likelihood of the validation labels, or by accuracy."""
-        return getattr(self.spec.strategy.options, "ranked_by", "accuracy") == "likelihood"
+        return self.strategy.options.ranks_by == "likelihood"
 
     def make_searcher(self) -> Searcher:
         """A searcher that has been told nothing; the uniform gene of each budget is its first candidate."""
@@ -96,21 +96,12 @@ def plan(spec: StudySpec, paths: RunPaths, *, task: Task | None = None, net: nn.
         task = Classification(spec.task, load_dataset(spec.task, cache_dir=cache_dir(), seed=spec.seed))
         _check_batches(spec, len(task.images("train")))
     task = normalise_for(spec.student, task)
-    ctx = make_context(spec, task.without_test(), _student(spec, task, net).to(device), paths)
-    ctx = replace(ctx, teaching=_teaching(spec, task, device), trainings=_trainings(spec, strategy, finish))
-    ctx = replace(ctx, space=SearchSpace(strategy.parameters(ctx)))
-    ctx = replace(ctx, uniform=tuple(strategy.complete(gene) for gene in ctx.uniform))
+    ctx = make_context(spec, task, _student(spec, task, net).to(device), paths, strategy=strategy, finish=finish)
     strategy.check(ctx)
     finish.check(ctx)
-    ctx = replace(ctx, inside=tuple(_find_inside(ctx, budget) for budget in range(len(ctx.budgets))))
     study = Study(spec, task, ctx, strategy, finish)
     _check_search(study)
     return study
-
-
-def _find_inside(ctx: Context, budget: int) -> Candidate:
-    rng = np.random.default_rng(ctx.seed)
-    return find_inside(ctx.space, ctx.widths.costs, ctx.budgets[budget], rng, ctx.uniform[budget])
 
 
 def _teaching(spec: StudySpec, task: Task, device: torch.device) -> Teaching | None:
@@ -128,10 +119,10 @@ def _teaching(spec: StudySpec, task: Task, device: torch.device) -> Teaching | N
 def _trainings(spec: StudySpec, strategy: Strategy, finish: Strategy) -> int:
     """How many students may be trained by the teacher."""
     named, count = spec.finish, 0
-    if finish.asks_teacher:
+    if finish.options.asks_teacher:
         each = named.seeds * (1 + named.controls.uniform) + named.controls.random
         count += each * spec.limits.budgets + named.seeds * named.controls.full
-    return max(1, count + (spec.budget.trials if strategy.asks_teacher else 0))
+    return max(1, count + (spec.budget.trials if strategy.options.asks_teacher else 0))
 
 
 def _check_ends(spec: StudySpec) -> None:
@@ -152,28 +143,54 @@ def _check_search(study: Study) -> None:
 
 
 def _check_batches(spec: StudySpec, images: int) -> None:
-    for section, options in (("strategy", spec.strategy.options), ("finish", spec.finish.options)):
-        if isinstance(options, Recipe) and options.batch_size > images:
-            raise SpecError(
-                f"{section}.batch_size is {options.batch_size}; the training part has {images} images; lower it"
-            )
+    for section, plugin in (("strategy", spec.strategy), ("finish", spec.finish)):
+        option, least = plugin.options.least_images
+        if least > images:
+            raise SpecError(f"{section}.{option} is {least}; the training part has {images} images; lower it")
 
 
-def make_context(spec: StudySpec, task: Task, net: nn.Module, paths: RunPaths) -> Context:
-    """The net, its widths and budgets for a task."""
+def make_context(
+    spec: StudySpec, task: Task, net: nn.Module, paths: RunPaths, *, strategy: Strategy, finish: Strategy
+) -> Context:
+    """All that a strategy may see: the net, its widths, the strategy's search space over them, budgets, the teacher."""
+    device = next(net.parameters()).device
+    widths = _find_widths(spec, task, net)
+    full, smallest = widths.costs(widths.full), widths.costs(widths.smallest)
+    budgets = resolve(spec.limits, full, smallest, net=spec.student.label)
+    genes = tuple(uniform_gene(widths, windows) for windows in budgets)
+    space = SearchSpace(strategy.parameters(widths, genes))
+    uniform = tuple(strategy.complete(gene) for gene in genes)
+    return Context(
+        task=task.without_test(),
+        net=net,
+        widths=widths,
+        space=space,
+        budgets=budgets,
+        uniform=uniform,
+        device=device,
+        seed=spec.seed,
+        trained=_is_trained(spec, net),
+        paths=paths,
+        teaching=_teaching(spec, task, device),
+        trainings=_trainings(spec, strategy, finish),
+        inside=tuple(
+            find_inside(space, widths.costs, windows, np.random.default_rng(spec.seed), start)
+            for windows, start in zip(budgets, uniform, strict=True)
+        ),
+    )
+
+
+def _find_widths(spec: StudySpec, task: Task, net: nn.Module) -> WidthSpace:
+    """The net's widths, once crops of two genes were found to be what their compact nets are."""
     from kdsearch.widths.finding import find_widths
 
-    device = next(net.parameters()).device
     widths = find_widths(net, task.image_shape, spec.student)
     if not widths.groups:
         raise SpecError(f"student: no channel of {spec.student.label} can be cropped: {_first_reason(widths)}")
+    device = next(net.parameters()).device
     for gene in (widths.smallest, widths.uniform(0.5)):
         widths.verify(gene, task.calibration(4, seed=spec.seed, device=device))
-    full, smallest = widths.costs(widths.full), widths.costs(widths.smallest)
-    budgets = resolve(spec.limits, full, smallest, net=spec.student.label)
-    space = SearchSpace(widths.parameters())
-    uniform = tuple(uniform_gene(widths, windows) for windows in budgets)
-    return Context(task, net, widths, space, budgets, uniform, device, spec.seed, _is_trained(spec, net), paths)
+    return widths
 
 
 def _is_trained(spec: StudySpec, net: nn.Module) -> bool:

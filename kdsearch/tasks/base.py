@@ -20,7 +20,7 @@ Part = Literal["train", "validation", "test"]
 class Task(ABC):
     """What is learned, from which images, and how it is measured."""
 
-    Options: ClassVar[type[Section]]
+    Options: ClassVar[type[Section]] = Section
     num_classes: int
     image_shape: tuple[int, int, int]
     classes: tuple[str, ...]

@@ -7,7 +7,7 @@ import torch
 
 from kdsearch.errors import SpecError
 from kdsearch.records import Trial
-from kdsearch.spec.sections import Section
+from kdsearch.spec.strategy_options import StrategyOptions
 from kdsearch.strategies.base import Strategy, Trained
 from tests.toys import toy_context
 
@@ -17,14 +17,14 @@ pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes secon
 class Untrained(Strategy):
     """Gives the net's own crop."""
 
-    Options = Section
+    Options = StrategyOptions
 
     def train(self, ctx, candidate, *, seed, checkpoint=None, watch=None) -> Trained:  # noqa: ARG002
         return Trained(ctx.widths.build(candidate), ({"seed": float(seed)},))
 
 
 def test_the_score_is_the_trained_nets_accuracy_on_the_validation_part(tmp_path):
-    ctx, strategy = toy_context(tmp_path, trained=True), Untrained(Section())
+    ctx, strategy = toy_context(tmp_path, trained=True), Untrained(StrategyOptions())
     gene = ctx.uniform[0]
     images = ctx.task.images("validation")
     net = ctx.widths.build(gene).eval()
@@ -35,12 +35,12 @@ def test_the_score_is_the_trained_nets_accuracy_on_the_validation_part(tmp_path)
 
 
 def test_by_default_nothing_is_prepared_and_the_space_is_the_widths(tmp_path):
-    ctx, strategy = toy_context(tmp_path), Untrained(Section())
+    ctx, strategy = toy_context(tmp_path), Untrained(StrategyOptions())
     assert strategy.prepare(ctx) == {}
-    assert strategy.parameters(ctx) == ctx.widths.parameters()
+    assert strategy.parameters(ctx.widths, ctx.uniform) == ctx.widths.parameters()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_strategy_that_cannot_forecast_says_so(tmp_path):
     with pytest.raises(SpecError, match="Untrained cannot forecast its time"):
-        Untrained(Section()).rehearse(toy_context(tmp_path), 1)
+        Untrained(StrategyOptions()).rehearse(toy_context(tmp_path), 1)

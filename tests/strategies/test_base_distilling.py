@@ -28,7 +28,7 @@ def make(kind=CorrelationCongruence, **options):
 def test_a_candidate_of_searched_weights_keeps_the_uniform_widths(tmp_path):
     ctx = toy_context(tmp_path)
     strategy = make(terms=SEARCHED)
-    parameters = {parameter.name: parameter for parameter in strategy.parameters(ctx)}
+    parameters = {parameter.name: parameter for parameter in strategy.parameters(ctx.widths, ctx.uniform)}
     assert parameters.pop("cc.weight") == Real("cc.weight", 1, 100, log=True)
     assert {name: choice.values for name, choice in parameters.items()} == {
         name: (width,) for name, width in ctx.uniform[0].widths.items()
@@ -37,9 +37,9 @@ def test_a_candidate_of_searched_weights_keeps_the_uniform_widths(tmp_path):
 
 def test_widths_are_searched_beside_weights_only_where_asked(tmp_path):
     ctx = toy_context(tmp_path)
-    beside = make(terms=SEARCHED, search_widths=True).parameters(ctx)
+    beside = make(terms=SEARCHED, search_widths=True).parameters(ctx.widths, ctx.uniform)
     assert all(len(parameter.values) > 1 for parameter in beside if isinstance(parameter, Choice))
-    assert make().parameters(ctx) == ctx.widths.parameters()
+    assert make().parameters(ctx.widths, ctx.uniform) == ctx.widths.parameters()
 
 
 def test_a_gene_is_completed_with_where_the_search_starts(tmp_path):
@@ -67,7 +67,7 @@ def test_a_searched_learning_rate_is_a_real_parameter_and_the_candidates_is_what
     ctx = toy_context(tmp_path)
     rate = {"search": "loguniform", "low": 1e-3, "high": 0.1}
     strategy, same = make(learning_rate=rate), make(learning_rate=0.02)
-    assert strategy.parameters(ctx)[0] == Real("learning_rate", 1e-3, 0.1, log=True)
+    assert strategy.parameters(ctx.widths, ctx.uniform)[0] == Real("learning_rate", 1e-3, 0.1, log=True)
     start = strategy.complete(ctx.uniform[0])
     assert start.reals == {"learning_rate": pytest.approx(0.01)}
     for made in (strategy, same):

@@ -1,0 +1,79 @@
+"""What a strategy's options answer about themselves, so that nobody asks which strategy they are of; no torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from kdsearch.spec.sections import RankedBy, Recipe, Section
+from kdsearch.spec.terms import Range
+
+
+class StrategyOptions(Section):
+    """The options of any strategy, for ``strategy`` as for ``finish``.
+
+    ``for_search``: the options that its ``train`` does not read, so that ``finish`` has no use for them.
+    """
+
+    for_search: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether it learns from the study's teacher."""
+        return False
+
+    @property
+    def ranges(self) -> Mapping[str, Range]:
+        """The amounts that a search is to find, by the names that candidates give them."""
+        return {}
+
+    def option_of(self, amount: str) -> str:
+        """The option in which the range of that name is written."""
+        return amount
+
+    @property
+    def searches_widths(self) -> bool:
+        """Whether widths are searched, too, or alone; else every candidate has the uniform ones."""
+        return True
+
+    @property
+    def ranks_by(self) -> RankedBy:
+        """What candidates are compared by: the accuracy, or a ``score`` that is the labels' mean log-likelihood."""
+        return "accuracy"
+
+    @property
+    def trained_epochs(self) -> int | None:
+        """The epochs that a training takes; None where it is not counted in epochs, and cannot be shortened."""
+        return None
+
+    def shortened(self, epochs: int) -> Self:
+        """The options of a training of so many epochs."""
+        raise ValueError(f"{type(self).__qualname__} has no epochs to set to {epochs}")
+
+    @property
+    def least_images(self) -> tuple[str, int]:
+        """The option that asks for the most training images, and how many those are."""
+        return "", 1
+
+    def hand_on(self, strategy: Mapping[str, Any], finish: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Of what was written for ``strategy``, what holds for a ``finish`` of the same name that leaves it out.
+
+        By default the ranges: a student is trained with the amounts that were found for it.
+        """
+        searched = {self.option_of(amount) for amount in self.ranges}
+        return {key: strategy[key] for key in searched if key in strategy and key not in finish}
+
+
+class TrainingOptions(StrategyOptions, Recipe):
+    """The options of a strategy that trains by a recipe."""
+
+    @property
+    def trained_epochs(self) -> int | None:
+        return self.epochs
+
+    def shortened(self, epochs: int) -> Self:
+        return self.model_copy(update={"epochs": epochs})
+
+    @property
+    def least_images(self) -> tuple[str, int]:
+        return "batch_size", self.batch_size
