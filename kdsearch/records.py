@@ -55,6 +55,11 @@ class Outcome:
         return self.traceback.strip().splitlines()[-1] if self.traceback.strip() else ""
 
     @property
+    def partial(self) -> bool:
+        """Whether it was given up on its way, by racing or for its curve: it ranks for the search, but is no result."""
+        return bool(self.metrics.get("dropped")) or bool(self.metrics.get("pruned"))
+
+    @property
     def merit(self) -> float:
         """What candidates are compared by, higher is better: ``score`` where the strategy gives one, else accuracy.
 
@@ -144,11 +149,13 @@ class RunPaths:
 
 
 def pareto_front(outcomes: Iterable[Outcome], *, metric: str = "accuracy", cost: str = "macs") -> tuple[Outcome, ...]:
-    """The outcomes that no other beats in both ``metric`` and ``cost``, cheapest first; failures left out.
+    """The outcomes that no other beats in both ``metric`` and ``cost``, cheapest first.
 
+    Failures are left out, and partial outcomes: what a candidate had when it was given up is no figure of all images.
     Of equals in both the one with the lowest number stays.
     """
-    done = [outcome for outcome in outcomes if outcome.state == "done" and math.isfinite(outcome.metrics[metric])]
+    whole = (outcome for outcome in outcomes if outcome.state == "done" and not outcome.partial)
+    done = [outcome for outcome in whole if math.isfinite(outcome.metrics[metric])]
     front: list[Outcome] = []
     for outcome in sorted(done, key=lambda each: (each.costs[cost], -each.metrics[metric], each.number)):
         if not front or outcome.metrics[metric] > front[-1].metrics[metric]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,3 +51,9 @@ def test_merit_is_the_score_where_there_is_one_and_nothing_for_failures_and_what
     assert (scored.merit, scored.merit_stderr) == (-1.5, 0.1)
     assert _outcome(0, 0.5, 1, "failed").merit == -math.inf
     assert replace(plain, metrics={"accuracy": 0.5, "score": math.nan}).merit == -math.inf
+
+
+@pytest.mark.parametrize("mark", ["dropped", "pruned"])
+def test_an_outcome_that_was_given_up_on_its_way_is_no_point_of_the_front(mark):
+    partial = replace(_outcome(0, 0.9, 5), metrics={"accuracy": 0.9, mark: 1.0})
+    assert [each.number for each in pareto_front([partial, _outcome(1, 0.5, 10)])] == [1]

@@ -9,13 +9,12 @@ from kdsearch.candidates.space import Candidate
 from kdsearch.errors import InfeasibleError
 from kdsearch.records import Finalist, Outcome, Training
 from kdsearch.study.finishing import digest, rank, read_record
+from kdsearch.study.seeds import finalist_seed
 
 if TYPE_CHECKING:
     from kdsearch.study.planning import Study
 
 RunTrainings = Callable[[Sequence[Training], str], None]
-
-_SEEDS_APART = 1000  # finalists are trained with another seed than students: chosen for a seed is not good with all
 
 
 def choose_winners(
@@ -72,7 +71,7 @@ def _first_row(study: Study, outcomes: Sequence[Outcome], budget: int) -> list[C
 
 
 def _training(study: Study, candidate: Candidate, epochs: int) -> Training:
-    seed = study.spec.seed + _SEEDS_APART
+    seed = finalist_seed(study.spec.seed)
     return Training(f"{digest(candidate)}-{epochs}epochs-seed{seed}", candidate, seed, epochs)
 
 

@@ -15,6 +15,7 @@ from kdsearch.candidates.space import Candidate, Window
 from kdsearch.files import read_json, save_json
 from kdsearch.progress import Watch
 from kdsearch.records import Outcome, Student, Training
+from kdsearch.study.seeds import student_seeds
 from kdsearch.weights import load_weights, save_weights
 
 if TYPE_CHECKING:
@@ -84,18 +85,20 @@ def trained_net(study: Study, candidate: Candidate, name: str) -> nn.Module:
 def rank(outcomes: Iterable[Outcome], windows: Sequence[Window]) -> list[Outcome]:
     """The finished outcomes within the windows' upper ends, best merit first (the earlier one at a tie).
 
-    Trials that were given up come after those trained to their end, whose scores are of another age. Those below a
-    lower end, such as another budget's, come last: a score is too rough to give away half a budget for.
+    Those that were given up on their way are left out: their scores are of other images or of another age. Those below
+    a lower end, such as another budget's, come last: a score is too rough to give away half a budget for.
     """
     fitting = [
         outcome
         for outcome in outcomes
-        if outcome.state == "done" and all(outcome.costs[window.cost] <= window.high for window in windows)
+        if outcome.state == "done"
+        and not outcome.partial
+        and all(outcome.costs[window.cost] <= window.high for window in windows)
     ]
 
-    def place(outcome: Outcome) -> tuple[bool, bool, float, int]:
+    def place(outcome: Outcome) -> tuple[bool, float, int]:
         below = any(window.miss(outcome.costs) != 0 for window in windows)
-        return below, bool(outcome.metrics.get("pruned")), -outcome.merit, outcome.number
+        return below, -outcome.merit, outcome.number
 
     return sorted(fitting, key=place)
 
@@ -103,7 +106,7 @@ def rank(outcomes: Iterable[Outcome], windows: Sequence[Window]) -> list[Outcome
 def plan_students(study: Study, winners: Sequence[Candidate]) -> list[Plan]:
     """Every net of the final table: winners, and the controls that the study asks for."""
     spec, ctx = study.spec.finish, study.ctx
-    seeds = tuple(study.spec.seed + at for at in range(spec.seeds))
+    seeds = student_seeds(study.spec.seed, spec.seeds)
     plans = []
     for budget, winner in enumerate(winners):
         mark = f"-{budget}" if len(winners) > 1 else ""
