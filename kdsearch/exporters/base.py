@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -132,9 +132,18 @@ class _Case:
         for form in self.exporter.formats():
             run = self.exporter.load(self.hidden / form.file_name)
             with torch.no_grad():
-                logits_BK = torch.cat([run(pixels_CHW[None]) for pixels_CHW in self.pixels_BCHW])
-            gaps[form.name] = self._accept(form, logits_BK)
+                answers = [run(pixels_CHW[None]) for pixels_CHW in self.pixels_BCHW]
+            self._check_shape(form, answers)
+            gaps[form.name] = self._accept(form, torch.cat(answers))
         return gaps
+
+    def _check_shape(self, form: Format, answers: Sequence[Tensor]) -> None:
+        """As many numbers in another shape would pass for the same once they lie in a row."""
+        wanted = (1, *self.reference_BK.shape[1:])
+        wrong = next((tuple(logits.shape) for logits in answers if tuple(logits.shape) != wanted), None)
+        if wrong is not None:
+            path = self.hidden.parent / form.file_name
+            raise ExportError(f"{path}: gives logits of shape {wrong} for an image, the net {wanted}; not written")
 
     def compare_fresh(self) -> dict[str, float]:
         import torch

@@ -20,8 +20,9 @@ class Manifest:
     """All that is known about a student before its files are written.
 
     ``image_shape``: channels, height, width. ``mean``, ``std``: of the pixels in 0..1, for information: exported files
-    normalise by themselves. ``latency``: figures with the machine and the thread count; ``lineage``: teacher, data
-    hash, seed, study, versions.
+    normalise by themselves. ``metrics``: of the exported weights, one training's; ``over_seeds``: their ``mean`` and
+    ``deviation`` over all trainings of this net, and how many ``trainings`` that were. ``latency``: figures with the
+    machine and the thread count; ``lineage``: teacher, data hash, seed, study, versions.
     """
 
     image_shape: tuple[int, int, int]
@@ -31,6 +32,7 @@ class Manifest:
     widths: Mapping[str, int] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    over_seeds: Mapping[str, Any] = field(default_factory=dict)
     latency: Mapping[str, Any] = field(default_factory=dict)
     lineage: Mapping[str, Any] = field(default_factory=dict)
 
@@ -54,6 +56,7 @@ class Manifest:
             "widths": dict(self.widths),
             "costs": dict(self.costs),
             "metrics": dict(self.metrics),
+            "over_seeds": dict(self.over_seeds),
             "parity": dict(parity),
             "latency": dict(self.latency),
             "lineage": dict(self.lineage),

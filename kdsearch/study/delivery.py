@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from kdsearch import registry
 from kdsearch.exporters.base_manifest import Manifest
 from kdsearch.progress import Progress, Watch
 from kdsearch.records import Student
-from kdsearch.study.finishing import digest, trained_net
+from kdsearch.study.finishing import digest, read_record, trained_net
 from kdsearch.study.summary import versions
 from kdsearch.weights import save_weights
 
@@ -87,7 +88,12 @@ def export_to(study: Study, student: Student, net: nn.Module, folder: Path) -> S
         classes=task.classes,
         widths=student.candidate.widths,
         costs=student.costs,
-        metrics=student.metrics,
+        metrics=exported_metrics(study, student),
+        over_seeds={
+            "mean": dict(student.metrics),
+            "deviation": dict(student.spread),
+            "trainings": len(lineage["seeds"]),
+        },
         latency=latency,
         lineage=lineage | _origin(study),
     )
@@ -122,8 +128,28 @@ def _teacher(study: Study) -> dict[str, str] | None:
     return None if teaching is None else {"name": teaching.teacher.name, "sha256": teaching.teacher.sha256}
 
 
+def exported_metrics(study: Study, student: Student) -> dict[str, float]:
+    """The figures of the training whose weights are exported, not the mean over seeds."""
+    seed = student.lineage["exported_seed"]
+    validated = read_record(study, f"{digest(student.candidate)}-seed{seed}")["metrics"]
+    return {"accuracy": student.lineage["seeds"][str(seed)], "validation_accuracy": validated["accuracy"]}
+
+
 def _pixels(study: Study) -> Tensor:
-    return study.task.images("test").images_NCHW[:PARITY_IMAGES].float() / 255
+    """Test images of every class in turn: images in a folder's order begin with one class alone."""
+    images = study.task.images("test")
+    rows = spread_over_classes(images.labels_N.tolist(), PARITY_IMAGES)
+    return images.images_NCHW[rows].float() / 255
+
+
+def spread_over_classes(labels: Sequence[int], count: int) -> list[int]:
+    """``count`` places, of all if there are fewer: the first of every class, then the second of every class, and on."""
+    met: Counter[int] = Counter()
+    rounds = []
+    for place, label in enumerate(labels):
+        rounds.append((met[label], label, place))
+        met[label] += 1
+    return [place for _, _, place in sorted(rounds)[:count]]
 
 
 def _relative(path: Path, root: Path) -> str:

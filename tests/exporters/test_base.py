@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,19 @@ def test_a_file_that_differs_is_refused_and_nothing_is_left(tmp_path, shift):
 
     with pytest.raises(ExportError, match=r"replay\.bin: differs from the net by"):
         export_student(make_net(), IMAGES, exporter=Shifted(Shifted.Options()), folder=tmp_path, manifest=MANIFEST)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 1), (1, 1, 2)])
+def test_the_same_numbers_in_another_shape_are_refused(tmp_path, shape):
+    class Reshaped(Replay):
+        def load(self, path):
+            run = super().load(path)
+            return lambda pixels: run(pixels).reshape(shape)
+
+    said = re.escape(f"replay.bin: gives logits of shape {shape} for an image, the net (1, 2)")
+    with pytest.raises(ExportError, match=said):
+        export_student(make_net(), IMAGES, exporter=Reshaped(Reshaped.Options()), folder=tmp_path, manifest=MANIFEST)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,12 +6,43 @@ import pytest
 import torch
 
 from kdsearch.exporters.base_manifest import read_manifest
-from kdsearch.study.delivery import deliver
+from kdsearch.study.delivery import deliver, spread_over_classes
 from kdsearch.study.finishing import collect, plan_students, train_one
 from kdsearch.weights import load_weights
 from tests.toys import half, toy_study
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(120)]
+
+
+def test_the_manifest_has_the_figures_of_the_weights_beside_it_and_the_mean_apart(tmp_path):
+    study = toy_study(tmp_path, "finish.seeds=3", "finish.controls={uniform: false, full: false}")
+    plans = plan_students(study, [half(study.ctx.widths)])
+    for training in plans[0].trainings():
+        train_one(study, training, lambda _: None)
+    (student,) = deliver(study, collect(study, plans), lambda _: None)
+    manifest = read_manifest(tmp_path / "students/winner")
+    net = study.ctx.widths.build(student.candidate)
+    net.load_state_dict(load_weights(tmp_path / "students/winner/weights.safetensors"))
+    for part, name in (("test", "accuracy"), ("validation", "validation_accuracy")):
+        own = study.task.evaluate(net, part, device=study.ctx.device)["accuracy"]
+        assert manifest["metrics"][name] == pytest.approx(own)
+        assert manifest["over_seeds"]["mean"][name] == student.metrics[name]
+    assert student.spread["accuracy"] > 0  # so that a mean is not one of them by chance
+    assert manifest["over_seeds"]["deviation"] == student.spread
+    assert manifest["over_seeds"]["trainings"] == 3
+
+
+@pytest.mark.parametrize(
+    ("labels", "count", "rows"),
+    [
+        ([0, 0, 0, 1, 1, 2], 4, [0, 3, 5, 1]),
+        ([2, 1, 0], 2, [2, 1]),
+        ([0, 0], 5, [0, 1]),
+        (sorted(range(1000)) * 2, 3, [0, 1, 2]),
+    ],
+)
+def test_parity_images_are_drawn_over_classes(labels, count, rows):
+    assert spread_over_classes(labels, count) == rows
 
 
 def test_winners_are_exported_and_all_but_random_controls_are_timed(tmp_path):
@@ -31,7 +62,6 @@ def test_winners_are_exported_and_all_but_random_controls_are_timed(tmp_path):
     manifest = read_manifest(folder)
     assert manifest["widths"] == half(study.ctx.widths).values
     assert manifest["lineage"]["data_hash"] == "bars"
-    assert manifest["metrics"]["accuracy"] == winner.metrics["accuracy"]
     net = study.ctx.widths.build(winner.candidate)
     net.load_state_dict(load_weights(folder / "weights.safetensors"))
     pixels = study.task.images("test").images_NCHW[:16].float() / 255
