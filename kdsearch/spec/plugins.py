@@ -133,11 +133,11 @@ class FinishPlugin(Plugin):
     """``finish``: the strategy that trains the winners; any strategy will do, whatever the search used.
 
     ``seeds``: how many times each net is trained, for a mean and an interval, each time with a seed that neither the
-    search nor its finalists had. ``finalists``: so many of the best-scored candidates, and the uniform one, are trained for ``finalist_epochs`` first, and the best of them on the validation
-    images is the winner; 1 takes the best score at its word. Lists name rounds: ``finalists: [12, 4]`` with
-    ``finalist_epochs: [3, 10]`` trains twelve and the uniform one for 3 epochs, then the best four and it for 10.
-    ``finalist_distance`` (0..1) keeps the best-scored that far from one another: the mean difference of their widths,
-    each as a share of its list of choices.
+    search nor its finalists had. ``finalists``: so many of the best-scored candidates, and the uniform one, are trained
+    for ``finalist_epochs`` first, and the best of them on the validation images is the winner; 1 takes the best score
+    at its word. Lists name rounds: ``finalists: [12, 4]`` with ``finalist_epochs: [3, 10]`` trains twelve and the
+    uniform one for 3 epochs, then the best four and it for 10. ``finalist_distance`` (0..1) keeps the best-scored that
+    far from one another: the mean difference of their widths, each as a share of its list of choices.
     """
 
     package: ClassVar[str] = "kdsearch.strategies"
