@@ -69,7 +69,8 @@ def _make_plain(own: nn.Module, trial: Trial) -> list[str]:
     changes = unwrap_layers(own, trial.image_BCHW.to(dtype)) + drop_hooks(own, lambda: _outputs(own, trial))
     own.float().to(memory_format=torch.contiguous_format)
     changes += [f"{dtype} parameters became torch.float32"] * (dtype != torch.float32)
-    _compare(before, _outputs(own, trial), dtype, trial.who)
+    if changes:
+        _compare(before, _outputs(own, trial), dtype, trial.who)
     refuse_foreign_tensors(own, trial.image_BCHW, trial.who)
     refuse_frozen(own, trial.who)
     refuse_untrainable(own, trial.image_BCHW, trial.who)

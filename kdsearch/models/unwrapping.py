@@ -143,12 +143,13 @@ def _own_class(module: nn.Module) -> None:
 
 def drop_hooks(net: nn.Module, outputs: Outputs) -> list[str]:
     """Takes off the hooks that only watch; those without which the net computes something else stay."""
+    hooked = [module for module in net.modules() if any(getattr(module, key, None) for key in _HOOKS)]
+    if not hooked:
+        return []
     reference = outputs()
     dropped = 0
-    for module in net.modules():
+    for module in hooked:
         held = {key: dict(getattr(module, key)) for key in _HOOKS if getattr(module, key, None)}
-        if not held:
-            continue
         for key in held:
             getattr(module, key).clear()
         if all(torch.equal(old, new) for old, new in zip(reference, outputs(), strict=True)):

@@ -21,6 +21,7 @@ from kdsearch.tracing.bare import bare_result
 from kdsearch.tracing.calls import Call, tensors_in
 from kdsearch.tracing.labels import Label, along, lay, varying
 from kdsearch.tracing.layers import is_layer, label_through_layer
+from kdsearch.tracing.modes import training_steadily
 from kdsearch.tracing.ops import apply_rule
 from kdsearch.tracing.swap import Slots, swapped
 from kdsearch.tracing.units import Ledger
@@ -49,7 +50,10 @@ class MacTerm:
 
 @dataclass(slots=True)
 class Tracer:
-    """What a traced forward leaves: layers in order of their first call, MACs, and the units each module has seen."""
+    """What a traced forward leaves: layers in order of their first call, MACs, and the units each module has seen.
+
+    ``trains``: it takes the path of training, where that differs from evaluation (``kdsearch.tracing.modes``).
+    """
 
     net: nn.Module
     slots: Slots
@@ -63,6 +67,7 @@ class Tracer:
     layer_macs: int = 0
     steps: int = 0
     is_bare: bool = False
+    trains: bool = False
     failed_in: tuple[str, ...] = ()
     _labels: Any = field(default_factory=WeakTensorKeyDictionary)
     _names: dict[int, str] = field(default_factory=dict)
@@ -130,10 +135,12 @@ class Tracer:
         training = [module for module in self.net.modules() if module.training]
         self.net.eval()
         try:
+            path = training_steadily(self.net) if self.trains else nullcontext()
             for name, module in self.net.named_modules():
                 handles.append(module.register_forward_pre_hook(self._enter(name)))
                 handles.append(module.register_forward_hook(self._leave(name)))
-            yield
+            with path:
+                yield
         except BaseException:
             self.failed_in = tuple(self.path)
             raise

@@ -50,7 +50,7 @@ class CropProof:
     """Finds the groups that can be cropped and the remembered sizes that must change with them.
 
     ``crops``: the kept classes that each have to run right. ``own``: sizes that layers remember; ``patches``: further
-    ones that were found to matter.
+    ones that were found to matter. ``trains``: training takes another path through the net, which is run as well.
     """
 
     net: nn.Module
@@ -63,6 +63,7 @@ class CropProof:
     image: Tensor
     own: tuple[Attribute, ...]
     crops: tuple[Ids, ...]
+    trains: bool = False
     patches: dict[Place, Attribute] = field(default_factory=dict)
     frozen: dict[int, str] = field(default_factory=dict)
     _tried: set[tuple[Place, bytes]] = field(default_factory=set)
@@ -103,11 +104,14 @@ class CropProof:
         crop = layout.decode(kept)
         cropped = {name: take(tensor, crop.index[name]) for name, tensor in self.tensors.items()}
         is_strict = bool((kept > 1).all())
-        tracer = Tracer(self.net, self.slots, UnitCheck(self.grouping, self.ports, kept, is_strict))
-        try:
-            tracer.run(cropped, self.image, crop.settings)
-        except FOREIGN_ERRORS as error:
-            return Failure(tracer.failed_in, tracer.steps, _first_line(error), self._near(tracer))
+        steps = 0
+        for trains in (False, True) if self.trains else (False,):
+            tracer = Tracer(self.net, self.slots, UnitCheck(self.grouping, self.ports, kept, is_strict), trains=trains)
+            try:
+                tracer.run(cropped, self.image, crop.settings)
+            except FOREIGN_ERRORS as error:
+                return Failure(tracer.failed_in, steps + tracer.steps, _first_line(error), self._near(tracer))
+            steps += tracer.steps
         return None
 
     def _near(self, tracer: Tracer) -> frozenset[int]:

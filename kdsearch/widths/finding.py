@@ -23,13 +23,17 @@ from kdsearch.widths.layers import Attribute, LayerWiring
 from kdsearch.widths.layout import Layout
 from kdsearch.widths.space import ChannelGroup, WidthParts, WidthSpace
 from kdsearch.widths.ties import tie_bottlenecks
+from kdsearch.widths.training_path import freeze_training_only, trace_training
 
 _OUTPUT = "gives the net's output"
 
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """A net that was traced, with the tensors and image that its crops are tried on."""
+    """A net that was traced, with the tensors and image that its crops are tried on.
+
+    ``trains``: its path in training differs from that of evaluation, and was traced as well.
+    """
 
     net: nn.Module
     slots: Slots
@@ -39,6 +43,7 @@ class Traced:
     image: Tensor
     attributes: tuple[Attribute, ...]
     output: tuple[Tensor, ...]
+    trains: bool
 
 
 def find_widths(net: nn.Module, image_shape: Sequence[int], options: WidthOptions | None = None) -> WidthSpace:
@@ -91,13 +96,16 @@ def _trace(net: nn.Module, slots: Slots, tensors: Mapping[str, Tensor], image: T
     recorder = UnitRecorder()
     tracer = Tracer(net, slots, recorder)
     output = tuple(units_of_output(tracer, tracer.run(tensors, image)))
-    own = slots.tensors()
-    wiring = LayerWiring(recorder, {id(tensor): name for name, tensor in own.items()}, [])
-    for name, module in tracer.layers.items():
-        wiring.add(name, module)
     for units in output:
         recorder.freeze(units, _OUTPUT)
-    return Traced(net, slots, tracer, recorder, tensors, image, tuple(wiring.attributes), output)
+    taught = trace_training(tracer, tensors, image)
+    own = slots.tensors()
+    wiring = LayerWiring(recorder, {id(tensor): name for name, tensor in own.items()}, [])
+    for name, module in (tracer.layers | (taught.layers if taught else {})).items():
+        wiring.add(name, module)
+    if taught:
+        freeze_training_only(tracer, taught, recorder)
+    return Traced(net, slots, tracer, recorder, tensors, image, tuple(wiring.attributes), output, taught is not None)
 
 
 def _counted(traced: Traced) -> list[Tensor]:
@@ -126,6 +134,7 @@ def _prove(traced: Traced, grouping: Grouping, options: WidthOptions) -> CropPro
         traced.image,
         traced.attributes,
         _crops(_channel_groups(grouping, options)),
+        traced.trains,
     )
     proof.settle()
     return proof
