@@ -52,6 +52,19 @@ def make_cache_folder(folder: Path) -> None:
         ) from None
 
 
+def save_bytes(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all.
+
+    Raises:
+        StoreError: it cannot be written; what was at ``path`` is still there.
+    """
+
+    def write(fresh: Path) -> None:
+        fresh.write_bytes(content)
+
+    save_atomically(path, write)
+
+
 def save_json(path: Path, content: object) -> None:
     """Writes ``content`` as JSON, whole or not at all.
 

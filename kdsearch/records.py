@@ -84,6 +84,32 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What came of a training, by value: figures on the validation part, one record an epoch, and the weights.
+
+    ``weights``: the net's state dict as the bytes of a safetensors file.
+    """
+
+    name: str
+    seed: int
+    metrics: Mapping[str, float]
+    history: tuple[Mapping[str, float], ...]
+    weights: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointAsked:
+    """What a worker says before a training; the answer is the bytes of its checkpoint, None if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointMade:
+    """What a worker says now and then during a training: the bytes of its checkpoint, for the driver to keep."""
+
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Finalist:
     """A candidate in one round of finalists: for which budget, for how many epochs, and what it reached.
 
@@ -127,13 +153,14 @@ class Student:
 
 @dataclass(frozen=True, slots=True)
 class RunPaths:
-    """Where things lie in a run directory."""
+    """Where things lie in a run directory, or with a worker, which may find elsewhere what was prepared."""
 
     root: Path
+    prepared_in: Path | None = None
 
     @property
     def prepared(self) -> Path:
-        return self.root / "prepared"
+        return self.prepared_in or self.root / "prepared"
 
     @property
     def checkpoints(self) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsearch.errors import StoreError
-from kdsearch.files import save_atomically
+from kdsearch.files import save_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,10 +20,14 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         StoreError: the file cannot be written.
     """
+    save_bytes(path, pack_weights(tensors))
+
+
+def pack_weights(tensors: Mapping[str, Tensor]) -> bytes:
+    """The tensors, on the CPU and contiguous, under their names, as the bytes of a safetensors file."""
     from safetensors.torch import save
 
-    content = save({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()})
-    save_atomically(path, lambda fresh: _write(fresh, content))
+    return save({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()})
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
@@ -52,7 +56,3 @@ def hash_weights(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
         digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)

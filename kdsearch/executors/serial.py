@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
-from kdsearch.executors.base import Arguments, Executor, Item, Result
+from kdsearch.executors.base import Arguments, Executor, Result, Say
 from kdsearch.spec.sections import Section
 
 
@@ -27,15 +28,16 @@ class Serial(Executor):
 
     def start(self, initializer: Callable[..., None], arguments: Arguments) -> None:
         """The initializer runs at the first ``submit``: a search that is already complete never needs it."""
-        self._begin = lambda: initializer(*arguments)
+        places = (self.shared,) if self.shared else ()
+        self._begin = lambda: initializer(*arguments, *places)
 
-    def submit(self, function: Callable[[Item], Result], item: Item) -> Future[Result]:
+    def submit(self, function: Callable[..., Result], item: Any, hear: Say | None = None) -> Future[Result]:
         future: Future[Result] = Future()
         if self._begin is not None:
             self._begin()
             self._begin = None
         try:
-            future.set_result(function(item))
+            future.set_result(function(item) if hear is None else function(item, hear))
         except Exception as error:  # noqa: BLE001 - it is the future's to raise, where the result is asked for
             future.set_exception(error)
         return future

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from kdsearch.errors import KdsearchError, StoreError
+from kdsearch.executors.base_policy import WORKERS_LOG
 from kdsearch.files import read_json, save_json
 from kdsearch.records import RunPaths
 
 _FAILURE = "failure.json"
 _LINE = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
 _package = logging.getLogger("kdsearch")
+_workers = logging.getLogger(WORKERS_LOG)
 
 
 def log_to(path: Path) -> logging.Handler:
@@ -24,7 +26,8 @@ def log_to(path: Path) -> logging.Handler:
     path.parent.mkdir(exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
     handler.setFormatter(_LINE)
-    _package.addHandler(handler)
+    for logger in (_package, _workers):
+        logger.addHandler(handler)
     return handler
 
 
@@ -44,7 +47,8 @@ def recording(paths: RunPaths) -> Iterator[None]:
                 save_json(paths.root / _FAILURE, {"state": "failed", "reason": _reason(error)})
         raise
     finally:
-        _package.removeHandler(handler)
+        for logger in (_package, _workers):
+            logger.removeHandler(handler)
         handler.close()
 
 

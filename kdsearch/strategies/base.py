@@ -115,6 +115,10 @@ class Strategy(ABC):
         """
         return None
 
+    def stored_answers(self, ctx: Context) -> tuple[Path, ...]:  # noqa: ARG002
+        """Folders of the cache that trainings read, once they have been provided for; workers are handed them."""
+        return ()
+
     def load(self, ctx: Context) -> None:  # noqa: B027
         """Reads what ``prepare`` left, once in each process that scores or trains."""
 

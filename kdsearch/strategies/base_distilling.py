@@ -68,6 +68,11 @@ class Distilling(Strategy):
             self._lesson(ctx).open_cache(watch)
         return made
 
+    def stored_answers(self, ctx: Context) -> tuple[Path, ...]:
+        if self._mode(ctx) != "cached" or ctx.teaching is None:
+            return ()
+        return (self._lesson(ctx).cache_key().place(ctx.teaching.folder),)
+
     def score(self, ctx: Context, trial: Trial) -> dict[str, float]:
         return dict(self.score_trial(ctx, trial).metrics)
 

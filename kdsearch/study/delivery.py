@@ -11,8 +11,9 @@ from kdsearch import registry
 from kdsearch.exporters.base_manifest import Manifest
 from kdsearch.progress import Progress, Watch
 from kdsearch.records import Student
-from kdsearch.study.finishing import digest, read_record, trained_net
+from kdsearch.study.finishing import digest
 from kdsearch.study.summary import versions
+from kdsearch.study.trained import read_record, trained_net
 from kdsearch.weights import save_weights
 
 if TYPE_CHECKING:

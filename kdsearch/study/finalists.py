@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from kdsearch.candidates.space import Candidate
 from kdsearch.errors import InfeasibleError
 from kdsearch.records import Finalist, Outcome, Training
-from kdsearch.study.finishing import digest, rank, read_record
+from kdsearch.study.finishing import digest, rank
 from kdsearch.study.seeds import finalist_seed
+from kdsearch.study.trained import read_record
 
 if TYPE_CHECKING:
     from kdsearch.study.planning import Study

@@ -6,21 +6,16 @@ import hashlib
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from kdsearch.candidates.space import Candidate, Window
-from kdsearch.files import read_json, save_json
-from kdsearch.progress import Watch
 from kdsearch.records import Outcome, Student, Training
 from kdsearch.study.seeds import student_seeds
-from kdsearch.weights import load_weights, save_weights
+from kdsearch.study.trained import read_record, trained_net
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from kdsearch.study.planning import Study
 
 Role = Literal["winner", "uniform", "random", "full"]
@@ -45,41 +40,6 @@ class Plan:
 def digest(candidate: Candidate) -> str:
     """Eight characters that stand for the gene in file names."""
     return hashlib.sha256(repr(candidate.pairs).encode()).hexdigest()[:8]
-
-
-def train_one(study: Study, training: Training, watch: Watch) -> Path:
-    """The record of the trained net (its weights lie beside it); what is finished is not trained again."""
-    folder = study.ctx.paths.checkpoints / "finish"
-    record, weights = folder / f"{training.name}.json", folder / f"{training.name}.safetensors"
-    if record.exists() and weights.exists():
-        return record
-    from kdsearch.training.checkpoint import remove_checkpoint
-
-    strategy = study.finish
-    if training.epochs is not None:
-        strategy = type(strategy)(study.spec.finish.options.shortened(training.epochs))
-    checkpoint = folder / f"{training.name}.pt"
-    trained = strategy.train(study.ctx, training.candidate, seed=training.seed, checkpoint=checkpoint, watch=watch)
-    metrics = study.ctx.task.evaluate(trained.model, "validation", device=study.ctx.device)
-    save_weights(weights, trained.model.state_dict())
-    made = {"metrics": metrics, "history": [dict(epoch) for epoch in trained.history], "seed": training.seed}
-    save_json(record, made)
-    remove_checkpoint(checkpoint)
-    return record
-
-
-def read_record(study: Study, name: str) -> dict[str, Any]:
-    """Metrics on the validation part, history and seed of a trained net."""
-    path = study.ctx.paths.checkpoints / "finish" / f"{name}.json"
-    read: dict[str, Any] = read_json(path)
-    return read
-
-
-def trained_net(study: Study, candidate: Candidate, name: str) -> nn.Module:
-    """The compact net with its trained weights, in evaluation mode."""
-    net = study.ctx.widths.build(candidate).to(study.ctx.device)
-    net.load_state_dict(load_weights(study.ctx.paths.checkpoints / "finish" / f"{name}.safetensors"))
-    return net.eval()
 
 
 def rank(outcomes: Iterable[Outcome], windows: Sequence[Window]) -> list[Outcome]:

@@ -33,6 +33,7 @@ from kdsearch.spec.study_spec import StudySpec, dumps
 from kdsearch.study.delivery import deliver
 from kdsearch.study.planning import cache_dir
 from kdsearch.study.searching import End, search
+from kdsearch.study.sharing import shared_files
 from kdsearch.study.summary import RunFacts, summarise
 from kdsearch.study.trainings import noted, train_all
 from kdsearch.study.trial import start_worker, use
@@ -198,16 +199,22 @@ def _executor(study: Study) -> Iterator[Executor]:
     plugin = study.spec.executor
     kind = registry.find("kdsearch.executors", plugin.name)
     executor: Executor = kind(plugin.options)
-    if executor.in_process:
-        executor.start(use, (study,))
-    else:
-        executor.start(start_worker, (dumps(study.spec), str(study.ctx.paths.root)))
+    start_workers(executor, study)
     try:
         yield executor
     except BaseException:
         executor.shutdown(cancel=True)
         raise
     executor.shutdown()
+
+
+def start_workers(executor: Executor, study: Study) -> None:
+    """Has the executor's workers set up for a study that has been prepared."""
+    if executor.in_process:
+        executor.start(use, (study,))
+        return
+    executor.share(shared_files(study))
+    executor.start(start_worker, (dumps(study.spec), study.task.digest))
 
 
 def _search(run: _Run, executor: Executor) -> None:
@@ -225,7 +232,7 @@ def _finish(run: _Run, executor: Executor) -> tuple[list[Student], list[Finalist
     study = run.study
 
     def train(trainings: Sequence[Training], note: str) -> None:
-        train_all(trainings, executor, noted(run.watch, note))
+        train_all(study, trainings, executor, noted(run.watch, note))
 
     winners, finalists = choose_winners(study, run.ledger.outcomes(), train)
     plans = plan_students(study, winners)

@@ -1,29 +1,59 @@
-"""Every training that a study's end asks for, on the workers or here, watched as one."""
+"""Every training that a study's end asks for, on the workers or here, watched as one; what comes back is kept here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import as_completed
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from kdsearch.progress import Progress, Watch
-from kdsearch.records import Training
-from kdsearch.study.trial import run_training
+from kdsearch.files import save_bytes
+from kdsearch.progress import Progress, Watch, unwatched
+from kdsearch.records import CheckpointAsked, CheckpointMade, RunPaths, Training
+from kdsearch.study.trained import checkpoint_path, is_trained, keep_result
+from kdsearch.study.trial import run_training, train_one
 
 if TYPE_CHECKING:
     from kdsearch.executors.base import Executor
+    from kdsearch.study.planning import Study
 
 
-def train_all(trainings: Sequence[Training], executor: Executor, watch: Watch) -> None:
-    """Every training once: on the workers side by side if there are any, else here, one after the other."""
-    single = {training.name: training for training in trainings}
-    if executor.capacity == 1:
-        for at, training in enumerate(single.values()):
-            run_training(training, _placed(watch, at, len(single), training.name))
+def train_all(study: Study, trainings: Iterable[Training], executor: Executor, watch: Watch) -> None:
+    """Every training once, on the workers side by side or here; what is finished already is not repeated."""
+    single = list({training.name: training for training in trainings}.values())
+    if executor.in_process:
+        for at, training in enumerate(single):
+            train_here(study, training, _placed(watch, at, len(single), training.name))
         return
-    futures = {executor.submit(run_training, training): training for training in single.values()}
-    for at, future in enumerate(futures):
-        future.result()
+    missing = [training for training in single if not is_trained(study.ctx.paths, training.name)]
+    _train_there(study.ctx.paths, missing, executor, watch)
+
+
+def train_here(study: Study, training: Training, watch: Watch = unwatched) -> None:
+    """Trains in this process and keeps the result, unless it is there."""
+    paths = study.ctx.paths
+    if is_trained(paths, training.name):
+        return
+    keep_result(paths, train_one(study, training, checkpoint_path(paths, training.name), watch))
+
+
+def _train_there(paths: RunPaths, trainings: Sequence[Training], executor: Executor, watch: Watch) -> None:
+    futures = {
+        executor.submit(run_training, training, partial(_hear, paths, training)): training for training in trainings
+    }
+    for at, future in enumerate(as_completed(futures)):
+        keep_result(paths, future.result())
         watch(Progress("finish", at + 1, len(futures), futures[future].name))
+
+
+def _hear(paths: RunPaths, training: Training, message: Any) -> bytes | None:
+    """Keeps the checkpoint of a training elsewhere, and gives it back to whoever takes the training on."""
+    path = checkpoint_path(paths, training.name)
+    if isinstance(message, CheckpointMade):
+        save_bytes(path, message.content)
+    elif isinstance(message, CheckpointAsked):
+        return path.read_bytes() if path.exists() else None
+    return None
 
 
 def noted(watch: Watch, note: str) -> Watch:

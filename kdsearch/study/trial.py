@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import math
-import os
+import platform
+import shutil
+import tempfile
 import time
 import traceback
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdsearch.errors import KdsearchError
+from kdsearch.errors import DataError, KdsearchError
 from kdsearch.memory import keep_freed_memory
-from kdsearch.progress import Watch, unwatched
-from kdsearch.records import Outcome, RunPaths, Training, Trial
-from kdsearch.rundir.runlog import log_to
+from kdsearch.progress import Progress, Watch
+from kdsearch.records import CheckpointAsked, CheckpointMade, Outcome, RunPaths, Training, TrainingResult, Trial
+from kdsearch.weights import pack_weights
 
 if TYPE_CHECKING:
+    from kdsearch.executors.base import Say
     from kdsearch.study.planning import Study
+
+HAND_BACK_SECONDS = 20.0  # a lost worker costs a training at most so much, and what it took to its last checkpoint
 
 log = logging.getLogger(__name__)
 
 _worker: list[Study] = []  # the one study of this process: rebuilding it for every trial would take seconds
 
 
-def start_worker(spec_json: str, run_dir: str) -> None:
-    """Plans the study in this process and reads what the strategy prepared."""
-    from kdsearch.spec.study_spec import loads
-    from kdsearch.study.planning import plan
+def start_worker(spec_json: str, data_digest: str, places: Mapping[str, Path]) -> None:
+    """Plans the study in this process, from what the driver shared alone, and reads what the strategy prepared.
 
-    paths = RunPaths(Path(run_dir))
-    log_to(paths.logs / f"worker-{os.getpid()}.log")
-    study = plan(loads(spec_json), paths)
+    Raises:
+        DataError: this machine has other data than the driver.
+    """
+    from kdsearch.study.planning import plan
+    from kdsearch.study.sharing import moved_context, moved_spec
+
+    scratch = Path(tempfile.mkdtemp(prefix="kdsearch-worker-"))
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    study = plan(moved_spec(spec_json, places, scratch), RunPaths(scratch))
+    if study.task.digest != data_digest:
+        raise DataError(
+            f"a worker on {platform.node()} has other data than the driver (digest {study.task.digest[:12]}.., there "
+            f"{data_digest[:12]}..); put the same files there"
+        )
+    study = replace(study, ctx=moved_context(study.ctx, places))
     use(study)
     study.strategy.load(study.ctx)
 
@@ -62,17 +80,55 @@ def run_trial(trial: Trial) -> Outcome:
     )
 
 
-def run_training(training: Training, watch: Watch = unwatched) -> Path:
-    """The file with the trained weights; a training that is finished already is not repeated.
+def run_training(training: Training, say: Say) -> TrainingResult:
+    """What came of a training in a worker, which goes on from the driver's checkpoint and hands its own back.
 
     Raises:
         KdsearchError: the training failed; the message says which net and why.
     """
-    from kdsearch.study.finishing import train_one
+    with tempfile.TemporaryDirectory(prefix="kdsearch-training-") as folder:
+        checkpoint = Path(folder, "checkpoint.pt")
+        if (content := say(CheckpointAsked())) is not None:
+            checkpoint.write_bytes(content)
+        return train_one(_worker[0], training, checkpoint, _handing_back(checkpoint, say))
 
-    study = _worker[0]
+
+def train_one(study: Study, training: Training, checkpoint: Path, watch: Watch) -> TrainingResult:
+    """What came of a training, which goes on from ``checkpoint`` if that file is there and saves to it.
+
+    Raises:
+        KdsearchError: the training failed; the message says which net and why.
+    """
+    strategy = study.finish
+    if training.epochs is not None:
+        strategy = type(strategy)(study.spec.finish.options.shortened(training.epochs))
     try:
-        return train_one(study, training, watch)
+        trained = strategy.train(study.ctx, training.candidate, seed=training.seed, checkpoint=checkpoint, watch=watch)
     except (RuntimeError, ValueError) as error:
         log.exception("training %s failed", training.name)
         raise KdsearchError(f"training of {training.name} failed: {error}") from error
+    metrics = study.ctx.task.evaluate(trained.model, "validation", device=study.ctx.device)
+    weights = pack_weights(trained.model.state_dict())
+    return TrainingResult(training.name, training.seed, metrics, tuple(trained.history), weights)
+
+
+def _handing_back(checkpoint: Path, say: Say) -> Watch:
+    """A watch that tells the driver of a checkpoint that was written since the last one it was told of."""
+    told = _stamp(checkpoint)
+    heard = time.monotonic()
+
+    def watch(progress: Progress) -> None:  # noqa: ARG001
+        nonlocal told, heard
+        if time.monotonic() - heard >= HAND_BACK_SECONDS and (now := _stamp(checkpoint)) != told:
+            say(CheckpointMade(checkpoint.read_bytes()))
+            told, heard = now, time.monotonic()
+
+    return watch
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """What differs after a file has been replaced."""
+    if not path.exists():
+        return 0, 0
+    about = path.stat()
+    return about.st_ino, about.st_mtime_ns

@@ -45,6 +45,39 @@ def test_trials_go_out_and_outcomes_come_back(executor):
 
 
 @pytest.mark.timeout(30)
+def test_what_a_worker_says_is_answered_before_its_result(executor):
+    heard: list[int] = []
+
+    def hear(number: int) -> int:
+        heard.append(number)
+        return 10 * number
+
+    assert executor.submit(work.converse, 3, hear).result() == [0, 10, 20]
+    assert heard == [0, 1, 2]
+
+
+@pytest.mark.timeout(30)
+def test_what_the_driver_raises_at_a_message_ends_the_item_and_others_go_on(executor):
+    def hear(number: int) -> int:
+        raise DataError(f"file {number}: no room")
+
+    with pytest.raises(DataError, match=r"^file 0: no room$"):
+        executor.submit(work.converse, 3, hear).result()
+    assert executor.submit(work.add, 1).result() == 101
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_shared_is_read_where_the_worker_is_told(name, tmp_path):
+    (tmp_path / "a.txt").write_text("shared")
+    made = registry.find("kdsearch.executors", name)(_options(name))
+    made.share({"texts/a.txt": tmp_path / "a.txt"})
+    made.start(work.remember, (0,))
+    assert made.submit(work.read_shared, "texts/a.txt").result() == "shared"
+    made.shutdown()
+
+
+@pytest.mark.timeout(30)
 def test_what_a_function_raises_is_raised_where_the_result_is_asked_for(executor):
     with pytest.raises((ValueError, RuntimeError), match="no 7"):
         executor.submit(work.fail, 7).result()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from kdsearch.candidates.space import Candidate
 from kdsearch.errors import DataError, KdsearchError
+from kdsearch.executors.base_policy import WORKERS_LOG
 from kdsearch.executors.process import Process
 from kdsearch.records import Trial
 from tests.executors import work
@@ -89,6 +91,36 @@ def test_a_trial_that_hangs_has_failed_and_its_worker_is_replaced():
     assert executor.submit(work.where, 2.0).result()  # no trial: it may take its time
     assert time.monotonic() - started < 40
     executor.shutdown()
+
+
+def test_an_item_that_is_tried_again_says_again_what_it_said(executor):
+    heard: list[int] = []
+
+    def hear(number: int) -> int:
+        heard.append(number)
+        return len(heard)
+
+    assert executor.submit(work.die_after_saying, 7, hear).result() == 7
+    assert heard == [7, 7, 7]
+
+
+def test_a_trial_that_talks_does_not_outlast_its_time():
+    executor = Process(Process.Options(workers=1, timeout_minutes=1 / 60))
+    executor.start(work.begin, (0,))
+    outcome = executor.submit(work.hang_between, Trial(0, Candidate.of({"width": 8})), lambda number: number).result()
+    assert (outcome.state, outcome.seconds) == ("failed", 1.0)
+    executor.shutdown()
+
+
+def test_what_workers_log_comes_to_the_driver(executor):
+    heard: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: heard.append(record.getMessage())
+    logger = logging.getLogger(WORKERS_LOG)
+    logger.addHandler(handler)
+    worker = executor.submit(work.warn, "slow disk").result()
+    logger.removeHandler(handler)
+    assert heard == [f"worker {worker}: WARNING kdsearch.work: slow disk"]
 
 
 def test_a_worker_that_cannot_be_set_up_says_why():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -12,6 +13,7 @@ from kdsearch.errors import DataError
 from kdsearch.records import Outcome
 
 _base = [0]
+_places: dict[str, Path] = {}
 
 
 def begin(base: int) -> None:
@@ -71,6 +73,39 @@ def die(item: object) -> None:
 
 def score(trial) -> Outcome:
     return Outcome(trial.number, trial.candidate, "done", {"accuracy": 0.5})
+
+
+def converse(number: int, say) -> list[int]:
+    """What the driver answers to the numbers below this one."""
+    return [say(at) for at in range(number)]
+
+
+def die_after_saying(number: int, say) -> int:
+    """Says what it would do if asked again, and dies twice."""
+    if say(number) < 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def hang_between(trial, say) -> Outcome:
+    """Says something every tenth of a second for ever."""
+    while True:
+        say(trial.number)
+        time.sleep(0.1)
+
+
+def warn(text: str) -> int:
+    logging.getLogger("kdsearch.work").warning(text)
+    return os.getpid()
+
+
+def remember(base: int, places: dict[str, Path]) -> None:
+    begin(base)
+    _places.update(places)
+
+
+def read_shared(name: str) -> str:
+    return _places[name].read_text()
 
 
 def torch_threads(item: object) -> int:

@@ -7,7 +7,8 @@ import torch
 
 from kdsearch.exporters.base_manifest import read_manifest
 from kdsearch.study.delivery import deliver, spread_over_classes
-from kdsearch.study.finishing import collect, plan_students, train_one
+from kdsearch.study.finishing import collect, plan_students
+from kdsearch.study.trainings import train_here
 from kdsearch.weights import load_weights
 from tests.toys import half, toy_study
 
@@ -18,7 +19,7 @@ def test_the_manifest_has_the_figures_of_the_weights_beside_it_and_the_mean_apar
     study = toy_study(tmp_path, "finish.seeds=3", "finish.controls={uniform: false, full: false}")
     plans = plan_students(study, [half(study.ctx.widths)])
     for training in plans[0].trainings():
-        train_one(study, training, lambda _: None)
+        train_here(study, training)
     (student,) = deliver(study, collect(study, plans), lambda _: None)
     manifest = read_manifest(tmp_path / "students/winner")
     net = study.ctx.widths.build(student.candidate)
@@ -49,7 +50,7 @@ def test_winners_are_exported_and_all_but_random_controls_are_timed(tmp_path):
     study = toy_study(tmp_path, "finish.controls={uniform: true, full: false, random: 1}")
     plans = plan_students(study, [half(study.ctx.widths)])
     for training in [training for made in plans for training in made.trainings()]:
-        train_one(study, training, lambda _: None)
+        train_here(study, training)
     notes: list[str] = []
     students = {s.id: s for s in deliver(study, collect(study, plans), lambda progress: notes.append(progress.note))}
     assert notes == ["latency", "winner"]

@@ -12,7 +12,8 @@ from kdsearch.errors import InfeasibleError, SpecError
 from kdsearch.records import Outcome
 from kdsearch.spec.study_spec import load_spec
 from kdsearch.study.finalists import choose_winners
-from kdsearch.study.finishing import digest, train_one
+from kdsearch.study.finishing import digest
+from kdsearch.study.trainings import train_here
 from tests.toys import half, toy_study
 
 pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
@@ -32,7 +33,7 @@ def reaching(study, tmp_path, accuracies, rounds):
     def run(trainings, note) -> None:
         rounds.append((trainings[0].epochs, [training.candidate for training in trainings]))
         for training in trainings:
-            train_one(study, training, lambda _: None)
+            train_here(study, training)
             path = tmp_path / f"checkpoints/finish/{digest(training.candidate)}-{training.epochs}epochs-seed1000.json"
             record = json.loads(path.read_text())
             assert len(record["history"]) == training.epochs

@@ -11,7 +11,9 @@ import torch
 from kdsearch.candidates.space import Candidate, Window
 from kdsearch.errors import StoreError
 from kdsearch.records import Outcome, Training
-from kdsearch.study.finishing import collect, digest, plan_students, rank, read_record, train_one, trained_net
+from kdsearch.study.finishing import collect, digest, plan_students, rank
+from kdsearch.study.trained import read_record, trained_net
+from kdsearch.study.trainings import train_here
 from tests.toys import half, toy_study
 
 pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
@@ -47,7 +49,7 @@ def test_a_trial_that_was_given_up_on_its_way_is_no_finalist(mark):
 def train_all(study):
     def run(trainings, note) -> None:
         for training in trainings:
-            train_one(study, training, lambda _: None)
+            train_here(study, training)
 
     return run
 
@@ -74,14 +76,15 @@ def test_a_finished_training_is_not_repeated_and_a_lost_file_is(tmp_path):
     study = toy_study(tmp_path)
     training = Training("net", half(study.ctx.widths), 0)
     steps: list = []
-    record = train_one(study, training, steps.append)
+    train_here(study, training, steps.append)
+    record = tmp_path / "checkpoints/finish/net.json"
     weights = record.with_suffix(".safetensors")
     before, content = len(steps), weights.read_bytes()
     assert before > 0
-    train_one(study, training, steps.append)
+    train_here(study, training, steps.append)
     assert len(steps) == before
     weights.unlink()
-    train_one(study, training, steps.append)
+    train_here(study, training, steps.append)
     assert weights.read_bytes() == content
     assert not list(record.parent.glob("*.pt"))
     record.write_text("{")

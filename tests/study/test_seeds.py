@@ -10,8 +10,9 @@ import pytest
 import kdsearch.training.initialise
 from kdsearch.records import Outcome, Trial
 from kdsearch.study.finalists import choose_winners
-from kdsearch.study.finishing import plan_students, train_one
+from kdsearch.study.finishing import plan_students
 from kdsearch.study.seeds import finalist_seed, student_seeds
+from kdsearch.study.trainings import train_here
 from tests.toys import toy_study
 
 pytestmark = pytest.mark.timeout(60)  # the first trace of a process takes seconds
@@ -45,7 +46,7 @@ def test_no_student_is_trained_with_a_seed_that_chose_it(tmp_path, monkeypatch, 
 
     def train(trainings, note) -> None:
         for training in trainings:
-            train_one(study, training, lambda _: None)
+            train_here(study, training)
 
     drawn.clear()
     winners, tried = choose_winners(study, told, train)

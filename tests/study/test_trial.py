@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from kdsearch.errors import KdsearchError
+from kdsearch.progress import unwatched
 from kdsearch.records import Training, Trial
 from kdsearch.spec.sections import Section
 from kdsearch.strategies.base import Strategy, Trained
-from kdsearch.study.trial import run_training, run_trial, use
+from kdsearch.study.trial import run_trial, train_one, use
 from tests.toys import half, toy_study
 
 pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
@@ -77,7 +78,7 @@ def test_an_interrupt_is_not_a_failure(tmp_path):
         run_trial(Trial(0, half(study.ctx.widths)))
 
 
-def test_a_training_that_fails_is_named(outcome_of):
+def test_a_training_that_fails_is_named(outcome_of, tmp_path):
     study, _ = outcome_of(RuntimeError("out of memory"))
     with pytest.raises(KdsearchError, match="training of net-seed0 failed: out of memory"):
-        run_training(Training("net-seed0", half(study.ctx.widths), 0))
+        train_one(study, Training("net-seed0", half(study.ctx.widths), 0), tmp_path / "net.pt", unwatched)
