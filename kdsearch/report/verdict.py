@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
+from kdsearch.measures.intervals import Sample, difference_interval
 from kdsearch.report.reading import Net, Run
 from kdsearch.report.words import name_budget, say_cost, say_percent, say_points
 
 Word = Literal["yes", "no", "unclear", "unknown"]
+
+_LIKE = 0.03  # of a budget: by how much less a control may use of it and still count as one of the same costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +64,17 @@ def judge_search(run: Run, budget: int) -> Answer:
     if winner.widths and (winner.widths, winner.amounts) == (uniform.widths, uniform.amounts):
         same = "what the search started from" if winner.amounts else "the uniform-width net itself"
         return Answer(question, "no", f"The best candidate found is {same}.")
-    word, grounds = _compare(winner, uniform, run.test_images)
-    gain = say_points(winner.accuracy - uniform.accuracy)
-    text = f"{gain} points against {_opponent(winner, uniform)}, {grounds}"
-    return Answer(question, word, text + _against_random(run, winner, budget))
+    word, text = _compare(winner, uniform)
+    costs, behind = _compare_costs(run, winner, uniform, budget)
+    if word == "yes" and behind > _LIKE:
+        word = "unclear"
+        costs += ", so that the gain may be that of its costs"
+    return Answer(question, word, f"{text}.{costs}.{_against_random(run, winner, budget)}".replace("..", "."))
 
 
 def _opponent(winner: Net, uniform: Net) -> str:
     if not winner.amounts:
-        return "uniform widths of the same costs"
+        return uniform.origin or "uniform widths"
     said, start = (", ".join(f"{name} {value:.3g}" for name, value in net.amounts.items()) for net in (winner, uniform))
     return f"where the search started ({said} against {start})"
 
@@ -96,28 +100,42 @@ def judge_proxy(run: Run) -> Answer:
     return Answer(question, "no", f"The search is weak: {advice or text}")
 
 
-def _compare(winner: Net, uniform: Net, test_images: int | None) -> tuple[Word, str]:
-    """Whether the difference exceeds what chance gives: the larger spread over seeds, or else the test's own error."""
+def _compare(winner: Net, uniform: Net) -> tuple[Word, str]:
+    """Whether the 95% interval of the difference leaves zero out, and the sentence that says so."""
     assert winner.accuracy is not None
     assert uniform.accuracy is not None
-    difference = winner.accuracy - uniform.accuracy
-    spreads = [net.spread for net in (winner, uniform) if net.spread is not None and net.seeds > 1]
-    if len(spreads) == 2:
-        return _weigh(difference, max(spreads), f"the spread over {min(winner.seeds, uniform.seeds)} seeds")
-    if not test_images:
-        return "unclear", "from one training each: give finish.seeds: 3 to see whether it is chance."
-    error = math.sqrt(sum(net * (1 - net) / test_images for net in (winner.accuracy, uniform.accuracy)))
-    word, grounds = _weigh(difference, 2 * error, f"two standard errors on {test_images:,} test images")
-    return ("unclear" if word == "yes" else word), grounds + " One training each: give finish.seeds: 3 to be sure."
+    gain, opponent = say_points(winner.accuracy - uniform.accuracy), _opponent(winner, uniform)
+    fewest = min(winner.seeds, uniform.seeds)
+    if fewest < 2 or winner.spread is None or uniform.spread is None:
+        once = "one training each gives no interval, so it may be chance: give finish.seeds: 3"
+        return "unclear", f"{gain} points over {opponent}; {once}"
+    found = difference_interval(*(Sample(net.accuracy or 0, net.spread or 0, net.seeds) for net in (winner, uniform)))
+    interval = f"95% interval {say_points(found.low)} to {say_points(found.high)}, {fewest} seeds each"
+    if found.low > 0:
+        return "yes", f"{gain} points over {opponent} ({interval})"
+    if found.high < 0:
+        return "no", f"{gain} points, behind {opponent} ({interval})"
+    return "unclear", f"Cannot be told from {opponent}: {gain} points ({interval})"
 
 
-def _weigh(difference: float, noise: float, name: str) -> tuple[Word, str]:
-    size = f"{name} ({100 * noise:.1f} points)"
-    if difference > noise:
-        return "yes", f"more than {size}."
-    if difference < -noise:
-        return "no", f"worse by more than {size}."
-    return "unclear", f"not more than {size}."
+def _compare_costs(run: Run, winner: Net, uniform: Net, budget: int) -> tuple[str, float]:
+    """What either net uses of each limit, and by which share of a limit the control stays behind at most."""
+    limits = run.budgets[budget] if budget < len(run.budgets) else {}
+    said, behind = [], 0.0
+    for cost, (_, high) in limits.items():
+        used = [net.cost(cost) for net in (winner, uniform)]
+        if None in used or not high:
+            continue
+        own, other = (float(value or 0) / high for value in used)
+        behind = max(behind, own - other)
+        said.append(f"{say_percent(own, 0)} and {say_percent(other, 0)} of the {_name(cost) or _WORDS[cost]}")
+    if not said:
+        return "", 0.0
+    gap = f"; the control uses {say_percent(behind, 0)} of a budget less" if behind > _LIKE else ""
+    return f" Of what is allowed, winner and control use {', '.join(said)}{gap}", behind
+
+
+_WORDS = {"size_bytes": "bytes", "latency_ms": "latency"}
 
 
 def _against_random(run: Run, winner: Net, budget: int) -> str:
@@ -125,7 +143,7 @@ def _against_random(run: Run, winner: Net, budget: int) -> str:
     if not drawn or winner.accuracy is None:
         return ""
     gain = say_points(winner.accuracy - sum(drawn) / len(drawn))
-    return f" {gain} against the mean of {len(drawn)} random nets of the same costs."
+    return f" {gain} against the mean of {len(drawn)} random nets of the same budget."
 
 
 def _start(sentence: str) -> str:

@@ -20,35 +20,56 @@ def set_accuracy(summary: dict, role: str, accuracy: float, *, spread: float | N
 @pytest.mark.parametrize(
     ("winner", "uniform", "spread", "word"),
     [
-        (0.910, 0.900, 0.009, "yes"),
-        (0.910, 0.900, 0.011, "unclear"),
-        (0.90, 0.91, 0.011, "unclear"),
-        (0.90, 0.91, 0.009, "no"),
+        (0.910, 0.900, 0.0044, "yes"),  # the interval reaches 2.776 sqrt(2 / 3) 0.0044 = 0.00997 to either side
+        (0.910, 0.900, 0.0045, "unclear"),
+        (0.90, 0.91, 0.0045, "unclear"),
+        (0.90, 0.91, 0.0044, "no"),
     ],
 )
-def test_a_search_was_worth_it_only_beyond_the_larger_spread(summary, winner, uniform, spread, word):
-    set_accuracy(summary, "winner", winner, spread=0.001)
+def test_a_search_was_worth_it_only_where_the_interval_leaves_zero_out(summary, winner, uniform, spread, word):
+    set_accuracy(summary, "winner", winner, spread=spread)
     set_accuracy(summary, "uniform", uniform, spread=spread)
     assert judge_search(read_run(summary, ()), 0).word == word
 
 
-def test_the_sentence_has_the_gain_the_spread_and_the_random_nets(summary):
+def test_the_sentence_has_gain_interval_costs_and_random_nets(summary):
     text = judge_search(read_run(summary, ()), 0).text
-    assert "+1.5 points" in text
-    assert "spread over 3 seeds (0.4 points)" in text
+    assert text.startswith("+1.5 points over uniform widths (95% interval +0.6 to +2.4, 3 seeds each). ")
+    assert "winner and control use 99 % and 99 % of the MACs." in text
     assert "+2.7 against the mean of 3 random nets" in text  # 91.3 - (88.0 + 88.6 + 89.2) / 3
 
 
-def test_one_seed_is_never_a_yes(summary):
-    set_accuracy(summary, "winner", 0.95, spread=None)
-    set_accuracy(summary, "uniform", 0.50, spread=None)
+def test_what_cannot_be_told_apart_is_said_so(summary):
+    set_accuracy(summary, "winner", 0.897)
     answer = judge_search(read_run(summary, ()), 0)
     assert answer.word == "unclear"
-    assert "finish.seeds: 3" in answer.text
-    summary["task"]["test_images"] = 500
+    assert answer.text.startswith("Cannot be told from uniform widths: −0.1 points (95% interval −1.0 to +0.8, 3 seeds")
+
+
+@pytest.mark.parametrize(("macs", "word"), [(73_000_000, "yes"), (72_300_000, "unclear"), (40_000_000, "unclear")])
+def test_a_gain_over_a_control_of_fewer_macs_is_no_yes(summary, macs, word):
+    net_of(summary, "uniform")["costs"]["macs"] = macs  # the winner has 74.6 of 75 million
+    answer = judge_search(read_run(summary, ()), 0)
+    assert answer.word == word
+    assert ("of a budget less, so that the gain may be that of its costs" in answer.text) == (word == "unclear")
+
+
+def test_of_several_limits_the_one_with_the_widest_gap_counts(summary):
+    summary["budgets"] = [{"macs": [None, 75_000_000], "parameters": [None, 5_000_000]}]
+    net_of(summary, "winner")["costs"]["parameters"] = 4_900_000
+    net_of(summary, "uniform")["costs"]["parameters"] = 2_550_000
     answer = judge_search(read_run(summary, ()), 0)
     assert answer.word == "unclear"
-    assert "500 test images (4.9 points)" in answer.text  # 2 sqrt((.95 * .05 + .5 * .5) / 500) = 0.0488
+    assert "99 % and 99 % of the MACs, 98 % and 51 % of the parameters; the control uses 47 % of a budget" in answer.text
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.45])
+def test_one_seed_gives_no_interval_and_is_never_a_yes(summary, gain):
+    set_accuracy(summary, "winner", 0.5 + gain, spread=None)
+    set_accuracy(summary, "uniform", 0.5, spread=None)
+    answer = judge_search(read_run(summary, ()), 0)
+    assert answer.word == "unclear"
+    assert "one training each gives no interval, so it may be chance: give finish.seeds: 3" in answer.text
 
 
 def test_a_winner_that_is_the_uniform_net_says_so(summary):
