@@ -14,7 +14,8 @@ from kdsearch.data.images import ImageSet
 from kdsearch.records import RunPaths
 from kdsearch.spec.sections import TaskOptions, WidthOptions
 from kdsearch.spec.study_spec import load_spec
-from kdsearch.study.planning import Study, uniform_gene
+from kdsearch.study.control import uniform_gene
+from kdsearch.study.planning import Study
 from kdsearch.tasks.classification import Classification
 from kdsearch.teaching.lessons import Teaching
 from kdsearch.teaching.teachers import Teacher

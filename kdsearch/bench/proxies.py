@@ -25,7 +25,7 @@ from kdsearch.pruningnet.scoring import calibrated_tensors, score_net
 from kdsearch.pruningnet.supernet import Supernet, train_supernet
 from kdsearch.spec.sections import Recipe
 from kdsearch.strategies.metapruning import MetaPruning
-from kdsearch.study.planning import uniform_gene
+from kdsearch.study.control import uniform_gene
 from kdsearch.training.loop import Setting
 
 _DEFAULT = MetaPruning.Options()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ import numpy as np
 from kdsearch import registry
 from kdsearch.candidates.limits import resolve
 from kdsearch.candidates.repair import find_inside
-from kdsearch.candidates.space import Candidate, SearchSpace, Window
+from kdsearch.candidates.space import SearchSpace
 from kdsearch.context import Context
 from kdsearch.errors import SpecError
 from kdsearch.records import RunPaths
@@ -21,6 +21,7 @@ from kdsearch.rundir.ledger import check_storage
 from kdsearch.searchers.base import Searcher
 from kdsearch.spec.sections import GIVEN
 from kdsearch.strategies.base import Strategy
+from kdsearch.study.control import uniform_gene
 from kdsearch.study.normalising import normalise_for
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from kdsearch.widths.space import WidthSpace
 
 log = logging.getLogger(__name__)
-
-_UNIFORM_STEPS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,39 +200,6 @@ def _is_trained(spec: StudySpec, net: nn.Module) -> bool:
         return spec.student.trained
     weights = spec.student.weights
     return weights is not None and not other_head(net, read_weights(weights))
-
-
-def uniform_gene(widths: WidthSpace, windows: tuple[Window, ...]) -> Candidate:
-    """The largest uniform-width gene inside the windows' upper ends: what a search has to beat.
-
-    Widths come in steps, so no uniform gene need hit the budget exactly: the widths of single groups are then raised
-    one step at a time, in rounds through the net, until no other step fits.
-    """
-    best = widths.smallest
-    for step in range(1, _UNIFORM_STEPS + 1):
-        gene = widths.uniform(step / _UNIFORM_STEPS)
-        if _fits(widths, gene, windows):
-            best = gene
-    topped = _top_up(widths, best, windows)
-    while topped != best:
-        best, topped = topped, _top_up(widths, topped, windows)
-    return replace(topped, origin="uniform widths")
-
-
-def _top_up(widths: WidthSpace, gene: Candidate, windows: tuple[Window, ...]) -> Candidate:
-    """The gene with one step more in every group where the budget allows."""
-    for group in widths.groups:
-        values = gene.values
-        above = [choice for choice in group.choices if choice > int(values[group.name])]
-        if above:
-            raised = Candidate.of(values | {group.name: above[0]})
-            gene = raised if _fits(widths, raised, windows) else gene
-    return gene
-
-
-def _fits(widths: WidthSpace, gene: Candidate, windows: tuple[Window, ...]) -> bool:
-    costs = widths.costs(gene)
-    return all(costs[window.cost] <= window.high for window in windows)
 
 
 def _student(spec: StudySpec, task: Task, net: nn.Module | None) -> nn.Module:

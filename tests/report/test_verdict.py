@@ -60,7 +60,9 @@ def test_of_several_limits_the_one_with_the_widest_gap_counts(summary):
     net_of(summary, "uniform")["costs"]["parameters"] = 2_550_000
     answer = judge_search(read_run(summary, ()), 0)
     assert answer.word == "unclear"
-    assert "99 % and 99 % of the MACs, 98 % and 51 % of the parameters; the control uses 47 % of a budget" in answer.text
+    assert (
+        "99 % and 99 % of the MACs, 98 % and 51 % of the parameters; the control uses 47 % of a budget" in answer.text
+    )
 
 
 @pytest.mark.parametrize("gain", [0.0, 0.45])

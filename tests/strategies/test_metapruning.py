@@ -16,7 +16,7 @@ from kdsearch.pruningnet.generators import Slim
 from kdsearch.records import Trial
 from kdsearch.spec.sections import Augmentation
 from kdsearch.strategies.metapruning import MetaPruning
-from kdsearch.study.planning import uniform_gene
+from kdsearch.study.control import uniform_gene
 from kdsearch.weights import load_weights
 from tests.toys import half, toy_context
 

@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
-from kdsearch.candidates.space import Window
 from kdsearch.errors import DataError, InfeasibleError, SpecError
 from kdsearch.models.resnet_cifar import resnet20
 from kdsearch.records import RunPaths
 from kdsearch.searchers.optuna import OptunaSearch
 from kdsearch.spec.study_spec import load_spec
-from kdsearch.study.planning import cache_dir, plan, uniform_gene
+from kdsearch.study.planning import cache_dir, plan
 from kdsearch.study.stand_in import stand_in_task
 from tests.tiny import tiny_spec
 from tests.toys import make_task, make_toy, toy_context, toy_widths
 
 pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
-
-
-def test_the_uniform_gene_is_the_largest_that_fits():
-    widths = toy_widths(make_toy())
-    full = widths.costs(widths.full)["macs"]
-    for share in (0.2, 0.5, 0.8):
-        windows = (Window("macs", None, share * full),)
-        gene = uniform_gene(widths, windows)
-        assert widths.costs(gene)["macs"] <= share * full
-        assert gene.origin == "uniform widths"
-        for group in widths.groups:
-            above = [choice for choice in group.choices if choice > gene.values[group.name]]
-            if above:
-                raised = replace(gene, pairs=type(gene).of(gene.values | {group.name: above[0]}).pairs)
-                assert widths.costs(raised)["macs"] > share * full
-
-
-def test_without_limits_it_is_the_full_net():
-    widths = toy_widths(make_toy())
-    assert uniform_gene(widths, ()) == widths.full
-
-
-def test_every_limit_binds_it():
-    widths = toy_widths(make_toy())
-    full = widths.costs(widths.full)
-    windows = (Window("macs", None, full["macs"]), Window("parameters", None, 0.3 * full["parameters"]))
-    assert widths.costs(uniform_gene(widths, windows))["parameters"] <= 0.3 * full["parameters"]
 
 
 def test_a_plan_keeps_the_test_part_from_the_search(tmp_path):
