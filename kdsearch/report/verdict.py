@@ -109,7 +109,9 @@ def _compare(winner: Net, uniform: Net) -> tuple[Word, str]:
     if fewest < 2 or winner.spread is None or uniform.spread is None:
         once = "one training each gives no interval, so it may be chance: give finish.seeds: 3"
         return "unclear", f"{gain} points over {opponent}; {once}"
-    found = difference_interval(*(Sample(net.accuracy or 0, net.spread or 0, net.seeds) for net in (winner, uniform)))
+    found = difference_interval(
+        Sample(winner.accuracy, winner.spread, winner.seeds), Sample(uniform.accuracy, uniform.spread, uniform.seeds)
+    )
     interval = f"95% interval {say_points(found.low)} to {say_points(found.high)}, {fewest} seeds each"
     if found.low > 0:
         return "yes", f"{gain} points over {opponent} ({interval})"
