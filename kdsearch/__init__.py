@@ -1,8 +1,8 @@
 """Finds the best compact student of a CNN under a budget, trains it and exports it for a mobile CPU.
 
 What a notebook needs: ``load_spec``, ``run_study``, ``resume_study``, ``dry_run``, ``plan``, ``find_widths``,
-``export_student``, ``write_html`` and ``KdsearchError``. A name is imported when it is first used, so that
-``import kdsearch`` takes no time.
+``export_student``, ``load_student``, ``write_html`` and ``KdsearchError``. A name is imported when it is first used, so
+that ``import kdsearch`` takes no time.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kdsearch.report.html import write_html
     from kdsearch.spec.study_spec import StudySpec, load_spec
     from kdsearch.study.forecast import dry_run
+    from kdsearch.study.loading import load_student
     from kdsearch.study.planning import plan
     from kdsearch.study.run import resume_study, run_study
     from kdsearch.widths.finding import find_widths
@@ -29,6 +30,7 @@ _HOMES = {
     "export_student": "exporters.base",
     "find_widths": "widths.finding",
     "load_spec": "spec.study_spec",
+    "load_student": "study.loading",
     "plan": "study.planning",
     "resume_study": "study.run",
     "run_study": "study.run",
@@ -42,6 +44,7 @@ __all__ = [
     "export_student",
     "find_widths",
     "load_spec",
+    "load_student",
     "plan",
     "resume_study",
     "run_study",

@@ -136,7 +136,8 @@ class Student:
 
     ``role`` is winner, uniform, random or full. ``metrics`` and ``costs`` as in ``Outcome``; with several seeds the
     metrics are means and ``spread`` holds the standard deviations. ``files``: format to path relative to the run
-    directory; ``parity``: format to the largest absolute difference from the eager net.
+    directory; ``parity``: format to the largest absolute difference from the eager net. ``details``: what else the
+    reading of the test images showed, of the exported net.
     """
 
     id: str
@@ -149,14 +150,21 @@ class Student:
     parity: Mapping[str, float] = field(default_factory=dict)
     history: tuple[Mapping[str, float], ...] = ()
     lineage: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class RunPaths:
-    """Where things lie in a run directory, or with a worker, which may find elsewhere what was prepared."""
+    """Where things lie in a run directory, or with a worker, which may find elsewhere what was prepared.
+
+    ``root`` may be given as text.
+    """
 
     root: Path
     prepared_in: Path | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
 
     @property
     def prepared(self) -> Path:

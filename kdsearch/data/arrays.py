@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kdsearch.data.images import Pool, Source
+from kdsearch.data.images import Pool, Source, Taken
 from kdsearch.data.resize import fit_pixels
 from kdsearch.errors import DataError
 from kdsearch.spec.sections import TaskOptions
@@ -79,9 +79,9 @@ def array_pool(images: NDArray[np.uint8], labels: NDArray[np.int64], options: Ta
     pixels = torch.from_numpy(images)
     nchw = pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
 
-    def take(rows: Tensor) -> Tensor:
+    def take(rows: Tensor) -> Taken:
         chunks = (nchw.index_select(0, chunk) for chunk in rows.split(_CHUNK))
-        return torch.cat([fit_pixels(chunk, options.image_size, options.channels) for chunk in chunks])
+        return Taken(torch.cat([fit_pixels(chunk, options.image_size, options.channels) for chunk in chunks]))
 
     return Pool(torch.from_numpy(labels), take)
 

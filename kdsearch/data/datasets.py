@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,12 @@ import torch
 from torch import Tensor
 
 from kdsearch.data import arrays, folder, packaged
+from kdsearch.data.balance import note_imbalance
+from kdsearch.data.decode import ADVICE, BrokenImagesError
 from kdsearch.data.images import ImageSet, Pool, Source
 from kdsearch.data.split import hold_out, thin_out
 from kdsearch.errors import DataError
+from kdsearch.files import make_cache_folder, save_atomically
 from kdsearch.spec.sections import TaskOptions
 
 __all__ = ["Dataset", "ImageSet", "load_dataset"]
@@ -21,6 +25,7 @@ __all__ = ["Dataset", "ImageSet", "load_dataset"]
 _log = logging.getLogger(__name__)
 _SAMPLE = 20_000  # images that the digest and the mean colour read of a part above _LARGE bytes
 _LARGE = 2**30
+_NAMED_FAULTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class Dataset:
     """Three parts, the class names, and mean and deviation of the training part's channels in 0..1.
 
     ``digest`` is a sha256 over images, labels and class names of all parts (of a part above 1 GiB: all labels and
-    20,000 evenly spaced images).
+    20,000 evenly spaced images). ``notes``: what somebody who looks at results should know of the data.
     """
 
     name: str
@@ -39,6 +44,7 @@ class Dataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     digest: str
+    notes: tuple[str, ...] = ()
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -69,11 +75,18 @@ def load_dataset(options: TaskOptions, *, cache_dir: Path, seed: int = 0) -> Dat
     """
     source = _open(options, cache_dir)
     pools, rows = _assign(source, options, seed)
-    parts = {part: _decode(pools[part], rows[part]) for part in ("train", "validation", "test")}
+    parts, broken = _decode(source.name, pools, rows, cache_dir)
     _check(source, parts)
+    labels_N, weighted = parts["train"].labels_N, options.class_weights is not None
+    unequal = note_imbalance(source.name, source.classes, labels_N, weighted=weighted)
+    for note in (broken, "" if weighted else unequal):
+        if note:
+            _log.warning("%s", note)
+    notes = tuple(note for note in (*source.notes, broken, unequal) if note)
     mean, std = channel_statistics(parts["train"].images_NCHW)
+    train, validation, test = (parts[part] for part in ("train", "validation", "test"))
     digest = _digest(source.classes, parts)
-    return Dataset(source.name, parts["train"], parts["validation"], parts["test"], source.classes, mean, std, digest)
+    return Dataset(source.name, train, validation, test, source.classes, mean, std, digest, notes)
 
 
 def channel_statistics(images_NCHW: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -135,11 +148,48 @@ def _check_classes(labels_N: Tensor, source: Source) -> None:
         raise DataError(f"{source.name}: no training image of {len(empty)} class(es): {named}; add some or drop them")
 
 
-def _decode(pool: Pool, rows: Tensor) -> ImageSet:
-    return ImageSet(pool.take(rows), pool.labels_N.index_select(0, rows))
+def _decode(
+    name: str, pools: Mapping[str, Pool], rows: Mapping[str, Tensor], cache_dir: Path
+) -> tuple[dict[str, ImageSet], str]:
+    """The parts, and a line about images that are left out; all broken ones of all parts are named at once."""
+    parts: dict[str, ImageSet] = {}
+    faults: list[str] = []
+    refused = False
+    for part in ("train", "validation", "test"):
+        try:
+            taken = pools[part].take(rows[part])
+        except BrokenImagesError as error:
+            faults += error.faults
+            refused = True
+            continue
+        faults += taken.broken
+        kept = rows[part] if taken.kept is None else rows[part].index_select(0, taken.kept)
+        parts[part] = ImageSet(taken.images_NCHW, pools[part].labels_N.index_select(0, kept))
+    if refused:
+        raise DataError(_name_faults(name, faults, cache_dir))
+    if not faults:
+        return parts, ""
+    named = _name_faults(name, [fault.removesuffix(ADVICE) for fault in faults], cache_dir).replace("\n", "; ")
+    return parts, f"{name}: {len(faults)} broken image(s) left out (task.skip_broken): {named}"
+
+
+def _name_faults(name: str, faults: Sequence[str], cache_dir: Path) -> str:
+    """A line for each of up to ten, and where a list of all of them is."""
+    if len(faults) <= _NAMED_FAULTS:
+        return "\n".join(faults)
+    path = cache_dir / "broken" / f"{name}.txt"
+    make_cache_folder(path.parent)
+
+    def write(fresh: Path) -> None:
+        fresh.write_text("\n".join(faults) + "\n", encoding="utf-8")
+
+    save_atomically(path, write)
+    more = f"... and {len(faults) - _NAMED_FAULTS} more; all {len(faults)} are listed in {path}"
+    return "\n".join([*faults[:_NAMED_FAULTS], more])
 
 
 def _check(source: Source, parts: dict[str, ImageSet]) -> None:
+    _check_classes(parts["train"].labels_N, source)
     shapes = {part: tuple(images.images_NCHW.shape[1:]) for part, images in parts.items()}
     if len(set(shapes.values())) > 1:
         found = ", ".join(f"{part} {shape}" for part, shape in shapes.items())

@@ -17,15 +17,23 @@ from kdsearch.errors import DataError
 from kdsearch.spec.sections import TaskOptions
 
 _log = logging.getLogger(__name__)
+_NAMED = 5  # folders that a note names
+_PARTS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+"""What the folder of a part may be called, in capitals or not."""
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp", ".tif", ".tiff"}
 
 
 def read(options: TaskOptions, cache_dir: Path) -> Source:
     """The folder's parts: train/CLASS/FILES, and val/ and test/ likewise, or CLASS/FILES alone.
 
-    With train/ and val/ only, val/ becomes the test part, as it is where published figures come from, and the
-    validation part is held out of train/; with all three each is what its name says; with CLASS/FILES alone, or train/
-    alone, both are held out. Images are colour unless ``channels: 1``, and are decoded once.
+    A part may bear its other usual names: training/, valid/ or validation/, testing/; what else lies beside train/ is
+    not read, and is named. With train/ and val/ only, val/ becomes the test part, as it is where published figures come
+    from, and the validation part is held out of train/; with all three each is what its name says; with CLASS/FILES
+    alone, or train/ alone, both are held out. Images are colour unless ``channels: 1``, and are decoded once.
 
     Raises:
         DataError: a folder is missing, a class has no image, or val/ or test/ has a class that train/ lacks.
@@ -34,7 +42,7 @@ def read(options: TaskOptions, cache_dir: Path) -> Source:
     assert root is not None
     if not root.is_dir():
         raise DataError(f"{root}: folder not found (task.folder)")
-    parts = {part: root / part for part in ("train", "val", "test") if (root / part).is_dir()}
+    parts, notes = _find_parts(root)
     if parts and "train" not in parts:
         raise DataError(f"{root}: has {', '.join(parts)} but no train; needs train/CLASS/IMAGES")
     train_root = parts.get("train", root)
@@ -42,11 +50,44 @@ def read(options: TaskOptions, cache_dir: Path) -> Source:
     pools = {part: _pool(folder, classes, options, cache_dir) for part, folder in parts.items() if part != "train"}
     train = _pool(train_root, classes, options, cache_dir)
     validation = pools.get("val") if "test" in pools else None
-    return Source(root.name, classes, train, validation, pools.get("test") or pools.get("val"))
+    return Source(root.name, classes, train, validation, pools.get("test") or pools.get("val"), notes)
+
+
+def _find_parts(root: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """The folders of the parts, and a line about those beside train/ that nothing reads."""
+    folders = _folders(root)
+    exact = {part: root / part for part in _PARTS if part in folders}
+    if "train" not in exact and not _is_divided(root, folders):
+        return exact, ()  # folders of classes, one of which may be called valid
+    parts: dict[str, Path] = {}
+    for part, names in _PARTS.items():
+        found = [name for name in folders if name.lower() in names]
+        if len(found) > 1:
+            raise DataError(f"{root}: has {' and '.join(found)}, which mean one part ({part}); keep one of them")
+        if found:
+            parts[part] = root / found[0]
+    unread = [name for name in folders if root / name not in parts.values()]
+    if not unread:
+        return parts, ()
+    said = ", ".join(f"{name}/" for name in unread[:_NAMED]) + (", .." if len(unread) > _NAMED else "")
+    note = f"{root}: {said} beside {parts['train'].name}/ is not read; only train/, val/ and test/ are"
+    _log.warning("%s", note)
+    return parts, (note,)
+
+
+def _is_divided(root: Path, folders: Sequence[str]) -> bool:
+    """Whether the folders are parts by other names: one like train/ with folders of classes, and another part."""
+    known = {part: [name for name in folders if name.lower() in names] for part, names in _PARTS.items()}
+    others = known["val"] + known["test"]
+    return bool(others) and any(len(_folders(root / name)) > 1 for name in known["train"])
+
+
+def _folders(root: Path) -> list[str]:
+    return sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
 
 
 def _class_names(root: Path) -> tuple[str, ...]:
-    names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+    names = _folders(root)
     if len(names) < 2:
         found = ", ".join(names) or "none"
         raise DataError(f"{root}: needs one folder a class, two or more (found: {found})")
@@ -70,6 +111,7 @@ def _pool(root: Path, classes: Sequence[str], options: TaskOptions, cache_dir: P
         image_size=options.image_size,
         channels=options.channels or 3,
         cache_dir=cache_dir,
+        skip_broken=options.skip_broken,
     )
     return Pool(torch.tensor(labels, dtype=torch.int64), decoder.take)
 

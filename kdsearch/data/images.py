@@ -34,19 +34,35 @@ class ImageSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """Images that a pool gave: all of those asked for, or the ``kept`` places among them and what is ``broken``.
+
+    ``broken`` has a line for each image that is left out.
+    """
+
+    images_NCHW: Tensor
+    kept: Tensor | None = None
+    broken: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """Images that are still where the source has them: their labels, and ``take``, which decodes those asked for."""
 
     labels_N: Tensor
-    take: Callable[[Tensor], Tensor]
+    take: Callable[[Tensor], Taken]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a data set brings: a training part and, where it has them, validation and test parts."""
+    """What a data set brings: a training part and, where it has them, validation and test parts.
+
+    ``notes``: what somebody who looks at results should know of it.
+    """
 
     name: str
     classes: tuple[str, ...]
     train: Pool
     validation: Pool | None = None
     test: Pool | None = None
+    notes: tuple[str, ...] = ()

@@ -114,6 +114,7 @@ def _item_pool(data: Any, targets: Any, label: str, options: TaskOptions, cache_
         image_size=options.image_size,
         channels=options.channels or 3,
         cache_dir=cache_dir,
+        skip_broken=options.skip_broken,
     )
     return Pool(torch.as_tensor(np.asarray(targets, dtype=np.int64)), decoder.take)
 
@@ -141,8 +142,11 @@ def _targets(data: Any) -> Any:
         found = getattr(data, place, None)
         if found is not None and len(found) == len(data):
             return found
-    samples = getattr(getattr(data, "reader", data), "samples", None)
-    return [label for _, label in samples] if samples is not None and len(samples) == len(data) else None
+    for place in ("samples", "_samples"):
+        samples = getattr(getattr(data, "reader", data), place, None)
+        if samples is not None and len(samples) == len(data):
+            return [label for _, label in samples]
+    return None
 
 
 def _class_names(data: Any, pool: Pool) -> tuple[str, ...]:

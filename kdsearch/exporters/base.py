@@ -67,7 +67,7 @@ class Exporter(ABC):
 
 
 def export_student(
-    model: nn.Module, pixels_BCHW: Tensor, *, exporter: Exporter, folder: Path, manifest: Manifest
+    model: nn.Module, pixels_BCHW: Tensor, *, exporter: Exporter, folder: str | Path, manifest: Manifest
 ) -> Exported:
     """The student's files in ``folder`` with a manifest beside them, and how far they are from the eager net.
 
@@ -82,6 +82,7 @@ def export_student(
 
     from kdsearch.cost.deployed import Deployed
 
+    folder = Path(folder)
     if len(pixels_BCHW) == 0:
         raise ExportError(f"{folder}: no image to compare the exported net on; give some of the test part")
     deployed = Deployed(model, manifest.mean, manifest.std)

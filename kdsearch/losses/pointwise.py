@@ -18,14 +18,22 @@ from kdsearch.errors import SpecError
 from kdsearch.losses.rows import centred_unit_rows, unit_rows, widen, widen_rows
 
 
-def cross_entropy(logits_BC: Tensor, label: Tensor, smoothing: float = 0.0) -> Tensor:
+def cross_entropy(
+    logits_BC: Tensor, label: Tensor, smoothing: float = 0.0, class_weight_C: Tensor | None = None
+) -> Tensor:
     """Mean cross-entropy; ``smoothing`` of the target is spread over all classes (Szegedy et al. 2016, sec. 7).
 
-    ``label``: B classes, or BC shares of the classes, which mixed images have.
+    ``label``: B classes, or BC shares of the classes, which mixed images have. ``class_weight_C``: how many times an
+    image counts; one of several classes, the mean of theirs by its shares. torch's ``weight`` divides by a batch's sum
+    of weights, so that there an image's pull depends on which others it meets.
     """
     logits_BC = widen(logits_BC)
     target = label.to(logits_BC.dtype) if label.is_floating_point() else label
-    return F.cross_entropy(logits_BC, target, label_smoothing=smoothing)
+    if class_weight_C is None:
+        return F.cross_entropy(logits_BC, target, label_smoothing=smoothing)
+    weight_C = class_weight_C.to(logits_BC)
+    weight_B = target @ weight_C if label.is_floating_point() else weight_C[target]
+    return (weight_B * F.cross_entropy(logits_BC, target, label_smoothing=smoothing, reduction="none")).mean()
 
 
 def kd_loss(student_BC: Tensor, teacher_BC: Tensor, temperature: float = 1.0, *, standardize: bool = False) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +32,18 @@ def chunk_size(device: torch.device) -> int:
     return _CHUNK_ON_GPU if device.type == "cuda" else _CHUNK
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What came of classifying images once: the figures, and how often an image of a class was taken for which.
+
+    ``confusion_CC``: rows are the images' classes, columns the answers; images answered with nan are in no column.
+    """
+
+    figures: dict[str, float]
+    confusion_CC: Tensor
+    images_C: Tensor
+
+
 def classification_figures(  # noqa: PLR0913 - what the figures depend on, all of it
     model: nn.Module,
     images: ImageSet,
@@ -41,6 +54,20 @@ def classification_figures(  # noqa: PLR0913 - what the figures depend on, all o
     batch_size: int,
     limit: int | None,
 ) -> dict[str, float]:
+    """The figures of ``classify`` alone."""
+    return classify(model, images, mean=mean, std=std, device=device, batch_size=batch_size, limit=limit).figures
+
+
+def classify(  # noqa: PLR0913 - what the figures depend on, all of it
+    model: nn.Module,
+    images: ImageSet,
+    *,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    device: torch.device,
+    batch_size: int,
+    limit: int | None = None,
+) -> Reading:
     """``accuracy`` (0..1), ``accuracy_stderr`` sqrt(p (1 - p) / n), ``loss`` (nats, mean) and ``images`` (n).
 
     ``limit`` images: a random sample, always the same. A net that answers nan is wrong on those images, at a loss of
@@ -50,6 +77,8 @@ def classification_figures(  # noqa: PLR0913 - what the figures depend on, all o
     correct = torch.zeros((), dtype=torch.int64, device=device)
     loss = torch.zeros((), dtype=torch.float64, device=device)
     layout = image_layout(model)
+    answers: list[Tensor] = []
+    num_classes = 0
     with evaluating(model), torch.inference_mode():
         for start in range(0, len(chosen), batch_size):
             pixels = chosen.images_NCHW[start : start + batch_size].to(device)
@@ -59,13 +88,24 @@ def classification_figures(  # noqa: PLR0913 - what the figures depend on, all o
             right_B, loss_B = judge_logits(logits_BC, label_B)
             correct += right_B.sum()
             loss += loss_B.sum()
+            answers.append(torch.where(logits_BC.isfinite().all(1), logits_BC.argmax(1), -1).cpu())
+            num_classes = logits_BC.shape[1]
     accuracy = correct.item() / len(chosen)
-    return {
+    figures = {
         "accuracy": accuracy,
         "accuracy_stderr": math.sqrt(accuracy * (1 - accuracy) / len(chosen)),
         "loss": loss.item() / len(chosen),
         "images": len(chosen),
     }
+    confusion_CC = count_confusions(torch.cat(answers), chosen.labels_N, num_classes)
+    return Reading(figures, confusion_CC, torch.bincount(chosen.labels_N, minlength=num_classes))
+
+
+def count_confusions(answer_N: Tensor, label_N: Tensor, num_classes: int) -> Tensor:
+    """How many images of each class (row) were given each answer (column), CC; an answer of -1 is none."""
+    said = answer_N >= 0
+    pair_N = label_N[said] * num_classes + answer_N[said]
+    return torch.bincount(pair_N, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def judge_logits(logits_BC: Tensor, label_B: Tensor) -> tuple[Tensor, Tensor]:

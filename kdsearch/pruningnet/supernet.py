@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_CHECKPOINTS = 20.0
 
+LabelLoss = Callable[[Tensor, Tensor, float], Tensor]
 DrawGenes = Callable[[np.random.Generator], Sequence["Candidate"]]
 
 
@@ -42,7 +43,7 @@ class Supernet:
     ``distill``: the first gene of a step teaches the others (in-place distillation, US-Nets, Yu and Huang 2019);
     else each learns from the labels. ``precision``: of the forward, as in a recipe. Unlike in US-Nets, which add the
     gradients of a step's genes up, every gene makes its own update: an update costs what its crop has weights, and the
-    sum would have to be kept and walked at full width.
+    sum would have to be kept and walked at full width. ``label_loss``: of logits, labels and their smoothing.
     """
 
     net: nn.Module
@@ -50,6 +51,7 @@ class Supernet:
     generator: Generator
     distill: bool
     precision: Precision = "auto"
+    label_loss: LabelLoss = cross_entropy
 
     def step(
         self, image_BCHW: Tensor, labels: Tensor, genes: Sequence[Candidate], descent: Descent, smoothing: float
@@ -69,7 +71,7 @@ class Supernet:
                 if position and self.distill and taught_BC is not None:
                     loss = kd_loss(logits_BC, taught_BC, 1.0)
                 else:
-                    loss = cross_entropy(logits_BC, labels, smoothing)
+                    loss = self.label_loss(logits_BC, labels, smoothing)
                     taught_BC = logits_BC.detach() if taught_BC is None else taught_BC
                 loss.backward()  # in here: what is computed anew for it must meet the same weights
             self.generator.update(draft, descent)

@@ -23,7 +23,7 @@ from kdsearch.rundir.runlog import read_failure
 FILE_NAME = "report.html"
 
 
-def write_html(run_dir: Path) -> Path:
+def write_html(run_dir: str | Path) -> Path:
     """The path of the report that was written into the run directory, from its summary and its ledger.
 
     A run under way can be reported on too.
@@ -33,6 +33,7 @@ def write_html(run_dir: Path) -> Path:
     """
     from kdsearch.rundir.ledger import read_outcomes
 
+    run_dir = Path(run_dir)
     target = run_dir / FILE_NAME
     store.save_text(target, render(read_summary(run_dir), read_outcomes(RunPaths(run_dir))))
     return target
@@ -66,14 +67,14 @@ def render(summary: Mapping[str, Any], outcomes: Sequence[Outcome]) -> str:
     )
 
 
-def read_summary(run_dir: Path) -> dict[str, Any]:
+def read_summary(run_dir: str | Path) -> dict[str, Any]:
     """What summary.json says; for a run that has none yet, what can be said before its end.
 
     Raises:
         StoreError: it is damaged or of another schema, or this is no run directory.
     """
-    paths = store.open_run(run_dir)
-    return store.read_summary(paths) if (run_dir / "summary.json").exists() else _summarise_so_far(paths)
+    paths = store.open_run(Path(run_dir))
+    return store.read_summary(paths) if (paths.root / "summary.json").exists() else _summarise_so_far(paths)
 
 
 def _summarise_so_far(paths: RunPaths) -> dict[str, Any]:

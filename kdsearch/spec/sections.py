@@ -207,6 +207,9 @@ class TaskOptions(Section):
     ``root``: where torchvision or timm data lie. ``image_size``: side in pixels that images are resized to.
     ``train_images``: use only so many training images, stratified. ``validation_share``: share of the training images
     held out for the search where the data bring no validation part; ``test_share``: likewise for the test part.
+    ``skip_broken``: leave out image files that cannot be decoded, counted and named, instead of refusing the data.
+    ``class_weights``: how many times an image counts in the loss of a training, by its class: balanced (as much for
+    each class in all), or a list in the order of the classes; scaled so that an image counts once on average.
     """
 
     name: Literal["classification"] = "classification"
@@ -221,6 +224,8 @@ class TaskOptions(Section):
     validation_share: float = Field(0.1, gt=0, lt=0.9)
     test_share: float = Field(0.1, gt=0, lt=0.9)
     channels: Literal[1, 3] | None = None
+    skip_broken: bool = False
+    class_weights: Literal["balanced"] | tuple[Annotated[float, Field(gt=0)], ...] | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> TaskOptions:
@@ -228,9 +233,12 @@ class TaskOptions(Section):
         return self
 
     def idle(self) -> Mapping[str, str]:
+        found = {}
         if self.torchvision is None and self.timm is None:
-            return {"root": "torchvision and timm data have a root"}
-        return {}
+            found["root"] = "torchvision and timm data have a root"
+        if self.dataset is not None or self.npz is not None:
+            found["skip_broken"] = "there are no image files that could be broken"
+        return found
 
 
 class Bound(Section):

@@ -206,7 +206,8 @@ class MetaPruning(Strategy):
         from kdsearch.pruningnet.supernet import Supernet
 
         distill = self.options.sampling == "sandwich"
-        return Supernet(ctx.net, ctx.widths, generator, distill=distill, precision=self.options.precision)
+        precision, label_loss = self.options.precision, ctx.task.loss
+        return Supernet(ctx.net, ctx.widths, generator, distill=distill, precision=precision, label_loss=label_loss)
 
     def _pretrain(self, ctx: Context, net: nn.Module, watch: Watch) -> dict[str, float]:
         """Trains the full ``net`` in place, if no checkpoint was named, and sorts its channels."""

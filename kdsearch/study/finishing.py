@@ -100,12 +100,12 @@ def collect(study: Study, plans: Sequence[Plan]) -> list[Student]:
 def _student(study: Study, made: Plan) -> Student:
     records = {training.seed: read_record(study, training.name) for training in made.trainings()}
     tested = {
-        training.seed: study.task.evaluate(
+        training.seed: study.task.examine(
             trained_net(study, made.candidate, training.name), "test", device=study.ctx.device
         )
         for training in made.trainings()
     }
-    accuracies = [row["accuracy"] for row in tested.values()]
+    accuracies = [row["accuracy"] for row, _ in tested.values()]
     validated = [record["metrics"]["accuracy"] for record in records.values()]
     best = max(records, key=lambda seed: (records[seed]["metrics"]["accuracy"], -seed))
     metrics = {"accuracy": statistics.fmean(accuracies), "validation_accuracy": statistics.fmean(validated)}
@@ -114,7 +114,7 @@ def _student(study: Study, made: Plan) -> Student:
         "origin": made.candidate.origin,
         "budget": made.budget,
         "strategy": study.spec.finish.name,
-        "seeds": {str(seed): row["accuracy"] for seed, row in tested.items()},
+        "seeds": {str(seed): row["accuracy"] for seed, (row, _) in tested.items()},
         "exported_seed": best,
     }
     return Student(
@@ -126,6 +126,7 @@ def _student(study: Study, made: Plan) -> Student:
         costs=study.ctx.widths.costs(made.candidate),
         history=tuple(records[best]["history"]),
         lineage=lineage,
+        details=tested[best][1] if made.role == "winner" else {},
     )
 
 

@@ -16,6 +16,8 @@ from kdsearch.records import RunPaths
 from kdsearch.spec.study_spec import to_yaml
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from kdsearch.executors.base import Executor
     from kdsearch.spec.study_spec import StudySpec
     from kdsearch.study.planning import Study
@@ -23,11 +25,12 @@ if TYPE_CHECKING:
 TIMED_STEPS = 3
 
 
-def dry_run(spec: StudySpec) -> dict[str, Any]:
+def dry_run(spec: StudySpec, *, net: nn.Module | None = None) -> dict[str, Any]:
     """The resolved study, the MACs of the full and the smallest net, the evaluations, and a forecast of hours.
 
     Three steps of each kind are run and timed. Where the data are not there yet, they are replaced by random images
-    of ``task.image_size`` and ``data`` says so: timing does not depend on what an image shows.
+    of ``task.image_size`` and ``data`` says so: timing does not depend on what an image shows. ``net`` as in
+    ``run_study``.
 
     Raises:
         KdsearchError: the study cannot be planned; a budget that no net can meet names the smallest.
@@ -39,12 +42,12 @@ def dry_run(spec: StudySpec) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         paths = RunPaths(Path(folder))
         try:
-            study = plan(spec, paths)
+            study = plan(spec, paths, net=net)
             note = _count_images(study)
         except DataError as error:
             if _data_are_there(spec):
                 raise
-            study = plan(spec, paths, task=stand_in_task(spec, error))
+            study = plan(spec, paths, task=stand_in_task(spec, error), net=net)
             note = f"{len(study.task.images('train')):,} random images stand in, also for the forecast: {error}"
         return _forecast(study, note)
 

@@ -75,7 +75,9 @@ def cache_dir() -> Path:
     return Path(home)
 
 
-def plan(spec: StudySpec, paths: RunPaths, *, task: Task | None = None, net: nn.Module | None = None) -> Study:
+def plan(
+    spec: StudySpec, paths: RunPaths | str | Path, *, task: Task | None = None, net: nn.Module | None = None
+) -> Study:
     """The study with its data loaded (unless a ``task`` is given), its net traced and its limits resolved.
 
     ``net`` is the student of a study that says ``student: {net: given}``.
@@ -88,6 +90,7 @@ def plan(spec: StudySpec, paths: RunPaths, *, task: Task | None = None, net: nn.
     from kdsearch.data.datasets import load_dataset
     from kdsearch.tasks.classification import Classification
 
+    paths = paths if isinstance(paths, RunPaths) else RunPaths(Path(paths))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     strategy, finish = _strategy(spec.strategy), _strategy(spec.finish)
     _check_ends(spec)

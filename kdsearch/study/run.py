@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 
 
 def run_study(
-    spec: StudySpec, run_dir: Path | None = None, watch: Watch = unwatched, *, net: nn.Module | None = None
+    spec: StudySpec, run_dir: str | Path | None = None, watch: Watch = unwatched, *, net: nn.Module | None = None
 ) -> dict[str, Any]:
     """The summary of a new run, in ``run_dir`` or in runs/NAME below the current directory.
 
@@ -66,13 +66,15 @@ def run_study(
 
     # a study that cannot be planned leaves no run directory behind
     scratch = plan(spec, RunPaths(Path("unused")), net=net)
-    paths = create_run(spec, run_dir, given="" if net is None else hash_weights(net.state_dict()))
+    paths = create_run(
+        spec, None if run_dir is None else Path(run_dir), given="" if net is None else hash_weights(net.state_dict())
+    )
     with _naming(paths):
         watch(Progress("plan", 0, 0, f"run directory {paths.root}, cache {cache_dir()}"))
         return _drive(_moved(scratch, paths), watch)
 
 
-def resume_study(run_dir: Path, watch: Watch = unwatched, *, net: nn.Module | None = None) -> dict[str, Any]:
+def resume_study(run_dir: str | Path, watch: Watch = unwatched, *, net: nn.Module | None = None) -> dict[str, Any]:
     """The summary of a run that goes on where it was stopped; nothing is done to one that has ended by itself.
 
     ``net`` as in ``run_study``, with the weights that it had when the run was launched.
@@ -82,7 +84,7 @@ def resume_study(run_dir: Path, watch: Watch = unwatched, *, net: nn.Module | No
     """
     from kdsearch.study.planning import plan
 
-    paths = open_run(run_dir)
+    paths = open_run(Path(run_dir))
     if (summary := _ended(paths)) is not None:
         log.warning("%s: is %s already; there is nothing left to do", run_dir, summary["state"])
         return summary

@@ -69,6 +69,8 @@ def summarise(
             "data": ctx.task.name,
             "digest": ctx.task.digest,
             "classes": list(ctx.task.classes),
+            "input": {"shape": list(ctx.task.image_shape), "mean": list(ctx.task.mean), "std": list(ctx.task.std)},
+            "notes": list(ctx.task.notes),
         },
         "budgets": [{window.cost: [window.low, window.high] for window in windows} for windows in ctx.budgets],
         "full": _first(rows, "full") or {"costs": ctx.widths.costs(ctx.widths.full)},

@@ -42,7 +42,7 @@ class Taught:
     seconds: float
 
 
-def teach(card: Card, run_dir: Path | None = None, watch: Watch = unwatched) -> Taught:
+def teach(card: Card, run_dir: str | Path | None = None, watch: Watch = unwatched) -> Taught:
     """The teacher, trained in ``run_dir`` or in runs/teach-NAME; one that was interrupted there goes on.
 
     It is a function of the card, its data and the machine alone, however often it was interrupted.
@@ -54,7 +54,7 @@ def teach(card: Card, run_dir: Path | None = None, watch: Watch = unwatched) -> 
     """
     if card.task is None or card.recipe is None:
         raise SpecError(f"{card.name}: the card has no {'task' if card.task is None else 'recipe'} to train by; add it")
-    paths = RunPaths((run_dir or Path("runs", f"teach-{card.name}")).absolute())
+    paths = RunPaths(Path(run_dir or Path("runs", f"teach-{card.name}")).absolute())
     trained = (paths.root / _CARD).is_file()
     parts = None if trained else _load(card, card.task)  # what cannot be loaded leaves no directory behind
     _make(paths.root)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from kdsearch.spec.sections import Recipe, Section
 
@@ -28,6 +29,8 @@ class Task(ABC):
     std: tuple[float, ...]
     digest: str
     name: str
+    notes: tuple[str, ...] = ()
+    """What somebody who looks at results should know of the data."""
 
     @abstractmethod
     def images(self, part: Part) -> ImageSet:
@@ -63,6 +66,12 @@ class Task(ABC):
 
         ``batch_size``: images at once, None: so many as the device does fastest.
         """
+
+    def examine(
+        self, model: nn.Module, part: Part, *, device: torch.device
+    ) -> tuple[dict[str, float], Mapping[str, Any]]:
+        """As ``evaluate``, with what else the same reading of the images shows; by default nothing."""
+        return self.evaluate(model, part, device=device), {}
 
     @abstractmethod
     def without_test(self) -> Self:

@@ -6,8 +6,9 @@ B: batch, C: classes for logits, channels for images.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from kdsearch.spec.sections import Recipe, Section, TaskOptions
 from kdsearch.tasks.base import Part, Task
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from kdsearch.data.datasets import Dataset
     from kdsearch.data.images import ImageSet
 
+_LARGEST_MATRIX = 100  # classes; a matrix of more is megabytes that nobody reads
+
 
 class Classification(Task):
     """Images with one label each; a net is measured by its top-1 accuracy."""
@@ -27,13 +30,17 @@ class Classification(Task):
     Options: ClassVar[type[Section]] = TaskOptions
 
     def __init__(self, options: TaskOptions, dataset: Dataset, *, test_readable: bool = True) -> None:
+        from kdsearch.data.balance import weigh_classes
+
         self.options = options
         self._test_readable = test_readable
         self._dataset = dataset
         self.num_classes, self.image_shape = dataset.num_classes, dataset.image_shape
         self.classes, self.digest = dataset.classes, dataset.digest
         self.mean, self.std = dataset.mean, dataset.std
-        self.name = dataset.name
+        self.name, self.notes = dataset.name, dataset.notes
+        self.class_weights = weigh_classes(options, dataset.train.labels_N, dataset.classes)
+        self._weight_on: dict[torch.device, Tensor] = {}
 
     @property
     def dataset(self) -> Dataset:
@@ -77,7 +84,16 @@ class Classification(Task):
     def loss(self, logits_BC: Tensor, labels: Tensor, smoothing: float) -> Tensor:
         from kdsearch.losses.pointwise import cross_entropy
 
-        return cross_entropy(logits_BC, labels, smoothing)
+        return cross_entropy(logits_BC, labels, smoothing, self._class_weights(logits_BC.device))
+
+    def _class_weights(self, device: torch.device) -> Tensor | None:
+        import torch
+
+        if self.class_weights is None:
+            return None
+        if device not in self._weight_on:
+            self._weight_on[device] = torch.tensor(self.class_weights, device=device)
+        return self._weight_on[device]
 
     def evaluate(
         self,
@@ -98,6 +114,21 @@ class Classification(Task):
         return classification_figures(
             model, images, mean=self.mean, std=self.std, device=device, batch_size=size, limit=limit
         )
+
+    def examine(
+        self, model: nn.Module, part: Part, *, device: torch.device
+    ) -> tuple[dict[str, float], Mapping[str, Any]]:
+        """``per_class``: accuracy and images of each class; ``confusion`` (up to 100 classes): answers by class."""
+        from kdsearch.measures.evaluation import chunk_size, classify
+
+        size = chunk_size(device)
+        reading = classify(model, self.images(part), mean=self.mean, std=self.std, device=device, batch_size=size)
+        right, images = reading.confusion_CC.diagonal().tolist(), reading.images_C.tolist()
+        shares = [hits / count if count else None for hits, count in zip(right, images, strict=True)]
+        details: dict[str, Any] = {"per_class": {"accuracy": shares, "images": images}}
+        if self.num_classes <= _LARGEST_MATRIX:
+            details["confusion"] = reading.confusion_CC.tolist()
+        return reading.figures, details
 
     def without_test(self) -> Self:
         hidden = copy.copy(self)

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from kdsearch.data.seeds import mix_seed
 from kdsearch.errors import SpecError
+from kdsearch.losses.pointwise import cross_entropy
 from kdsearch.spec.terms import TEACHERLESS, Term, number
 from kdsearch.teaching.taps import Taps
-from kdsearch.teaching.term_losses import Signals, taps_of, term_layers, term_loss
+from kdsearch.teaching.term_losses import LabelLoss, Signals, taps_of, term_layers, term_loss
 from kdsearch.training.loop import Steps
 
 Answers = Callable[[Any], tuple[Tensor, Mapping[str, Tensor]]]
@@ -88,7 +89,7 @@ class Distillation:
     w_i = s_i / (1 - sum s) * sum(w_j g_j) / g_i, of which 0.3 is taken and 0.7 kept.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a distillation depends on, all of it
         self,
         terms: Sequence[Term],
         batches: Steps,
@@ -97,9 +98,11 @@ class Distillation:
         student_taps: Mapping[str, str],
         smoothing: float,
         identity: str,
+        label_loss: LabelLoss = cross_entropy,
     ) -> None:
         self.batches, self.identity = batches, identity
         self._terms, self.answers, self._smoothing = tuple(terms), answers, smoothing
+        self._label_loss = label_loss
         self._student_taps = {alias: student_taps[alias] for alias in taps_of(terms)}
         self._balanced = [term.options.balance == "gradient" for term in terms]
         self._share_T = torch.tensor([number(term.options.share) for term in terms], dtype=torch.float64)
@@ -127,7 +130,7 @@ class Distillation:
             logits_BC = model.student(batch.images_BCHW)
             tapped = taps.take()
         teacher_BC, teacher_taps = self.answers(batch) if self._asks else (logits_BC.detach(), {})
-        signals = Signals(logits_BC, teacher_BC, batch.labels, tapped, teacher_taps, self._smoothing)
+        signals = Signals(logits_BC, teacher_BC, batch.labels, tapped, teacher_taps, self._smoothing, self._label_loss)
         return logits_BC, [term_loss(term, signals, _layers(model, term.kind)) for term in self._terms]
 
     def _is_due(self, step: int) -> bool:

@@ -207,6 +207,7 @@ def make_objective(lesson: Lesson, net: nn.Module, seed: int) -> Distillation:
         student_taps=lesson.student_taps(net),
         smoothing=options.label_smoothing,
         identity=identity,
+        label_loss=lesson.task.loss,
     )
 
 

@@ -27,10 +27,15 @@ from kdsearch.spec.terms import (
 )
 from kdsearch.teaching.taps import flat_embedding
 
+LabelLoss = Callable[[Tensor, Tensor, float], Tensor]
+
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What the two nets say about one batch. ``labels``: B int64, or BC float32 where images were mixed."""
+    """What the two nets say about one batch. ``labels``: B int64, or BC float32 where images were mixed.
+
+    ``label_loss``: the task's own, of logits, labels and their smoothing.
+    """
 
     student_BC: Tensor
     teacher_BC: Tensor
@@ -38,6 +43,7 @@ class Signals:
     student_taps: Mapping[str, Tensor]
     teacher_taps: Mapping[str, Tensor]
     smoothing: float
+    label_loss: LabelLoss = losses.cross_entropy
 
 
 def term_loss(term: Term, signals: Signals, layers: nn.ModuleDict) -> Tensor:
@@ -104,7 +110,7 @@ def _embeddings(options: TappedTerm, signals: Signals) -> tuple[Tensor, Tensor]:
 
 
 def _ce(options: object, signals: Signals, layers: nn.ModuleDict) -> Tensor:  # noqa: ARG001
-    return losses.cross_entropy(signals.student_BC, signals.labels, signals.smoothing)
+    return signals.label_loss(signals.student_BC, signals.labels, signals.smoothing)
 
 
 def _kd(options: KDTerm, signals: Signals, layers: nn.ModuleDict) -> Tensor:  # noqa: ARG001

@@ -61,7 +61,7 @@ def test_class_names_come_with_the_file(arrays, save_npz):
 def test_channels_last_files_become_channels_first(save_npz):
     x = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
     source = read(save_npz({"x_train": x, "y_train": np.array([0, 1])}))
-    taken = source.train.take(torch.tensor([1, 0]))
+    taken = source.train.take(torch.tensor([1, 0])).images_NCHW
     assert np.array_equal(taken.numpy(), x[::-1].transpose(0, 3, 1, 2))
     assert taken.is_contiguous()
 
@@ -114,4 +114,4 @@ def test_more_images_than_a_chunk_come_back_whole_and_in_order():
     images = np.broadcast_to((np.arange(2500) % 251).astype(np.uint8)[:, None, None], (2500, 2, 2))
     pool = sources.array_pool(images.copy(), np.zeros(2500, np.int64), TaskOptions(dataset="mnist5k"))
     rows = torch.arange(2499, -1, -1)
-    assert torch.equal(pool.take(rows)[:, 0, 0, 0].long(), rows % 251)
+    assert torch.equal(pool.take(rows).images_NCHW[:, 0, 0, 0].long(), rows % 251)

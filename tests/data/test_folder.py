@@ -81,14 +81,95 @@ def test_broken_images_of_a_part_are_all_named(image_folder, tmp_path):
     assert "dog/2.png: cannot be decoded (its pixels are of mode I;16, not of 8 bits)" in third
 
 
-def test_ten_broken_images_are_named_and_the_rest_counted(image_folder, tmp_path):
-    for file in (image_folder / "train").rglob("*.png"):
+def test_ten_broken_images_are_named_and_all_parts_listed_in_a_file(image_folder, tmp_path):
+    files = sorted([*(image_folder / "train").rglob("*.png"), *(image_folder / "val").rglob("*.png")])
+    for file in files:
         file.write_bytes(b"")
     with pytest.raises(DataError) as caught:
         load(image_folder, tmp_path)
     *named, rest = str(caught.value).splitlines()
     assert len(named) == 10
-    assert rest == "... and 6 more"
+    listing = tmp_path / "broken" / "pets.txt"
+    assert rest == f"... and 16 more; all 26 are listed in {listing}"
+    assert sorted(line.split(": ")[0] for line in listing.read_text().splitlines()) == [str(file) for file in files]
+
+
+def break_three(image_folder):
+    broken = [image_folder / part for part in ("train/cat/3.png", "train/dog/0.png", "val/dog/1.png")]
+    for file in broken:
+        file.write_bytes(b"no picture")
+    return broken
+
+
+@pytest.mark.parametrize("in_memory", [2**28, 100])
+def test_broken_images_are_left_out_counted_and_named_where_the_study_says_so(
+    image_folder, tmp_path, monkeypatch, caplog, in_memory
+):
+    monkeypatch.setattr(decode, "_IN_MEMORY_BYTES", in_memory)
+    whole = load(image_folder, tmp_path)
+    broken = break_three(image_folder)
+    for _ in range(2):  # a second time from the cache
+        caplog.clear()
+        data = load(image_folder, tmp_path, skip_broken=True)
+        seen = len(data.train) + len(data.validation)
+        assert (seen, len(data.test)) == (18, 5)
+        assert data.test.labels_N.tolist() == [0, 0, 0, 1, 1]
+        assert data.test.images_NCHW[:, 0, 0, 0].tolist() == [20, 21, 22, 120, 122]
+        assert torch.equal(data.train.labels_N, (data.train.images_NCHW[:, 0, 0, 0] >= 120).long())
+        (note,) = data.notes
+        assert note in caplog.text
+        assert note.startswith("pets: 3 broken image(s) left out (task.skip_broken): ")
+        assert all(str(file) in note for file in broken)
+    assert len(whole.train) + len(whole.validation) == 20
+    with pytest.raises(DataError, match=r"cat/3.png: cannot be decoded .*; replace or remove it, or set task.skip_b"):
+        load(image_folder, tmp_path)
+
+
+def test_an_image_of_another_size_is_no_broken_one(image_folder, tmp_path):
+    Image.new("RGB", (5, 40)).save(image_folder / "train" / "cat" / "tall.png")
+    with pytest.raises(DataError, match=r"tall\.png: is 5x40 pixels"):
+        load(image_folder, tmp_path, skip_broken=True)
+
+
+def test_a_class_whose_images_are_all_broken_is_refused(image_folder, tmp_path):
+    for file in (image_folder / "train" / "cat").iterdir():
+        file.write_bytes(b"")
+    with pytest.raises(DataError, match=r"no training image of 1 class\(es\): 'cat'"):
+        load(image_folder, tmp_path, skip_broken=True)
+
+
+@pytest.mark.parametrize("val", ["val", "valid", "validation", "Validation"])
+@pytest.mark.parametrize("test", ["test", "testing", "TEST"])
+@pytest.mark.parametrize("train", ["train", "training", "Train"])
+def test_parts_may_bear_their_other_usual_names(image_folder, tmp_path, train, val, test):
+    expected = load(image_folder, tmp_path)
+    shutil.copytree(image_folder / "val", image_folder / "test-")
+    (image_folder / "test-" / "cat" / "0.png").unlink()
+    for before, after in (("train", train), ("val", val), ("test-", test)):
+        (image_folder / before).rename(image_folder / after)
+    data = load(image_folder, tmp_path)
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [20, 6, 5]
+    assert (data.classes, data.notes) == (expected.classes, ())
+
+
+def test_a_folder_beside_train_that_nothing_reads_is_named(image_folder, tmp_path, caplog):
+    for name in ("extra", "dev", ".hidden"):
+        (image_folder / name).mkdir()
+    data = load(image_folder, tmp_path)
+    said = f"{image_folder}: dev/, extra/ beside train/ is not read; only train/, val/ and test/ are"
+    assert data.notes == (said,)
+    assert said in caplog.text
+
+
+def test_two_folders_of_one_part_are_refused(image_folder, tmp_path):
+    shutil.copytree(image_folder / "val", image_folder / "validation")
+    with pytest.raises(DataError, match=r"has val and validation, which mean one part \(val\); keep one of them"):
+        load(image_folder, tmp_path)
+
+
+def test_a_class_may_be_called_as_a_part_is(image_folder, tmp_path):
+    (image_folder / "train" / "cat").rename(image_folder / "train" / "valid")
+    assert load(image_folder / "train", tmp_path).classes == ("dog", "valid")
 
 
 @pytest.mark.parametrize(

@@ -204,3 +204,23 @@ def test_attention_loss_sees_neither_the_scale_nor_the_number_of_channels():
     student, teacher = numbers(2, 3, 4, 4, seed=1), numbers(2, 3, 4, 4, seed=2)
     made = float(attention_loss(student, teacher))
     assert float(attention_loss(5 * student, teacher.repeat(1, 2, 1, 1))) == pytest.approx(made, rel=1e-9)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_an_image_of_weight_two_counts_as_two_images_do(smoothing):
+    logits_BC, label_B = torch.randn(6, 5, generator=torch.Generator().manual_seed(0)), LABELS
+    weight_C = torch.tensor([1.0, 2.0, 1.0, 1.0, 1.0])  # of the six images, two are of class 1
+    each = [float(cross_entropy(logits_BC[at : at + 1], label_B[at : at + 1], smoothing)) for at in range(6)]
+    expected = sum(loss * (2 if label == 1 else 1) for loss, label in zip(each, label_B.tolist(), strict=True)) / 6
+    assert float(cross_entropy(logits_BC, label_B, smoothing, weight_C)) == pytest.approx(expected)
+    shares_BC = torch.nn.functional.one_hot(label_B, 5).float()
+    assert float(cross_entropy(logits_BC, shares_BC, smoothing, weight_C)) == pytest.approx(expected)
+    even = cross_entropy(logits_BC, label_B, smoothing, torch.ones(5))
+    assert float(even) == pytest.approx(float(cross_entropy(logits_BC, label_B, smoothing)))
+
+
+def test_a_mixed_image_weighs_what_its_shares_do():
+    logits_BC, target_BC = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.25, 0.75]])
+    weight = 0.25 * 1 + 0.75 * 5
+    expected = weight * float(cross_entropy(logits_BC, target_BC))
+    assert float(cross_entropy(logits_BC, target_BC, 0.0, torch.tensor([1.0, 5.0]))) == pytest.approx(expected)

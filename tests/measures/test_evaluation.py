@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdsearch.measures.evaluation import evaluating
+from kdsearch.measures.evaluation import count_confusions, evaluating
 
 CPU = torch.device("cpu")
 
@@ -57,3 +57,27 @@ def test_every_modules_own_mode_comes_back(make_net):
     with evaluating(net):
         assert not any(module.training for module in net.modules())
     assert [module.training for module in net.modules()] == modes
+
+
+def test_confusions_are_counted_row_by_row():
+    answers, labels = torch.tensor([0, 1, 1, -1, 2]), torch.tensor([0, 0, 1, 1, 2])  # one image has no answer
+    assert count_confusions(answers, labels, 3).tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
+
+
+def test_one_reading_gives_figures_and_the_accuracy_of_each_class(bars_task, make_net):
+    net, part = make_net(0), bars_task.images("validation")
+    figures, details = bars_task.examine(net, "validation", device=CPU)
+    assert figures == bars_task.evaluate(net, "validation", device=CPU)
+    answers = net.eval()((part.images_NCHW.float() / 255 - 0.3) / 0.3).argmax(1)
+    for label in range(3):
+        mine = part.labels_N == label
+        assert details["per_class"]["images"][label] == int(mine.sum())
+        share = float((answers[mine] == label).double().mean())
+        assert details["per_class"]["accuracy"][label] == pytest.approx(share)
+        assert details["confusion"][label] == [int((answers[mine] == other).sum()) for other in range(3)]
+
+
+def test_answers_that_are_no_numbers_are_in_no_column(bars_task):
+    _, details = bars_task.examine(Brightness(), "validation", device=CPU)
+    said = sum(sum(row) for row in details["confusion"])
+    assert 0 < said < sum(details["per_class"]["images"]) == 60
