@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kdsearch.candidates.space import Candidate
+from kdsearch.costs import HEADLINE
 
 
 def comparable(figure: float) -> float:
@@ -183,7 +184,7 @@ class RunPaths:
         return self.root / "logs"
 
 
-def pareto_front(outcomes: Iterable[Outcome], *, metric: str = "accuracy", cost: str = "macs") -> tuple[Outcome, ...]:
+def pareto_front(outcomes: Iterable[Outcome], *, metric: str = "accuracy", cost: str = HEADLINE) -> tuple[Outcome, ...]:
     """The outcomes that no other beats in both ``metric`` and ``cost``, cheapest first.
 
     Failures are left out, and partial outcomes: what a candidate had when it was given up is no figure of all images.

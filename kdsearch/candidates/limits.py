@@ -8,7 +8,6 @@ from kdsearch.candidates.space import Costs, Window, Windows
 from kdsearch.errors import InfeasibleError
 from kdsearch.spec.sections import Bound, Limits
 
-_COSTS = ("macs", "parameters", "size_bytes")
 _log = logging.getLogger(__name__)
 
 
@@ -22,8 +21,9 @@ def resolve(limits: Limits, full: Costs, smallest: Costs, *, net: str = "student
     Raises:
         InfeasibleError: even the smallest net exceeds a limit.
     """
-    bounds: dict[str, tuple[Bound, ...]] = {cost: getattr(limits, cost) for cost in _COSTS if getattr(limits, cost)}
-    highs = {cost: tuple(_high(cost, bound, full, smallest, net) for bound in given) for cost, given in bounds.items()}
+    highs = {
+        cost: tuple(_high(cost, bound, full, smallest, net) for bound in given) for cost, given in limits.bounds.items()
+    }
     budgets = max((len(given) for given in highs.values()), default=1)
     return tuple(_windows(highs, place, limits.window) for place in range(budgets))
 

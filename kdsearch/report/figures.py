@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from kdsearch.costs import HEADLINE
 from kdsearch.records import Outcome
 from kdsearch.report import charts
 from kdsearch.report.charts import Axis, Frame, Point
@@ -43,18 +44,18 @@ def draw_figures(run: Run) -> list[Figure]:
 def draw_trained(run: Run) -> Figure:
     """Test accuracy against MACs of every net that was trained to the end, with spreads and budgets."""
     title = "Trained nets: accuracy against MACs"
-    nets = [net for net in run.nets if net.accuracy is not None and "macs" in net.costs]
+    nets = [net for net in run.nets if net.accuracy is not None and HEADLINE in net.costs]
     if not nets:
         return Figure(title, note="No net has been trained to the end yet.")
     reach = [end for net in nets for end in (net.accuracy - (net.spread or 0), net.accuracy + (net.spread or 0))]  # type: ignore[operator]
     limits = _macs_limits(run)
     frame = Frame(
-        Axis.over([net.costs["macs"] for net in nets] + limits, "multiply-adds (MACs)", say_tick, floor=0),
+        Axis.over([net.costs[HEADLINE] for net in nets] + limits, "multiply-adds (MACs)", say_tick, floor=0),
         Axis.over(reach, "test accuracy", _say_axis_percent, floor=0),
     )
     drawn = []
     for net in sorted(nets, key=lambda net: _ORDER.get(net.role, 0), reverse=True):
-        point = (net.costs["macs"], float(net.accuracy or 0))
+        point = (net.costs[HEADLINE], float(net.accuracy or 0))
         drawn.append(charts.whisker(frame, point, net.spread, net.role) if net.spread else "")
         drawn.append(charts.dots(frame, [(point, _tell_net(net))], net.role, radius=5))
     roles = dict.fromkeys(sorted((net.role for net in nets), key=lambda role: _ORDER.get(role, 0)))
@@ -65,12 +66,12 @@ def draw_trained(run: Run) -> Figure:
 def draw_trials(run: Run) -> Figure:
     """What ranks, against MACs, of every trial, with the Pareto front and the budgets."""
     title = "Trials: score against MACs"
-    done = [outcome for outcome in run.done if "macs" in outcome.costs and math.isfinite(outcome.merit)]
+    done = [outcome for outcome in run.done if HEADLINE in outcome.costs and math.isfinite(outcome.merit)]
     if not done:
         return Figure(title, note="No trial has been scored yet.")
     limits = _macs_limits(run)
     low = find_fence([outcome.merit for outcome in done])
-    scored = {outcome.number: (outcome.costs["macs"], max(outcome.merit, low)) for outcome in done}
+    scored = {outcome.number: (outcome.costs[HEADLINE], max(outcome.merit, low)) for outcome in done}
     frame = Frame(
         Axis.over([point[0] for point in scored.values()] + limits, "multiply-adds (MACs)", say_tick, floor=0),
         _score_axis(run, [point[1] for point in scored.values()]),
@@ -218,7 +219,7 @@ def _find_trials(run: Run, role: str, scored: Mapping[int, Point]) -> list[tuple
 
 
 def _macs_limits(run: Run) -> list[float]:
-    return sorted({budget["macs"][1] for budget in run.budgets if "macs" in budget})
+    return sorted({budget[HEADLINE][1] for budget in run.budgets if HEADLINE in budget})
 
 
 def _budget_lines(frame: Frame, limits: Sequence[float]) -> str:

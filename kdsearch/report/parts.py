@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
+from kdsearch.costs import COSTS, HEADLINE
 from kdsearch.report.figures import Figure
 from kdsearch.report.lineage import say_ranking, say_teacher, trace_origin
 from kdsearch.report.markup import write_html_table, write_section, write_text_table
@@ -12,11 +13,8 @@ from kdsearch.report.reading import Net, Run
 from kdsearch.report.verdict import Answer, judge_fit, judge_proxy, judge_search
 from kdsearch.report.words import (
     name_budget,
-    say_bytes,
     say_cost,
-    say_count,
     say_duration,
-    say_ms,
     say_percent,
     say_points,
     say_score,
@@ -29,7 +27,11 @@ _STATES = {
     "failed": "failed; what was finished is shown",
 }
 _ENDS = ("stopped", "exhausted")
-NET_HEADS = ("net", "test accuracy", "vs uniform", "MACs", "of full", "parameters", "size", "latency", "speed-up")
+_BESIDE = {HEADLINE: ("of full",), "latency_ms": ("speed-up",)}
+NET_HEADS = (
+    *("net", "test accuracy", "vs uniform"),
+    *(head for row in COSTS for head in (row.label, *_BESIDE.get(row.name, ()))),
+)
 """What ``list_cells`` gives, where there is little room."""
 _SIGNS = {"yes": "✓", "no": "✗", "unclear": "≈", "unknown": "–"}
 
@@ -83,7 +85,7 @@ def _write_budget(run: Run, budget: int, title: str, *more: Answer) -> str:
 def _say_headline(run: Run, winner: Net) -> str:
     """The result in one sentence."""
     said = f"A student with <b>{say_percent(winner.accuracy or 0)}</b> test accuracy"
-    macs, full_macs = winner.cost("macs"), run.full_costs.get("macs")
+    macs, full_macs = winner.cost(HEADLINE), run.full_costs.get(HEADLINE)
     if macs and full_macs:
         said += f" at <b>{say_percent(macs / full_macs, 0)}</b> of the full net's multiply-adds"
     full = run.full
@@ -95,17 +97,16 @@ def _say_headline(run: Run, winner: Net) -> str:
 def _write_figures(run: Run, winner: Net) -> str:
     spread = f" ± {100 * winner.spread:.1f}" if winner.spread is not None and winner.seeds > 1 else ""
     figures = [("test accuracy", f"{100 * (winner.accuracy or 0):.1f}{spread} %", _say_seeds(winner))]
-    for cost, label in _COSTS:
-        value, full = winner.cost(cost), run.full_costs.get(cost)
+    for row in COSTS:
+        value, full = winner.cost(row.name), run.full_costs.get(row.name)
         if value is not None:
-            figures.append((label, say_cost(cost, value), f"full net {say_cost(cost, full)}" if full else ""))
+            figures.append(
+                (row.label, say_cost(row.name, value), f"full net {say_cost(row.name, full)}" if full else "")
+            )
     return "".join(
         f"<div><dt>{escape(label)}</dt><dd>{escape(value)}</dd><dd class='small'>{escape(more)}</dd></div>"
         for label, value, more in figures
     )
-
-
-_COSTS = (("macs", "MACs"), ("parameters", "parameters"), ("size_bytes", "size"), ("latency_ms", "latency"))
 
 
 def _say_seeds(net: Net) -> str:
@@ -174,23 +175,20 @@ def list_cells(run: Run, net: Net) -> list[str]:
     gain = "–"
     if net.role != "uniform" and uniform and uniform.accuracy is not None and net.accuracy is not None:
         gain = say_points(net.accuracy - uniform.accuracy)
-    macs, full = net.cost("macs"), run.full_costs.get("macs")
-    latency, slowest = net.cost("latency_ms"), (run.full.cost("latency_ms") if run.full else None)
-    return [
-        say_net(net),
-        accuracy,
-        gain,
-        _say(say_count, macs),
-        say_percent(macs / full) if macs and full else "–",
-        _say(say_count, net.cost("parameters")),
-        _say(say_bytes, net.cost("size_bytes")),
-        _say(say_ms, latency),
-        f"{slowest / latency:.2f} ×" if latency and slowest else "–",
-    ]
+    return [say_net(net), accuracy, gain, *(cell for row in COSTS for cell in _list_cost(run, net, row.name))]
 
 
-def _say(say: object, value: float | None) -> str:
-    return "–" if value is None else str(say(value))  # type: ignore[operator]
+def _list_cost(run: Run, net: Net, cost: str) -> list[str]:
+    """A cost's cell, and what ``_BESIDE`` puts beside it: the share of the full net, or how many times as fast."""
+    value = net.cost(cost)
+    cells = ["–" if value is None else say_cost(cost, value)]
+    if cost == HEADLINE:
+        full = run.full_costs.get(cost)
+        cells.append(say_percent(value / full) if value and full else "–")
+    elif cost in _BESIDE:
+        slowest = run.full.cost(cost) if run.full else None
+        cells.append(f"{slowest / value:.2f} ×" if value and slowest else "–")
+    return cells
 
 
 def write_figures(figures: Iterable[Figure]) -> str:

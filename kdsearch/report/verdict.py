@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from kdsearch.costs import find_cost
 from kdsearch.measures.intervals import Sample, difference_interval
 from kdsearch.report.reading import Net, Run
 from kdsearch.report.words import name_budget, say_cost, say_percent, say_points
@@ -153,4 +154,4 @@ def _start(sentence: str) -> str:
 
 
 def _name(cost: str) -> str:
-    return {"macs": "MACs", "size_bytes": "", "latency_ms": ""}.get(cost, cost.replace("_", " "))
+    return find_cost(cost).noun

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from kdsearch.costs import Unit, find_cost, is_cost
 
 _NAMES = {"best": "best-ranked"}  # by likelihood its accuracy need not be the highest
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -69,18 +71,21 @@ def say_duration(seconds: float) -> str:
 
 
 def say_cost(name: str, value: float) -> str:
-    """A cost in its own unit; its name ends with the unit (``size_bytes``, ``latency_ms``) or is a count."""
-    if name.endswith("_bytes"):
-        return say_bytes(value)
-    return say_ms(value) if name.endswith("_ms") else say_count(value)
+    """A cost of the table in its own unit."""
+    return _SAY_UNIT[find_cost(name).unit](value)
+
+
+_SAY_UNIT: Mapping[Unit, Callable[[float], str]] = {"count": say_count, "bytes": say_bytes, "ms": say_ms}
 
 
 def say_value(name: str, value: float) -> str:
     """A figure of a progress message or a table, in the form that its name asks for."""
     if "accuracy" in name or name in ("best", "bar", "ratio"):
         return say_percent(value)
-    if name in ("macs", "parameters", "images") or name.endswith(("_bytes", "_ms")):
+    if is_cost(name):
         return say_cost(name, value)
+    if name == "images":
+        return say_count(value)
     if name.endswith("seconds"):
         return say_duration(value)
     if float(value).is_integer() and abs(value) < 1e6:

@@ -19,6 +19,7 @@ from kdsearch.candidates.space import (
     Windows,
     is_ordered,
 )
+from kdsearch.costs import CLOSED_FORMS
 from kdsearch.errors import SpecError
 from kdsearch.records import Outcome
 from kdsearch.searchers.base import Searcher
@@ -55,7 +56,7 @@ class OptunaSearch(Searcher):
             "RandomSampler",
             "BruteForceSampler",
         ] = "TPESampler"
-        costs: tuple[Literal["macs", "parameters", "size_bytes"], ...] = ()
+        costs: tuple[Literal[CLOSED_FORMS], ...] = ()  # type: ignore[valid-type]
 
     options: Options
 

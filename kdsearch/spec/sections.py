@@ -16,11 +16,14 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationInfo,
+    create_model,
     field_serializer,
     field_validator,
     model_serializer,
     model_validator,
 )
+
+from kdsearch.costs import CLOSED_FORMS
 
 if TYPE_CHECKING:
     from kdsearch.spec.study_spec import StudySpec
@@ -281,19 +284,21 @@ class Bound(Section):
         return full * self.share if self.share is not None else float(self.value or 0)
 
 
-class Limits(Section):
+_FIELDS: Any = dict.fromkeys(CLOSED_FORMS, (tuple[Bound, ...], ()))
+_Limited: Any = create_model("_Limited", __base__=Section, **_FIELDS)
+"""One field a cost that has a closed form."""
+
+
+class Limits(_Limited):
     """What a student may cost: ``macs``, ``parameters``, ``size_bytes``; one of them may name several budgets.
 
     ``window``: a candidate must reach at least ``1 - window`` of the first limit given, so that no search stays far
     below its budget; null takes any candidate below the limit, as the official code does.
     """
 
-    macs: tuple[Bound, ...] = ()
-    parameters: tuple[Bound, ...] = ()
-    size_bytes: tuple[Bound, ...] = ()
     window: float | None = Field(0.05, gt=0, lt=1)
 
-    @field_validator("macs", "parameters", "size_bytes", mode="before")
+    @field_validator(*CLOSED_FORMS, mode="before")
     @classmethod
     def _read(cls, given: Any) -> tuple[Bound, ...]:
         if given is None or given == ():  # as it is written out, and the default
@@ -307,24 +312,29 @@ class Limits(Section):
             return bounds
         return (Bound.read(given),)
 
-    @field_serializer("macs", "parameters", "size_bytes", mode="wrap")
+    @field_serializer(*CLOSED_FORMS, mode="wrap")
     def _write(self, bounds: tuple[Bound, ...], dump: SerializerFunctionWrapHandler) -> Any:
         return dump(bounds) if bounds else None
 
     @model_validator(mode="after")
     def _one_list(self) -> Limits:
-        several = [key for key in ("macs", "parameters", "size_bytes") if len(getattr(self, key)) > 1]
+        several = [name for name, bounds in self.bounds.items() if len(bounds) > 1]
         if len(several) > 1:
             raise ValueError(f"only one limit may list several budgets (got {', '.join(several)})")
         return self
 
     @property
+    def bounds(self) -> dict[str, tuple[Bound, ...]]:
+        """The bounds of each cost that is limited, in the order of the table of costs."""
+        return {name: getattr(self, name) for name in CLOSED_FORMS if getattr(self, name)}
+
+    @property
     def budgets(self) -> int:
         """How many budgets they name, at least one: no limit is a budget too."""
-        return max(1, len(self.macs), len(self.parameters), len(self.size_bytes))
+        return max(map(len, self.bounds.values()), default=1)
 
     def idle(self) -> Mapping[str, str]:
-        if not (self.macs or self.parameters or self.size_bytes):
+        if not self.bounds:
             return {"window": "there is no limit to stay close to"}
         return {}
 

@@ -119,7 +119,7 @@ class _Reader:
             return self._items(key)
         if isinstance(event, yaml.MappingStartEvent):
             return self._pairs(key)
-        return read_scalar(event.value) if event.style is None else event.value
+        return read_scalar(event.value) if event.style is None else _join_surrogates(event.value)
 
     def _check_node(self, event: Any) -> None:
         if event.tag is not None:
@@ -150,10 +150,15 @@ class _Reader:
     def _name(self, event: Any, key: Key) -> str:
         if isinstance(event, yaml.ScalarEvent):
             self._check_node(event)
-            return str(event.value)
+            return _join_surrogates(event.value)
         self._blame(event, "a key must be a single word")
         self._value(event, (*key, "?"))
         return "?"
+
+
+def _join_surrogates(text: str) -> str:
+    """Text with the two escapes that JSON writes for one character joined; a half without its other half is ``?``."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\ufffd", "?")
 
 
 def dotted(key: Key) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
+from kdsearch.costs import HEADLINE
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.progress import Progress, Watch, unwatched
 from kdsearch.records import Outcome, Trial
@@ -290,7 +291,7 @@ def _make_generator(options: MetaPruning.Options, ctx: Context, start: nn.Module
 
 def _cheapest(ctx: Context) -> Candidate:
     """The uniform gene of the tightest budget, which need not be the last that the study names."""
-    return min(ctx.uniform, key=lambda gene: ctx.widths.costs(gene)["macs"])
+    return min(ctx.uniform, key=lambda gene: ctx.widths.costs(gene)[HEADLINE])
 
 
 def _fill(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch import registry
+from kdsearch.costs import HEADLINE
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.files import read_json, save_json
 from kdsearch.progress import Phase, Progress, Watch, unwatched
@@ -156,7 +157,7 @@ class _Run:
 def _drive(study: Study, watch: Watch) -> dict[str, Any]:
     paths, spec = study.ctx.paths, study.spec
     with RunLock(paths), recording(paths):
-        costs = ("macs",) if len(study.ctx.budgets) > 1 else ()
+        costs = (HEADLINE,) if len(study.ctx.budgets) > 1 else ()
         ledger = Ledger(paths, spec.storage, spec.name, study.ctx.space.parameters, costs=costs)
         timed = paths.root / "seconds.json"
         run = _Run(study, watch, ledger, read_json(timed) if timed.exists() else {})

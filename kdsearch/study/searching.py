@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from kdsearch.costs import HEADLINE
 from kdsearch.errors import KdsearchError, SpaceExhausted, StoreError
 from kdsearch.progress import Progress, Watch
 from kdsearch.records import Outcome, Trial
@@ -130,7 +131,7 @@ class _Loop:
         said = outcome.candidate.origin if done else f"failed: {outcome.reason}"
         reached = {"accuracy": outcome.metrics["accuracy"]} if done else {}
         best = self.best.metrics.get("accuracy", 0.0) if self.best else 0.0
-        return said, {**reached, "best": best, "macs": float(outcome.costs.get("macs", 0))}
+        return said, {**reached, "best": best, HEADLINE: float(outcome.costs.get(HEADLINE, 0))}
 
     def _failure_line(self, allowed: int) -> str:
         failed = [outcome for outcome in self.ledger.outcomes() if outcome.state == "failed"]

@@ -112,3 +112,10 @@ def test_any_text_is_data_or_one_line(text):
         said = str(error)
     assert said.startswith("a.yaml")
     assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [('"\\ud83d\\ude00"', "\U0001f600"), ('"a\\ud83d"', "a?"), ('"\\ude00b"', "?b")]
+)
+def test_characters_that_json_escapes_in_two_halves_are_joined(written, meant):
+    assert read_yaml(f"{written}: {written}", "a.yaml").data == {meant: meant}
