@@ -48,7 +48,7 @@ def judge_fit(run: Run, budget: int) -> Answer:
             return Answer(question, "unknown", f"The winner's {cost} were not measured.")
         fits = fits and value <= high
         share = f" ({say_percent(value / full)} of the full net)" if (full := run.full_costs.get(cost)) else ""
-        parts.append(f"{say_cost(cost, value)} {_name(cost)} of at most {say_cost(cost, high)}{share}")
+        parts.append(f"{say_cost(cost, value)} {find_cost(cost).noun} of at most {say_cost(cost, high)}{share}")
     return Answer(question, "yes" if fits else "no", "; ".join(parts) + ".")
 
 
@@ -131,14 +131,11 @@ def _compare_costs(run: Run, winner: Net, uniform: Net, budget: int) -> tuple[st
             continue
         own, other = (float(value or 0) / high for value in used)
         behind = max(behind, own - other)
-        said.append(f"{say_percent(own, 0)} and {say_percent(other, 0)} of the {_name(cost) or _WORDS[cost]}")
+        said.append(f"{say_percent(own, 0)} and {say_percent(other, 0)} of the {find_cost(cost).label}")
     if not said:
         return "", 0.0
     gap = f"; the control uses {say_percent(behind, 0)} of a budget less" if behind > _LIKE else ""
     return f" Of what is allowed, winner and control use {', '.join(said)}{gap}", behind
-
-
-_WORDS = {"size_bytes": "bytes", "latency_ms": "latency"}
 
 
 def _against_random(run: Run, winner: Net, budget: int) -> str:
@@ -151,7 +148,3 @@ def _against_random(run: Run, winner: Net, budget: int) -> str:
 
 def _start(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
-
-
-def _name(cost: str) -> str:
-    return find_cost(cost).noun
