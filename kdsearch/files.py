@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,45 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read ({error}); delete it and resume") from None
+
+
+def save_sealed(path: Path, content: Mapping[str, Any]) -> None:
+    """As ``save_json``, with the SHA-256 of the content under ``seal``, so that a changed byte is noticed.
+
+    Raises:
+        StoreError: the file cannot be written; what was at ``path`` is still there.
+    """
+    save_json(path, seal(content))
+
+
+def seal(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content with its own SHA-256 under ``seal``."""
+    return {**content, "seal": _seal_of(content)}
+
+
+def unseal(content: Any, path: Path) -> dict[str, Any]:
+    """The content without its seal.
+
+    Raises:
+        StoreError: it is not what was sealed.
+    """
+    inner = {key: value for key, value in content.items() if key != "seal"} if isinstance(content, dict) else {}
+    if not isinstance(content, dict) or content.get("seal") != _seal_of(inner):
+        raise StoreError(f"{path}: damaged (it is not what was written); delete it and resume")
+    return inner
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """What ``save_sealed`` wrote.
+
+    Raises:
+        StoreError: the file is missing or damaged.
+    """
+    return unseal(read_json(path), path)
+
+
+def _seal_of(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def hash_file(path: Path) -> str:

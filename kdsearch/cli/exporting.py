@@ -62,10 +62,12 @@ def write_files(run_dir: Path, row: Mapping[str, Any], form: str, folder: Path) 
     """The student with its files in ``folder``."""
     from kdsearch.candidates.space import Candidate
     from kdsearch.records import RunPaths, Student
+    from kdsearch.rundir.identity import check_identity
     from kdsearch.rundir.store import read_spec
     from kdsearch.spec.plugins import ExporterPlugin
     from kdsearch.spec.sections import GIVEN
     from kdsearch.study.delivery import best_net, export_to
+    from kdsearch.study.identifying import identify
     from kdsearch.study.planning import plan
 
     spec = read_spec(RunPaths(run_dir))
@@ -86,4 +88,5 @@ def write_files(run_dir: Path, row: Mapping[str, Any], form: str, folder: Path) 
         lineage=row["lineage"],
     )
     study = plan(spec, RunPaths(run_dir))
+    check_identity(RunPaths(run_dir), identify(study))
     return export_to(study, student, best_net(study, student), folder.absolute())

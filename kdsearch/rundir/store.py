@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from pydantic import ValidationError
 
-from kdsearch.errors import StoreError
-from kdsearch.files import read_json, save_atomically, save_json, try_lock
+from kdsearch.errors import SpecError, StoreError
+from kdsearch.files import save_atomically, try_lock
 from kdsearch.records import RunPaths
-from kdsearch.spec.study_spec import StudySpec, dumps, loads, to_yaml
-
-if TYPE_CHECKING:
-    from kdsearch.teaching.teachers import Teacher
+from kdsearch.rundir.identity import is_as_launched, note_identity
+from kdsearch.spec.study_spec import StudySpec, dumps, load_spec, loads, to_yaml
 
 SCHEMA = 1
-_SPEC, _SUMMARY, _LOCK, _GIVEN = "spec.json", "summary.json", "lock", "given.json"
-_TEACHER = "teacher.json"
+_SPEC, _YAML, _SUMMARY, _LOCK = "spec.json", "spec.yaml", "summary.json", "lock"
+_log = logging.getLogger(__name__)
 _OWNER = 200  # characters of a lock that are shown
 
 
-def create_run(spec: StudySpec, run_dir: Path | None = None, *, given: str = "") -> RunPaths:
+def create_run(spec: StudySpec, run_dir: Path | None = None, *, facts: Mapping[str, Any] | None = None) -> RunPaths:
     """A new run directory with the study in it: ``run_dir``, or runs/NAME, numbered where the name is taken.
 
-    ``given``: the SHA-256 of the weights of a net that was passed from Python.
+    ``facts``: what else it is launched with, as ``note_identity`` takes them.
 
     Raises:
         StoreError: ``run_dir`` is there and not empty, or cannot be made.
@@ -38,10 +37,10 @@ def create_run(spec: StudySpec, run_dir: Path | None = None, *, given: str = "")
     paths = RunPaths((_make_free(Path("runs"), spec.name) if run_dir is None else _make_empty(run_dir)).absolute())
     for folder in (paths.prepared, paths.checkpoints, paths.students, paths.logs):
         folder.mkdir()
-    save_text(paths.root / "spec.yaml", to_yaml(spec))
-    if given:
-        save_json(paths.root / _GIVEN, {"sha256": given})
-    save_text(paths.root / _SPEC, dumps(spec))  # last: what has it is a run
+    texts = {_YAML: to_yaml(spec), _SPEC: dumps(spec)}
+    note_identity(paths, texts, facts or {})
+    for name, text in texts.items():
+        save_text(paths.root / name, text)  # spec.json is the last: what has it is a run
     return paths
 
 
@@ -56,51 +55,45 @@ def open_run(run_dir: Path) -> RunPaths:
     return RunPaths(run_dir.absolute())
 
 
-def check_given(paths: RunPaths, given: str) -> None:
-    """Compares the net passed for a run with the one that it was launched with, by the SHA-256 of their weights.
-
-    Raises:
-        StoreError: they differ, so that what was computed would be mixed with what is another net's.
-    """
-    launched = read_json(paths.root / _GIVEN)["sha256"]
-    if given != launched:
-        raise StoreError(
-            f"{paths.root}: was launched with a net of other weights (SHA-256 {launched[:12]}.., now {given[:12]}..); "
-            "pass the net as it was then, or launch a new run"
-        )
-
-
-def check_teacher(paths: RunPaths, teacher: Teacher) -> None:
-    """Compares a run's teacher with the one that it was launched with, which the first call notes.
-
-    Raises:
-        StoreError: it is another one, so that what was learned from the first would be mixed with what this one says.
-    """
-    path = paths.root / _TEACHER
-    if not path.exists():
-        save_json(path, {"name": teacher.name, "sha256": teacher.sha256, "identity": teacher.identity})
-    elif (launched := read_json(path))["identity"] != teacher.identity:
-        raise StoreError(
-            f"{paths.root}: was launched with teacher {launched['name']} (SHA-256 {launched['sha256'][:12]}..), now it "
-            f"is {teacher.name} ({teacher.sha256[:12]}..); put that one back, or launch a new run"
-        )
-
-
 def read_spec(paths: RunPaths) -> StudySpec:
-    """The study of a run.
+    """The study of a run, as it was launched.
 
     Raises:
-        StoreError: its file is missing, damaged or of another version.
+        StoreError: its file is missing, damaged, of another version, or has been changed since.
     """
     path = paths.root / _SPEC
     try:
-        return loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        spec = loads(text)
     except ValidationError as error:
         first = error.errors()[0]
         found = ": ".join(part for part in (".".join(map(str, first["loc"])), first["msg"].lower()) if part)
         raise StoreError(f"{path}: holds no study ({found}); launch the spec.yaml beside it anew") from None
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read: {error}") from None
+    if not is_as_launched(paths, _SPEC, text):
+        raise StoreError(
+            f"{path}: has been changed since the launch{_say_changes(paths, spec)}; undo that, or launch the changed "
+            "study as a new run"
+        )
+    return spec
+
+
+def warn_of_changed_yaml(paths: RunPaths) -> None:
+    """Says that a changed spec.yaml changes nothing: a run goes on as it was launched."""
+    path = paths.root / _YAML
+    if path.is_file() and not is_as_launched(paths, _YAML, path.read_text(encoding="utf-8", errors="replace")):
+        _log.warning("%s: has been changed; the run goes on as it was launched (launch the file for a new run)", path)
+
+
+def _say_changes(paths: RunPaths, spec: StudySpec) -> str:
+    """The sections in which a study differs from that in spec.yaml, in brackets; nothing if they cannot be compared."""
+    try:
+        launched = load_spec(paths.root / _YAML)
+    except SpecError:
+        return ""
+    names = [name for name in type(spec).model_fields if getattr(spec, name) != getattr(launched, name)]
+    return f" ({', '.join(names)})" if names else ""
 
 
 def save_text(path: Path, text: str) -> None:

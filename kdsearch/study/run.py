@@ -17,21 +17,22 @@ from kdsearch.files import read_json, save_json
 from kdsearch.progress import Phase, Progress, Watch, unwatched
 from kdsearch.records import Finalist, RunPaths, Student, Training
 from kdsearch.report.html import write_html
+from kdsearch.rundir.identity import check_identity
 from kdsearch.rundir.ledger import Ledger
 from kdsearch.rundir.runlog import recording
 from kdsearch.rundir.store import (
     RunLock,
-    check_given,
-    check_teacher,
     create_run,
     open_run,
     read_spec,
     read_summary,
+    warn_of_changed_yaml,
     write_summary,
 )
 from kdsearch.spec.sections import GIVEN
 from kdsearch.spec.study_spec import StudySpec, dumps
 from kdsearch.study.delivery import deliver
+from kdsearch.study.identifying import identify
 from kdsearch.study.planning import cache_dir
 from kdsearch.study.searching import End, search
 from kdsearch.study.sharing import shared_files
@@ -67,9 +68,8 @@ def run_study(
 
     # a study that cannot be planned leaves no run directory behind
     scratch = plan(spec, RunPaths(Path("unused")), net=net)
-    paths = create_run(
-        spec, None if run_dir is None else Path(run_dir), given="" if net is None else hash_weights(net.state_dict())
-    )
+    given = {"given": "" if net is None else hash_weights(net.state_dict())}
+    paths = create_run(spec, None if run_dir is None else Path(run_dir), facts=identify(scratch) | given)
     with _naming(paths):
         watch(Progress("plan", 0, 0, f"run directory {paths.root}, cache {cache_dir()}"))
         return _drive(_moved(scratch, paths), watch)
@@ -95,9 +95,12 @@ def resume_study(run_dir: str | Path, watch: Watch = unwatched, *, net: nn.Modul
             raise SpecError(
                 f"{run_dir}: this run's net was passed from Python; use kdsearch.resume_study(run_dir, net=...)"
             )
-        check_given(paths, hash_weights(net.state_dict()))
+        check_identity(paths, {"given": hash_weights(net.state_dict())})
+    warn_of_changed_yaml(paths)
     with _naming(paths):
-        return _drive(plan(spec, paths, net=net), watch)
+        study = plan(spec, paths, net=net)
+        check_identity(paths, identify(study))
+        return _drive(study, watch)
 
 
 @contextmanager
@@ -162,8 +165,6 @@ def _drive(study: Study, watch: Watch) -> dict[str, Any]:
         timed = paths.root / "seconds.json"
         run = _Run(study, watch, ledger, read_json(timed) if timed.exists() else {})
         use(study)
-        if study.ctx.teaching is not None:
-            check_teacher(paths, study.ctx.teaching.teacher)
         with run.phase("prepare"):
             prepared = prepare(study, watch)
         with _executor(study) as executor:

@@ -198,7 +198,7 @@ def test_a_run_without_trials_has_no_outcomes(paths):
 _WRITER = """
 import sys
 from pathlib import Path
-from tests.test_ledger import PARAMETERS, _outcome
+from tests.rundir.test_ledger import PARAMETERS, _outcome
 from kdsearch.rundir.ledger import Ledger
 from kdsearch.records import RunPaths
 ledger = Ledger(RunPaths(Path(sys.argv[1])), "journal", "toy", PARAMETERS)

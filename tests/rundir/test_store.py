@@ -12,7 +12,15 @@ import pytest
 
 from kdsearch.errors import StoreError
 from kdsearch.records import RunPaths
-from kdsearch.rundir.store import RunLock, check_given, create_run, open_run, read_spec, read_summary, write_summary
+from kdsearch.rundir.store import (
+    RunLock,
+    create_run,
+    open_run,
+    read_spec,
+    read_summary,
+    warn_of_changed_yaml,
+    write_summary,
+)
 from kdsearch.spec.study_spec import StudySpec, load_spec, loads
 
 ROOT = Path(__file__).parents[2]
@@ -33,11 +41,22 @@ def spec(tmp_path) -> StudySpec:
     return load_spec(path)
 
 
-def test_a_run_remembers_the_net_that_was_passed(spec, tmp_path):
-    paths = create_run(spec, tmp_path / "run", given="ab" * 32)
-    check_given(paths, "ab" * 32)
-    with pytest.raises(StoreError, match=r"run: was launched with a net of other weights \(SHA-256 abab"):
-        check_given(paths, "cd" * 32)
+def test_a_study_changed_since_the_launch_is_refused_and_says_where(spec, tmp_path):
+    paths = create_run(spec, tmp_path / "run")
+    changed = (paths.root / "spec.json").read_text().replace('"seed": 0', '"seed": 1')
+    (paths.root / "spec.json").write_text(changed)
+    with pytest.raises(StoreError, match=r"spec\.json: has been changed since the launch \(seed\); undo that, or"):
+        read_spec(paths)
+
+
+def test_a_changed_copy_for_people_is_a_warning(spec, tmp_path, caplog):
+    paths = create_run(spec, tmp_path / "run")
+    warn_of_changed_yaml(paths)
+    assert caplog.text == ""
+    (paths.root / "spec.yaml").write_text("name: other")
+    warn_of_changed_yaml(paths)
+    assert "spec.yaml: has been changed; the run goes on as it was launched" in caplog.text
+    assert read_spec(paths) == spec
 
 
 def test_a_second_run_of_a_name_gets_a_numbered_directory(spec, tmp_path, monkeypatch):

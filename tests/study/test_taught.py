@@ -85,5 +85,5 @@ def test_another_teacher_is_refused(whole, tmp_path, monkeypatch, cache):
     with pytest.raises(KeyboardInterrupt):
         run_study(spec, tmp_path / "run", stop)
     card.write_text(card.read_text().replace("mean: [0.1", "mean: [0.2"))
-    with pytest.raises(StoreError, match=r"was launched with teacher lenet5_mnist5k .*put that one back"):
+    with pytest.raises(StoreError, match=r"was launched with another teacher .*put that one back"):
         resume_study(tmp_path / "run")
