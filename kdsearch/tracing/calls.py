@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from kdsearch.tracing.labels import Label
+from kdsearch.tracing.traits import Traits
 from kdsearch.tracing.units import Ledger
 
 
@@ -20,10 +21,15 @@ class Scene(Protocol):
     """What the rules need of the tracer."""
 
     ledger: Ledger
+    traits: Traits
 
     @property
     def here(self) -> str:
         """The module whose forward is running."""
+
+    @property
+    def calling(self) -> str:
+        """The function that the forward has called; empty where it is not known."""
 
     def label(self, tensor: Tensor) -> Label:
         """The label of a tensor."""
@@ -58,6 +64,11 @@ class Call:
         return str(self.func._schema.name).split("::")[-1].removesuffix("_")
 
     @property
+    def place(self) -> str:
+        """What was called and where, for people: "sort in layer1.0"."""
+        return f"{self.scene.calling or self.name} in {self.scene.here or 'the net'}"
+
+    @property
     def inputs(self) -> list[Tensor]:
         """All tensors that it was given."""
         return list(tensors_in((self.args, list(self.kwargs.values()))))
@@ -85,12 +96,16 @@ class Call:
         for output in self.outputs:
             self.scene.set(output, label)
 
+    def watch(self, units: Tensor) -> None:
+        """Notes which units come here, so that every crop has to bring the same ones."""
+        self.scene.ledger.arrive((self.scene.traits.new_key(self.place), 0), units)
+
     def refuse(self, *tensors: Tensor, reason: str = "") -> None:
         """Freezes the units of these tensors (all inputs by default); the outputs carry none."""
         for tensor in tensors or self.inputs:
             label = self.label(tensor)
             if label is not None:
-                self.scene.ledger.freeze(label.reshape(-1), reason or f"{self.name} in {self.scene.here or 'the net'}")
+                self.scene.ledger.freeze(label.reshape(-1), reason or self.place)
         self.give(None)
 
 

@@ -7,6 +7,7 @@ identity; None is a tensor without units. Operations that move data are applied 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -44,6 +45,10 @@ def along(label: Label, dim: int) -> Label:
     return label.reshape(-1)
 
 
+@overload
+def lay(units: Tensor, dim: int, ndim: int) -> Tensor: ...
+@overload
+def lay(units: Label, dim: int, ndim: int) -> Label: ...
 def lay(units: Label, dim: int, ndim: int) -> Label:
     """A label with these units along one dimension of ``ndim``."""
     if units is None:

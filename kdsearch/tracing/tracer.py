@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils.flop_counter import flop_registry
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -24,6 +25,7 @@ from kdsearch.tracing.layers import is_layer, label_through_layer
 from kdsearch.tracing.modes import training_steadily
 from kdsearch.tracing.ops import apply_rule
 from kdsearch.tracing.swap import Slots, swapped
+from kdsearch.tracing.traits import Traits
 from kdsearch.tracing.units import Ledger
 
 FOREIGN_ERRORS = (
@@ -58,6 +60,8 @@ class Tracer:
     net: nn.Module
     slots: Slots
     ledger: Ledger
+    traits: Traits = field(default_factory=Traits)
+    calling: str = ""
     path: list[str] = field(default_factory=list)
     layers: dict[str, nn.Module] = field(default_factory=dict)
     terms: list[MacTerm] = field(default_factory=list)
@@ -97,7 +101,8 @@ class Tracer:
         return self._names.get(id(tensor))
 
     def set(self, tensor: Tensor, label: Label) -> None:
-        """Gives a tensor its label."""
+        """Gives a tensor its label; what was known of where it is constant holds no longer."""
+        self.traits.forget(tensor)
         if label is None and tensor not in self._labels:
             return
         self._labels[tensor] = label
@@ -126,7 +131,14 @@ class Tracer:
         self._names = {id(tensor): name for name, tensor in tensors.items() if tensor is not None}
         self.is_bare = image.device.type == "meta"
         place = torch.device("meta") if self.is_bare else nullcontext()
-        with swapped(self.slots, tensors, settings), self._watching(), torch.no_grad(), place, _OperatorWatch(self):
+        with (
+            swapped(self.slots, tensors, settings),
+            self._watching(),
+            torch.no_grad(),
+            place,
+            _OperatorWatch(self),
+            _FunctionWatch(self),
+        ):
             return self.net(image)
 
     @contextmanager
@@ -183,6 +195,56 @@ class Tracer:
         through = label_through_layer(self.ledger, name, module, (label, tuple(source.shape)), tuple(output.shape))
         self.set(output, through.label)
         self.add_macs(self.layer_macs, through.units_out, through.units_in)
+
+
+class _FunctionWatch(TorchFunctionMode):
+    """Sees which functions the forward calls: people know these, not the operators that they consist of."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        super().__init__()
+        self.tracer = tracer
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = str(getattr(func, "__name__", "")).strip("_")
+        self.tracer.calling = _SPOKEN.get(name, name)
+        whole = self._rule_of(name, args)
+        self.tracer.inside += whole is not None
+        try:
+            result = func(*args, **(kwargs or {}))
+        finally:
+            self.tracer.calling = ""
+            self.tracer.inside -= whole is not None
+        if whole is not None:
+            with _disable_current_modes():
+                whole(self.tracer, args, result)
+        return result
+
+    def _rule_of(self, name: str, args: Any) -> Callable[[Tracer, Any, Tensor], None] | None:
+        """The rule for a function that is taken as a whole; None where its operators say all there is to say."""
+        if self.tracer.inside or name not in _WHOLE or not args or not isinstance(args[0], Tensor):
+            return None
+        with _disable_current_modes():
+            if name == "expand_as" and (self.tracer.label(args[0]) is not None or self.tracer.label(args[1]) is None):
+                return None
+        return _WHOLE[name]
+
+
+def _keep_channels(tracer: Tracer, args: Any, result: Tensor) -> None:
+    """Every channel stays in its place."""
+    tracer.set(result, tracer.label(args[0]))
+
+
+def _take_size(tracer: Tracer, args: Any, result: Tensor) -> None:
+    """What has no channels becomes as large as what has some: wherever it goes, it has as many."""
+    label = tracer.label(args[1])
+    assert label is not None
+    is_grown = all(dim < result.ndim - args[0].ndim or args[0].shape[dim - result.ndim] == 1 for dim in varying(label))
+    tracer.set(result, label if is_grown else None)
+
+
+_WHOLE = {"local_response_norm": _keep_channels, "expand_as": _take_size}
+"""Functions whose operators would not show that channels stay in their places, or where a size comes from."""
+_SPOKEN = {"getitem": "indexing", "setitem": "writing into a part", "get": ""}
 
 
 class _OperatorWatch(TorchDispatchMode):

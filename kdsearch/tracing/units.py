@@ -31,7 +31,7 @@ class Ledger(Protocol):
         """Units that a port receives from outside."""
 
     def leave(self, port: Port, count: int) -> Tensor | None:
-        """The units that a port gives off."""
+        """The units that a port gives off; None for one channel, which fits whatever it is broadcast to."""
 
     def tie(self, first: Tensor, second: Tensor) -> None:
         """Units that must be kept or dropped together, element by element."""
@@ -41,6 +41,9 @@ class Ledger(Protocol):
 
     def freeze(self, units: Tensor, reason: str) -> None:
         """Units that must be kept."""
+
+    def fix(self, units: Tensor, reason: str) -> None:
+        """Units that meet places of fixed size."""
 
     def single(self, units: Tensor, reason: str) -> Tensor | None:
         """The label of a tensor all of whose elements belong to one unit."""
@@ -57,14 +60,21 @@ class UnitRecorder:
 
     def arrive(self, port: Port, units: Tensor) -> None:
         known = self.ports.setdefault(port, units)
-        if known is not units:
-            self.tie(known, units)
+        if known is units:
+            return
+        reason = f"{port[0].removesuffix(':in')} also reads a tensor of fixed size"
+        for here, there in ((known, units), (units, known)):
+            if bool(((here == 0) & (there > 0)).any()):
+                self.freeze(there[here == 0], reason)
+        self.tie(known, units)
 
     def leave(self, port: Port, count: int) -> Tensor | None:
         if port not in self.ports:
             self.ports[port] = torch.arange(self.count + 1, self.count + 1 + count, device="cpu")
             self.count += count
-        return self.ports[port]
+            if count == 1:
+                self.freeze(self.ports[port], "gives a single channel")
+        return self.ports[port] if count > 1 else None
 
     def tie(self, first: Tensor, second: Tensor) -> None:
         pairs = torch.stack(torch.broadcast_tensors(first, second)).reshape(2, -1)
@@ -78,6 +88,9 @@ class UnitRecorder:
 
     def freeze(self, units: Tensor, reason: str) -> None:
         self.frozen.append((torch.unique(units), reason))
+
+    def fix(self, units: Tensor, reason: str) -> None:
+        self.freeze(units, reason)
 
     def single(self, units: Tensor, reason: str) -> Tensor | None:
         self.freeze(units, reason)

@@ -55,5 +55,9 @@ class UnitCheck:
     def freeze(self, units: Tensor, reason: str) -> None:
         """Nothing: what is frozen is known."""
 
+    def fix(self, units: Tensor, reason: str) -> None:
+        if bool((units != 0).any()):
+            raise UnitMismatchError(reason)
+
     def single(self, units: Tensor, reason: str) -> Tensor | None:  # noqa: ARG002
         return units

@@ -76,7 +76,7 @@ def test_operations_tie_what_meets(between, arriving, expected):
 def test_an_unknown_operator_freezes_and_is_named():
     space = widths(Net(lambda net, a, b: a.sort(dim=1).values))
     assert "first" not in {group.name for group in space.groups}
-    assert dict(space.frozen)["first"] == "sort in the net"
+    assert dict(space.frozen)["first"] == "works along the channels: sort in the net"
     assert space.verify(space.smallest, torch.randn(2, *IMAGE)) <= 1e-5
 
 

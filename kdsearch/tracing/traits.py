@@ -1,0 +1,69 @@
+"""What is known of tensors without units: where they are constant, and which of them are a parameter in another shape.
+
+A tensor that is constant along a dimension (made by ``new_zeros``, or a single channel that was expanded) has nothing
+there that tells channels apart: it fits any channels, as long as there are as many. It gets units of its own when it
+first meets channels, as a bare parameter does, so that what it meets is known and its size is proved like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
+
+Alias = tuple[str, tuple[int | None, ...]]
+"""A parameter's name, and for each dimension of the tensor the parameter's dimension (None: of size 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blank:
+    """Where a tensor is constant. ``root``: the tensor whose memory it lies in."""
+
+    key: str
+    dims: frozenset[int]
+    root: str
+
+
+@dataclass(slots=True)
+class Traits:
+    """The constant dimensions and aliases of the tensors of one run."""
+
+    _made: int = 0
+    _blanks: Any = field(default_factory=WeakTensorKeyDictionary)
+    _aliases: Any = field(default_factory=WeakTensorKeyDictionary)
+    _written: set[str] = field(default_factory=set)
+
+    def blank(self, tensor: Tensor) -> Blank | None:
+        """Where a tensor is constant; None where nothing is known of it."""
+        found: Blank | None = self._blanks.get(tensor)
+        return None if found is None or found.root in self._written else found
+
+    def set_blank(self, tensor: Tensor, dims: Iterable[int], maker: str, source: Blank | None = None) -> None:
+        """Notes that a tensor is constant along ``dims``; ``source`` is what it is a view of."""
+        wide = frozenset(dim for dim in dims if tensor.shape[dim] > 1)
+        if wide:
+            key = self.new_key(maker)
+            self._blanks[tensor] = Blank(key, wide, key if source is None else source.root)
+
+    def new_key(self, maker: str) -> str:
+        """A name for what was made, the same in every run of the net."""
+        self._made += 1
+        return f"{maker} (tensor {self._made})"
+
+    def forget(self, tensor: Tensor) -> None:
+        """The tensor and all that shares its memory are constant no longer."""
+        found = self._blanks.pop(tensor, None)
+        if found is not None:
+            self._written.add(found.root)
+
+    def alias(self, tensor: Tensor) -> Alias | None:
+        """The parameter that a tensor is, in another shape; None for any other."""
+        found: Alias | None = self._aliases.get(tensor)
+        return found
+
+    def set_alias(self, tensor: Tensor, alias: Alias) -> None:
+        """Notes that a tensor is a parameter in another shape."""
+        self._aliases[tensor] = alias
