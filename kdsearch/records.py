@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from kdsearch.candidates.space import Candidate
 from kdsearch.costs import HEADLINE
+from kdsearch.spec.metric import ACCURACY, Metric
 
 
 def comparable(figure: float) -> float:
@@ -36,9 +37,9 @@ class Trial:
 class Outcome:
     """What came of a trial; ``seconds``: wall time. ``costs``: lower is better.
 
-    ``metrics``: accuracy (0..1), and what else the strategy says, higher is better.
+    ``metrics``: the task's headline figure, which ``metric`` describes, and what else the strategy says.
 
-    ``curve``: the validation accuracy after each epoch, where the candidate was trained for its score.
+    ``curve``: the headline figure on the validation images after each epoch, where it was trained for its score.
     """
 
     number: int
@@ -49,6 +50,7 @@ class Outcome:
     seconds: float = 0.0
     traceback: str = ""
     curve: tuple[float, ...] = ()
+    metric: Metric = ACCURACY
 
     @property
     def reason(self) -> str:
@@ -62,16 +64,23 @@ class Outcome:
 
     @property
     def merit(self) -> float:
-        """What candidates are compared by, higher is better: ``score`` where the strategy gives one, else accuracy.
+        """What candidates are compared by, higher is better: ``score`` where the strategy gives one, else the metric's.
 
         Minus infinity if the trial failed or it is not a number.
         """
-        return comparable(self.metrics.get("score", self.metrics["accuracy"])) if self.state == "done" else -math.inf
+        if self.state != "done":
+            return -math.inf
+        return comparable(self.metrics["score"] if "score" in self.metrics else self.metric.merit(self.figure))
+
+    @property
+    def figure(self) -> float:
+        """The task's headline figure, as it is."""
+        return self.metrics[self.metric.name]
 
     @property
     def merit_stderr(self) -> float:
         """The standard error of ``merit``, 0 where the strategy gives none."""
-        return self.metrics.get("score_stderr" if "score" in self.metrics else "accuracy_stderr", 0.0)
+        return self.metrics.get("score_stderr" if "score" in self.metrics else self.metric.stderr, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +123,22 @@ class CheckpointMade:
 class Finalist:
     """A candidate in one round of finalists: for which budget, for how many epochs, and what it reached.
 
-    ``accuracy`` (0..1) on the validation images; ``score``: the mean log-likelihood of their labels (nats, higher is
-    better) where the study ranks by likelihood.
+    ``figure``: the task's headline figure on the validation images; ``score``: what finalists are compared by where
+    that is another one, higher is better.
     """
 
     budget: int
     round: int
     epochs: int
     candidate: Candidate
-    accuracy: float
+    figure: float
     score: float | None = None
+    metric: Metric = ACCURACY
 
     @property
     def merit(self) -> float:
         """What finalists of a round are compared by, higher is better; minus infinity if it is not a number."""
-        return comparable(self.accuracy if self.score is None else self.score)
+        return comparable(self.metric.merit(self.figure) if self.score is None else self.score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,16 +194,18 @@ class RunPaths:
         return self.root / "logs"
 
 
-def pareto_front(outcomes: Iterable[Outcome], *, metric: str = "accuracy", cost: str = HEADLINE) -> tuple[Outcome, ...]:
-    """The outcomes that no other beats in both ``metric`` and ``cost``, cheapest first.
+def pareto_front(outcomes: Iterable[Outcome], *, cost: str = HEADLINE) -> tuple[Outcome, ...]:
+    """The outcomes that no other beats in both the headline figure and ``cost``, cheapest first.
 
     Failures are left out, and partial outcomes: what a candidate had when it was given up is no figure of all images.
     Of equals in both the one with the lowest number stays.
     """
     whole = (outcome for outcome in outcomes if outcome.state == "done" and not outcome.partial)
-    done = [outcome for outcome in whole if math.isfinite(outcome.metrics[metric])]
+    done = [(outcome.metric.merit(outcome.figure), outcome) for outcome in whole if math.isfinite(outcome.figure)]
     front: list[Outcome] = []
-    for outcome in sorted(done, key=lambda each: (each.costs[cost], -each.metrics[metric], each.number)):
-        if not front or outcome.metrics[metric] > front[-1].metrics[metric]:
+    best = -math.inf
+    for merit, outcome in sorted(done, key=lambda each: (each[1].costs[cost], -each[0], each[1].number)):
+        if merit > best:
             front.append(outcome)
+            best = merit
     return tuple(front)

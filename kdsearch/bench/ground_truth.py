@@ -99,7 +99,7 @@ def train_alone(world: World, gene: Candidate, seed: int) -> float:
     model = world.widths.build(gene)
     initialise(model, seed)
     fit(model, world.task, world.setup.recipe, Setting(seed, world.device))
-    return world.task.evaluate(model, "validation", device=world.device, batch_size=64)["accuracy"]
+    return world.task.evaluate(model, "validation", device=world.device, batch_size=64)[world.task.metric.name]
 
 
 def train_all(setup: Setup, *, processes: int = 1, told: Callable[[int, int], None]) -> tuple[Numbers, float]:

@@ -76,7 +76,9 @@ class ProxyTrial:
         trained = time.thread_time() - began + (self.pretrain_seconds if proxy.init == "pretrained" else 0.0)
         began = time.thread_time()
         figures = [self._score(generator, gene) for gene in self.world.genes]
-        score_N, accuracy_N = (np.array([each[name] for each in figures]) for name in ("score", "accuracy"))
+        score_N, accuracy_N = (
+            np.array([each[name] for each in figures]) for name in ("score", self.world.task.metric.name)
+        )
         scored = (time.thread_time() - began) / score_N.size
         low, high = bootstrap_interval(lambda at: kendall_tau(score_N[at], truth_N[at]), truth_N.size)
         picked = picked_truth(score_N, truth_N)
@@ -144,4 +146,4 @@ class ProxyTrial:
         tensors = calibrated_tensors(world.net, world.widths, gene, generator.weights(gene), batches)
         with world.widths.applied(gene, tensors):
             statistics = world.task.mean, world.task.std
-            return score_net(world.net, world.task.images("validation"), statistics, by=_DEFAULT.ranked_by)
+            return score_net(world.net, world.task.images("validation"), statistics, world.task, by=_DEFAULT.ranked_by)

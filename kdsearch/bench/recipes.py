@@ -20,6 +20,7 @@ from kdsearch.files import read_json, save_json
 from kdsearch.models.zoo import make_net
 from kdsearch.spec.distill_sections import DistillationOptions
 from kdsearch.spec.errors import unknown
+from kdsearch.spec.metric import ACCURACY
 from kdsearch.spec.sections import Augmentation, StudentOptions, TaskOptions
 from kdsearch.strategies.cckd import CorrelationCongruence
 from kdsearch.study.planning import cache_dir
@@ -118,7 +119,8 @@ def _train(name: str, lesson: Lesson, student: StudentOptions, seed: int, folder
     else:
         give_lesson(lesson, model, setting)
     found = {
-        part: lesson.task.evaluate(model, part, device=lesson.device)["accuracy"] for part in ("validation", "test")
+        part: lesson.task.evaluate(model, part, device=lesson.device)[lesson.task.metric.name]
+        for part in ("validation", "test")
     }
     folder.mkdir(parents=True, exist_ok=True)
     save_json(path, {"recipe": name, "seed": seed, **found})
@@ -131,7 +133,7 @@ def _row(name: str, found: Sequence[Mapping[str, float]], before: Sequence[Mappi
     earlier = {row["recipe"]: row["tests"] for row in before}
     return {
         "recipe": name,
-        "accuracy": round(statistics.fmean(accuracies), 2),
+        ACCURACY.name: round(statistics.fmean(accuracies), 2),
         "spread": round(statistics.stdev(accuracies), 2) if len(accuracies) > 1 else None,
         "over_ce": _gain(accuracies, earlier.get("CE")),
         "over_kd": _gain(accuracies, earlier.get("KD")),

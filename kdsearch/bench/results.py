@@ -10,6 +10,7 @@ from typing import Any
 from kdsearch.errors import StoreError
 from kdsearch.records import RunPaths
 from kdsearch.rundir.store import read_summary
+from kdsearch.spec.metric import ACCURACY
 
 
 def run(*, folder: str = "runs/results", on_row: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def tabulate(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     for winner in (student for student in students if student["role"] == "winner"):
         beside = [student for student in students if student["budget"] == winner["budget"]]
         uniform = next((student for student in beside if student["role"] == "uniform"), None)
-        random = [100 * student["metrics"]["accuracy"] for student in beside if student["role"] == "random"]
+        random = [100 * student["metrics"][ACCURACY.name] for student in beside if student["role"] == "random"]
         row = {
             "study": summary["name"],
             "net": summary["net"],
@@ -55,11 +56,11 @@ def tabulate(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _percent(student: Mapping[str, Any]) -> float:
-    return 100 * float(student["metrics"]["accuracy"])
+    return 100 * float(student["metrics"][ACCURACY.name])
 
 
 def _figure(student: Mapping[str, Any] | None) -> str | None:
     if student is None:
         return None
-    spread = student["spread"].get("accuracy")
+    spread = student["spread"].get(ACCURACY.name)
     return f"{_percent(student):.2f}" + (f" +- {100 * spread:.2f}" if spread is not None else "")

@@ -34,6 +34,7 @@ from kdsearch.spec.study_spec import load_spec
 from kdsearch.strategies.metapruning import MetaPruning
 from kdsearch.study.planning import cache_dir
 from kdsearch.study.run import run_study
+from kdsearch.tasks.classification import Classification
 from kdsearch.widths.finding import find_widths
 from kdsearch.widths.space import WidthSpace
 
@@ -183,7 +184,7 @@ class _Pair:
         def score() -> None:
             tensors = calibrated_tensors(self.net, self.widths, gene, self.generator.weights(gene), self.calibration)
             with self.widths.applied(gene, tensors):
-                score_net(self.net, self.validation, _STATISTICS, by=MetaPruning.Options().ranked_by)
+                score_net(self.net, self.validation, _STATISTICS, Classification, by=MetaPruning.Options().ranked_by)
 
         forward()  # whoever comes first would compile the convolutions of these sizes for both
         if scored_first:

@@ -11,8 +11,9 @@ from kdsearch import registry
 from kdsearch.cli.output import remark, say, say_json
 from kdsearch.cli.runs import find_run
 from kdsearch.errors import SpecError
-from kdsearch.report.words import say_cost, say_percent
+from kdsearch.report.words import say_cost
 from kdsearch.spec.errors import unknown
+from kdsearch.spec.metric import Metric
 
 if TYPE_CHECKING:
     from kdsearch.records import Student
@@ -26,7 +27,8 @@ def export(given: argparse.Namespace) -> int:
     if given.format not in known:
         raise SpecError(f"--format {given.format}: {unknown('format', given.format, known)}")
     run_dir = find_run(given.run)
-    rows = read_summary(run_dir).get("students", ())
+    summary = read_summary(run_dir)
+    rows = summary.get("students", ())
     row = choose_student(rows, given.student, run_dir)
     others = [str(each["id"]) for each in rows if each["role"] == "winner" and each["id"] != row["id"]]
     if others and given.student is None:
@@ -35,8 +37,9 @@ def export(given: argparse.Namespace) -> int:
     if given.json:
         say_json({"student": student.id, "files": student.files, "parity": student.parity})
         return 0
-    accuracy = say_percent(student.metrics["accuracy"])
-    say(f"{'student':<18} {student.id}, {say_cost('macs', student.costs['macs'])} MACs, test accuracy {accuracy}")
+    metric = Metric.of((summary.get("task") or {}).get("metric"))
+    reached = f"test {metric.words} {metric.say(student.metrics[metric.name])}"
+    say(f"{'student':<18} {student.id}, {say_cost('macs', student.costs['macs'])} MACs, {reached}")
     for name, path in student.files.items():
         gap = f" (differs from the net by {student.parity[name]:.1e})" if name in student.parity else ""
         say(f"{name:<18} {path}{gap}")

@@ -14,6 +14,7 @@ from kdsearch.errors import ExportError, SpecError, StoreError
 from kdsearch.exporters.base_manifest import read_manifest
 from kdsearch.records import RunPaths
 from kdsearch.rundir.runlog import read_failure
+from kdsearch.spec.metric import ACCURACY, Metric
 from kdsearch.spec.sources import shipped_studies
 from kdsearch.spec.teacher_card import shipped_cards
 
@@ -63,21 +64,26 @@ def list_all(given: argparse.Namespace) -> int:
 
 
 def describe_run(path: Path) -> dict[str, Any]:
-    """One line about a run: its directory, what it searches, how far it is, and its winner's accuracy (0..1)."""
+    """One line about a run: its directory, what it searches, how far it is, and its winner's headline figure."""
     from kdsearch.rundir.store import read_spec
 
     try:
         spec, summary = read_spec(RunPaths(path)), _read_json(path / "summary.json")
     except StoreError:
-        return {"run": str(path), "state": "damaged", "net": None, "strategy": None, "accuracy": None}
+        return {"run": str(path), "state": "damaged", "net": None, "strategy": None, ACCURACY.name: None}
     winner: dict[str, Any] = next((row for row in summary.get("students", ()) if row["role"] == "winner"), {})
+    metric = _metric(summary)
     return {
         "run": str(path),
         "state": _state(path, summary),
         "net": spec.student.label,
         "strategy": spec.strategy.name,
-        "accuracy": winner.get("metrics", {}).get("accuracy"),
+        metric.name: winner.get("metrics", {}).get(metric.name),
     }
+
+
+def _metric(summary: Mapping[str, Any]) -> Metric:
+    return Metric.of((summary.get("task") or {}).get("metric"))
 
 
 def _first_comment(path: Path) -> str:
@@ -129,9 +135,10 @@ def describe_progress(path: Path) -> dict[str, Any]:
         found["exhausted"] = summary["exhausted"]
     found["trials"] = {"done": len(done), "failed": len(outcomes) - len(done), "of": spec.budget.trials}
     if best:
-        found["best"] = {"trial": best.number, "accuracy": best.metrics["accuracy"], **best.costs}
+        found["best"] = {"trial": best.number, best.metric.name: best.figure, **best.costs}
     found["seconds"] = _read_json(path / "seconds.json")
-    found["students"] = {row["id"]: {"accuracy": row["metrics"]["accuracy"]} for row in summary.get("students", ())}
+    name = _metric(summary).name
+    found["students"] = {row["id"]: {name: row["metrics"][name]} for row in summary.get("students", ())}
     if exported := {row["id"] for row in summary.get("students", ()) if set(row.get("files", ())) - {"weights"}}:
         found["files"] = {name: _check_files(path / "students" / name) for name in sorted(exported)}
     if state in ("unfinished", "failed"):

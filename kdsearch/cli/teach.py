@@ -6,12 +6,13 @@ import argparse
 import sys
 
 from kdsearch.cli.output import remark, say, say_json
+from kdsearch.spec.metric import ACCURACY
 
 
 def teach(given: argparse.Namespace) -> int:
     """Trains, or goes on with a training that was stopped, and says where the completed card is."""
     from kdsearch.report.console import live
-    from kdsearch.report.words import say_duration, say_percent
+    from kdsearch.report.words import say_duration
     from kdsearch.spec.teacher_card import read_card
 
     card = read_card(given.card, given.sets)
@@ -30,6 +31,6 @@ def teach(given: argparse.Namespace) -> int:
         say_json({"name": done.name, **files, "metrics": metrics, "seconds": taught.seconds})
         return 0
     for part, accuracy in (("test", done.metrics.accuracy), ("validation", done.metrics.validation_accuracy)):
-        say(f"accuracy on the {part} images: {say_percent(accuracy or 0.0)}")
+        say(f"{ACCURACY.words} on the {part} images: {ACCURACY.say(accuracy or 0.0)}")
     say(f"trained in {say_duration(taught.seconds)}; in a study: teacher: {taught.card_path}")
     return 0

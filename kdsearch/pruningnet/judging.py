@@ -6,17 +6,21 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kdsearch.spec.metric import ACCURACY, Metric
+
 _BELIEVABLE = 0.7
 _PLAUSIBLE = 1.1  # a ratio above it says that the net was hardly trained
 
 
-def judge_proxy(check: Mapping[str, Any] | None, trained: Sequence[float | None]) -> dict[str, Any]:
+def judge_proxy(
+    check: Mapping[str, Any] | None, trained: Sequence[float | None], metric: Metric = ACCURACY
+) -> dict[str, Any]:
     """Whether scores under generated weights can be believed, and what to raise if not.
 
     ``check``: what the PruningNet's preparation measured at each budget; ``trained``: what each budget's uniform net
     reached on the validation images after its own training, None where it was not trained.
 
-    ``ratio``: the uniform gene's validation accuracy under generated weights over that of the same net after its own
+    ``ratio``: the uniform gene's headline figure under generated weights over that of the same net after its own
     training at the end; where that goes on from the generated weights it ends higher, so the ratio is on the low side.
     ``spread``: standard deviation of the scores of random genes at the budget (null of fewer than two); ``stderr``: of
     one score; both of what candidates are ``ranked_by``: accuracy (0..1), or likelihood (nats an image).
@@ -26,7 +30,7 @@ def judge_proxy(check: Mapping[str, Any] | None, trained: Sequence[float | None]
     """
     if not check or not check["budgets"]:
         return {"verdict": "unknown", "advice": ["this strategy trains every candidate, so there is no proxy to judge"]}
-    rows = [_judge_budget(row, reached) for row, reached in zip(check["budgets"], trained, strict=True)]
+    rows = [_judge_budget(row, reached, metric) for row, reached in zip(check["budgets"], trained, strict=True)]
     weak = any(row["advice"] for row in rows)
     if any(row["ratio"] is not None and row["ratio"] > _PLAUSIBLE for row in rows):
         return {
@@ -49,21 +53,23 @@ def judge_proxy(check: Mapping[str, Any] | None, trained: Sequence[float | None]
         "ratio": worst["ratio"],
         "spread": min((row["spread"] for row in rows if row["spread"] is not None), default=None),
         "stderr": max(row["stderr"] for row in rows),
-        "ranked_by": check["budgets"][0].get("ranked_by", "accuracy"),
+        "ranked_by": check["budgets"][0].get("ranked_by", ACCURACY.name),
         "advice": advice,
         "budgets": rows,
     }
 
 
-def _judge_budget(row: Mapping[str, Any], trained: float | None) -> dict[str, Any]:
+def _judge_budget(row: Mapping[str, Any], trained: float | None, metric: Metric) -> dict[str, Any]:
     scores = row["random_scores"]
     spread = statistics.stdev(scores) if len(scores) > 1 else None
-    ratio = row.get("uniform_accuracy", row["uniform_score"]) / trained if trained else None
+    generated = row.get(f"uniform_{metric.name}", row["uniform_score"])
+    parts = (generated, trained) if metric.better == "higher" else (trained, generated)
+    ratio = parts[0] / parts[1] if parts[0] is not None and parts[1] else None
     advice = []
     if ratio is not None and ratio < _BELIEVABLE:
         advice.append(
-            f"generated weights reach {ratio:.2f} of the accuracy that the net reaches after its own training (0.70 is "
-            "asked for): raise strategy.epochs, or start from a trained net (strategy.init: pretrained)"
+            f"generated weights reach {ratio:.2f} of the {metric.words} that the net reaches after its own training "
+            "(0.70 is asked for): raise strategy.epochs, or start from a trained net (strategy.init: pretrained)"
         )
     if spread == 0:
         advice.append(

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 def pretrain(net: nn.Module, task: Task, recipe: Recipe, setting: Setting) -> dict[str, float]:
-    """Trains ``net`` in place; its accuracy on the validation part and the history's length.
+    """Trains ``net`` in place; its headline figure on the validation part and the history's length.
 
     A pretraining that is finished already is read from the setting's checkpoint and not repeated.
     """
     history = fit(net, task, recipe, setting)
     measured = task.evaluate(net, "validation", device=setting.device)
-    return {"validation_accuracy": measured["accuracy"], "epochs": float(len(history))}
+    return {task.metric.validation: measured[task.metric.name], "epochs": float(len(history))}
 
 
 def sort_channels(

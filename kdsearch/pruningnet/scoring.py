@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from kdsearch.data.augment import normalise
 from kdsearch.data.images import ImageSet
-from kdsearch.measures.evaluation import chunk_size, evaluating, judge_logits
+from kdsearch.measures.evaluation import chunk_size, evaluating
 from kdsearch.measures.recalibration import recalibrate_batch_norm
 from kdsearch.models.folding import folded
 from kdsearch.spec.sections import RankedBy
 
 if TYPE_CHECKING:
     from kdsearch.candidates.space import Candidate
+    from kdsearch.tasks.base import Task
     from kdsearch.widths.space import WidthSpace
+
+Judge: TypeAlias = "Task | type[Task]"
 
 _LOOK = 256  # images between two looks at the bar: each look may err
 _PROOF = 4  # images that folding is proved on, once a net
@@ -43,18 +46,19 @@ def score_net(
     net: nn.Module,
     images: ImageSet,
     statistics: tuple[tuple[float, ...], tuple[float, ...]],
+    judge: Judge,
     *,
-    by: RankedBy = "accuracy",
+    by: RankedBy | None = None,
     bar: float | None = None,
 ) -> dict[str, float]:
-    """``accuracy`` (0..1), its standard error, the images seen, and 1 or 0 for ``dropped``.
+    """The headline figure of the task ``judge``, its standard error, the images seen, and 1 or 0 for ``dropped``.
 
     By likelihood also ``score``, the mean log-likelihood of the labels in nats, with its standard error: it tells apart
-    what accuracy needs three times as many images for. ``statistics``: mean and deviation that the pixels are
+    what accuracy, for one, needs three times as many images for. ``statistics``: mean and deviation that the pixels are
     normalised with. With a ``bar``, classification stops as soon as the upper end of the 99% interval lies below it:
     the candidate cannot matter any more, and what it has so far stays. A net that answers nan is wrong on those images.
     """
-    tally = _Tally(by)
+    tally = _Tally(judge, by)
     dropped = False
     device = next(net.parameters()).device
     first_BCHW = normalise(images.images_NCHW[:_PROOF].to(device), *statistics)
@@ -73,36 +77,34 @@ def score_net(
 
 
 class _Tally:
-    """What a net has said of the images so far."""
+    """What a net has said of the images so far, as the task judges it."""
 
-    def __init__(self, by: RankedBy) -> None:
-        self.by, self.right, self.seen = by, 0, 0
-        self.total = self.squares = 0.0
+    def __init__(self, judge: Judge, by: RankedBy | None) -> None:
+        self.judge, self.by, self.seen = judge, by, 0
+        self.reached = self.reached_squares = self.total = self.squares = 0.0
 
     def add(self, logits_BC: Tensor, label_B: Tensor) -> None:
-        right_B, loss_B = judge_logits(logits_BC, label_B)
-        self.right += int(right_B.sum())
+        figure_B, loss_B = self.judge.judge_each(logits_BC, label_B)
+        self.reached += float(figure_B.double().sum())
+        self.reached_squares += float(figure_B.double().square().sum())
         self.seen += len(label_B)
         if self.by == "likelihood":
             self.total -= float(loss_B.sum())
             self.squares += float(loss_B.square().sum())
 
     def upper_end(self) -> float:
-        """Of the 99% interval of what candidates are ranked by."""
-        figures = self.figures()
-        name = "score" if self.by == "likelihood" else "accuracy"
-        return figures[name] + _SURE * figures[f"{name}_stderr"]
+        """Of the 99% interval of what candidates are ranked by, higher is better."""
+        figures, metric = self.figures(), self.judge.metric
+        if self.by == "likelihood":
+            return figures["score"] + _SURE * figures["score_stderr"]
+        return metric.merit(figures[metric.name]) + _SURE * figures[metric.stderr]
 
     def figures(self) -> dict[str, float]:
-        found = {"accuracy": self.right / self.seen, "accuracy_stderr": standard_error(self.right, self.seen)}
+        metric = self.judge.metric
+        error = self.judge.standard_error(self.reached, self.reached_squares, self.seen)
+        found = {metric.name: self.reached / self.seen, metric.stderr: error}
         if self.by == "likelihood":
             mean = self.total / self.seen
             variance = max(0.0, self.squares / self.seen - mean**2)
             found |= {"score": mean, "score_stderr": float((variance / self.seen) ** 0.5)}
         return found
-
-
-def standard_error(right: int, seen: int) -> float:
-    """Of a share of ``right`` out of ``seen``, with one success and one failure added (never zero)."""
-    share = (right + 1) / (seen + 2)
-    return float((share * (1 - share) / (seen + 2)) ** 0.5)

@@ -7,9 +7,8 @@ import math
 from kdsearch.records import Outcome
 from kdsearch.report import charts
 from kdsearch.report.charts import Axis, Frame, Point
-from kdsearch.report.figures import Figure
+from kdsearch.report.figures import Figure, metric_axis
 from kdsearch.report.reading import Run
-from kdsearch.report.words import say_percent
 
 _WIDE = 30  # largest over smallest value from which an axis is logarithmic
 
@@ -25,14 +24,12 @@ def _draw_amount(run: Run, name: str) -> Figure:
     done = [outcome for outcome in run.done if name in outcome.candidate.reals]
     values = [outcome.candidate.reals[name] for outcome in done]
     logarithmic = min(values) > 0 and max(values) / min(values) >= _WIDE
-    scores = [outcome.metrics["accuracy"] for outcome in done]
-    frame = Frame(
-        _axis(name, values, logarithmic), Axis.over(scores, "accuracy on validation images", _percent, floor=0)
-    )
+    scores = [outcome.figure for outcome in done]
+    frame = Frame(_axis(name, values, logarithmic), metric_axis(run, scores))
 
     def at(outcome: Outcome) -> Point:
         value = outcome.candidate.reals[name]
-        return (math.log10(value) if logarithmic else value, outcome.metrics["accuracy"])
+        return (math.log10(value) if logarithmic else value, outcome.figure)
 
     def points(kept: list[Outcome]) -> list[tuple[Point, str]]:
         return [(at(outcome), _tell(outcome)) for outcome in kept]
@@ -60,10 +57,6 @@ def _trials_of(run: Run, role: str, done: list[Outcome]) -> list[Outcome]:
     return [outcome for outcome in done if outcome.candidate.values in wanted]
 
 
-def _percent(share: float) -> str:
-    return f"{round(100 * share, 2):g} %"
-
-
 def _tell(outcome: Outcome) -> str:
     said = ", ".join(f"{name} {value:.3g}" for name, value in outcome.candidate.reals.items())
-    return f"trial {outcome.number}: {say_percent(outcome.metrics['accuracy'], 2)}, {said}"
+    return f"trial {outcome.number}: {outcome.metric.say(outcome.figure, 1)}, {said}"

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from kdsearch.progress import Progress
 from kdsearch.report.words import say_duration, say_values
+from kdsearch.spec.metric import ACCURACY, Metric
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 class Board:
-    """The latest message of each phase, the best accuracy so far, and how long what is left will take.
+    """The latest message of each phase, the best figure so far, and how long what is left will take.
 
     Times are seconds of one monotonic clock, given by the caller.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, metric: Metric = ACCURACY) -> None:
+        self.metric = metric
         self.latest: Progress | None = None
         self.finished: list[tuple[str, float]] = []
         self.climb: list[float] = []
@@ -30,7 +31,7 @@ class Board:
 
     @property
     def best(self) -> float | None:
-        """The accuracy (0..1) of the trial that ranks first in this phase; the highest one if nobody says which."""
+        """The figure of the trial that ranks first in this phase; the best one if nobody says which."""
         return self.climb[-1] if self.climb else None
 
     def post(self, progress: Progress, now: float) -> tuple[bool, bool]:
@@ -53,10 +54,10 @@ class Board:
     def _climb(self, progress: Progress) -> bool:
         if progress.phase != "search":
             return False
-        before = self.climb[-1] if self.climb else -math.inf
-        highest = max(before, progress.values.get("accuracy", -math.inf))
-        reached = progress.values.get("best", highest)
-        if reached > -math.inf:
+        before = self.best
+        seen = [figure for figure in (before, progress.values.get(self.metric.name)) if figure is not None]
+        reached = progress.values.get("best", max(seen, key=self.metric.merit, default=None))
+        if reached is not None:
             self.climb.append(reached)
         return reached != before
 
@@ -84,7 +85,7 @@ class Board:
         parts = (
             f"{progress.phase:<8}{place}",
             progress.note,
-            say_values(progress.values),
+            say_values(progress.values, self.metric),
             f"{say_duration(left)} left" if left is not None and progress.step < progress.total else "",
         )
         return "  ".join(part for part in parts if part).rstrip()

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 from kdsearch.progress import Watch, unwatched
 from kdsearch.report.board import flatten
 from kdsearch.report.live import Lines, on_screen
-from kdsearch.report.parts import NET_HEADS, list_cells, order_nets
+from kdsearch.report.parts import list_cells, list_heads, order_nets
 from kdsearch.report.reading import Run, read_run
 from kdsearch.report.verdict import answer_all
 from kdsearch.report.words import say_duration, say_value, say_values
+from kdsearch.spec.metric import ACCURACY, Metric
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,16 +26,19 @@ _ROLE_STYLES = {"winner": "bold green", "uniform": "yellow", "random": "magenta"
 
 
 @contextmanager
-def live(stream: TextIO | None = None, *, quiet: bool = False) -> Iterator[Watch]:
-    """A watch that shows progress on ``stream`` (standard error): redrawn on a terminal, line by line elsewhere."""
+def live(stream: TextIO | None = None, *, quiet: bool = False, metric: Metric = ACCURACY) -> Iterator[Watch]:
+    """A watch that shows progress on ``stream`` (standard error): redrawn on a terminal, line by line elsewhere.
+
+    ``metric``: the figure by which the task judges nets.
+    """
     stream = _tolerate(stream or sys.stderr)
     if quiet:
         yield unwatched
     elif stream.isatty():
-        with on_screen(_console(stream)) as screen:
+        with on_screen(_console(stream), metric) as screen:
             yield screen
     else:
-        yield Lines(stream)
+        yield Lines(stream, metric=metric)
 
 
 def print_summary(summary: Mapping[str, Any], stream: TextIO | None = None) -> None:
@@ -49,7 +53,7 @@ def print_summary(summary: Mapping[str, Any], stream: TextIO | None = None) -> N
         console.print(Text(f"The search ended early: {run.summary['exhausted']}.", style="yellow"), soft_wrap=True)
     if run.nets:
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for at, head in enumerate(NET_HEADS):
+        for at, head in enumerate(list_heads(run)):
             table.add_column(head, justify="right" if at else "left", no_wrap=True)
         for net in order_nets(run.nets):
             table.add_row(*(Text(cell) for cell in list_cells(run, net)), style=_ROLE_STYLES.get(net.role, ""))
@@ -122,13 +126,13 @@ def _list_places(run: Run) -> list[str]:
 
 
 def _say_any(name: str, value: object) -> str:
-    """A value in the form that its name asks for; under ``seconds`` are durations, under ``students`` accuracies."""
+    """A value in the form that its name asks for; under ``seconds`` are durations."""
     above, _, last = name.rpartition(".")
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
         group = above.rpartition(".")[2]
-        return say_value({"seconds": "seconds", "students": "accuracy"}.get(group, last), value)
+        return say_value({"seconds": "seconds", "students": ACCURACY.name}.get(group, last), value)
     if isinstance(value, list | tuple):
         return ", ".join(_say_any(name, item) for item in value) or "–"
     return "–" if value is None or value == {} else str(value)

@@ -13,6 +13,7 @@ from kdsearch.report import charts
 from kdsearch.report.charts import Axis, Frame, Point
 from kdsearch.report.reading import History, Net, Run
 from kdsearch.report.words import say_count, say_percent, say_score, say_tick, say_value
+from kdsearch.spec.metric import Metric
 
 MOST_TIPS = 1500  # dots beyond this many come without a text of their own, to keep the page small
 
@@ -42,22 +43,22 @@ def draw_figures(run: Run) -> list[Figure]:
 
 
 def draw_trained(run: Run) -> Figure:
-    """Test accuracy against MACs of every net that was trained to the end, with spreads and budgets."""
-    title = "Trained nets: accuracy against MACs"
-    nets = [net for net in run.nets if net.accuracy is not None and HEADLINE in net.costs]
+    """The headline figure on test images against MACs of every net trained to the end, with spreads and budgets."""
+    title = f"Trained nets: {run.metric.words} against MACs"
+    nets = [net for net in run.nets if net.figure is not None and HEADLINE in net.costs]
     if not nets:
         return Figure(title, note="No net has been trained to the end yet.")
-    reach = [end for net in nets for end in (net.accuracy - (net.spread or 0), net.accuracy + (net.spread or 0))]  # type: ignore[operator]
+    reach = [end for net in nets for end in (net.figure - (net.spread or 0), net.figure + (net.spread or 0))]  # type: ignore[operator]
     limits = _macs_limits(run)
     frame = Frame(
         Axis.over([net.costs[HEADLINE] for net in nets] + limits, "multiply-adds (MACs)", say_tick, floor=0),
-        Axis.over(reach, "test accuracy", _say_axis_percent, floor=0),
+        Axis.over(reach, f"test {run.metric.words}", run.metric.say_tick, floor=run.metric.least),
     )
     drawn = []
     for net in sorted(nets, key=lambda net: _ORDER.get(net.role, 0), reverse=True):
-        point = (net.costs[HEADLINE], float(net.accuracy or 0))
+        point = (net.costs[HEADLINE], float(net.figure or 0))
         drawn.append(charts.whisker(frame, point, net.spread, net.role) if net.spread else "")
-        drawn.append(charts.dots(frame, [(point, _tell_net(net))], net.role, radius=5))
+        drawn.append(charts.dots(frame, [(point, _tell_net(run, net))], net.role, radius=5))
     roles = dict.fromkeys(sorted((net.role for net in nets), key=lambda role: _ORDER.get(role, 0)))
     legend = (*((role, role) for role in roles), *_budget_legend(limits))
     return Figure(title, charts.draw(frame, _budget_lines(frame, limits), *drawn, about=title), legend)
@@ -140,10 +141,10 @@ def draw_widths(run: Run, budget: int) -> Figure:
 
 
 def draw_trainings(run: Run) -> Figure:
-    """Training curves of the final nets: validation accuracy where it was measured, else the loss."""
+    """Training curves of the final nets: the headline figure on validation images where measured, else the loss."""
     title = "Training of the final nets"
     curves = [(_kind(net), net.id, net.history) for net in run.nets if net.role != "random"]
-    return _draw_curves(title, curves, "No net has been trained to the end yet.")
+    return _draw_curves(run.metric, title, curves, "No net has been trained to the end yet.")
 
 
 def _kind(net: Net) -> str:
@@ -155,33 +156,34 @@ def draw_preparation(run: Run) -> Figure:
     """How what the strategy prepared (the PruningNet) was trained."""
     title = "Training of the PruningNet"
     curves = [("winner", "PruningNet", run.prepared_history)]
-    return _draw_curves(title, curves, "This strategy prepared nothing, or the run stopped before it was trained.")
-
-
-def _draw_curves(title: str, curves: Sequence[tuple[str, str, History]], otherwise: str) -> Figure:
-    longest = {key: max((len(_read_curve(history, key)) for _, _, history in curves), default=0) for key in _CURVE_KEYS}
-    # one point is no curve: a figure that was measured at the end only gives way to one of every epoch
-    key = next(
-        (key for key in _CURVE_KEYS if longest[key] > 1), next((key for key in _CURVE_KEYS if longest[key]), None)
+    return _draw_curves(
+        run.metric, title, curves, "This strategy prepared nothing, or the run stopped before it was trained."
     )
+
+
+def _draw_curves(metric: Metric, title: str, curves: Sequence[tuple[str, str, History]], otherwise: str) -> Figure:
+    keys = (metric.validation, metric.name, metric.training, "loss")
+    longest = {key: max((len(_read_curve(history, key)) for _, _, history in curves), default=0) for key in keys}
+    # one point is no curve: a figure that was measured at the end only gives way to one of every epoch
+    key = next((key for key in keys if longest[key] > 1), next((key for key in keys if longest[key]), None))
     if key is None:
         return Figure(title, note=otherwise)
     lines = [(role, name, points) for role, name, history in curves if (points := _read_curve(history, key))]
     values = [point[1] for _, _, points in lines for point in points]
-    say: Callable[[float], str] = _say_axis_percent if "accuracy" in key else lambda value: f"{value:.3g}"
+    is_loss = key == "loss"
+    say: Callable[[float], str] = (lambda value: f"{value:.3g}") if is_loss else metric.say_tick
     frame = Frame(
         Axis.over([point[0] for _, _, points in lines for point in points], "epoch", say_tick, floor=0, whole=True),
-        Axis.over(values, key.replace("_", " "), say, floor=0),
+        Axis.over(values, key.replace("_", " "), say, floor=0 if is_loss else metric.least),
     )
     layers = []
     for role, name, points in lines:
-        tips = [(point, f"{name}, epoch {point[0]:g}: {say_value(key, point[1])}") for point in points]
+        tips = [(point, f"{name}, epoch {point[0]:g}: {say_value(key, point[1], metric)}") for point in points]
         layers.append(charts.line(frame, points, role) + charts.dots(frame, tips, role, radius=2.5))
     legend = ((kind, f"{name} (dashed)" if kind.endswith("dashed") else name) for kind, name, _ in lines)
     return Figure(title, charts.draw(frame, *layers, about=title), tuple(legend))
 
 
-_CURVE_KEYS = ("validation_accuracy", "accuracy", "train_accuracy", "loss")
 _LINES = ("winner", "front", "random", "uniform")  # the colours of several budgets' lines
 _ORDER = {"winner": 0, "uniform": 1, "random": 2, "full": 3}
 
@@ -254,23 +256,28 @@ def _count_dots(done: Sequence[Outcome], low: float) -> str:
 def _score_axis(run: Run, values: Sequence[float]) -> Axis:
     if run.by_likelihood:
         return Axis.over(values, "log-likelihood of the validation labels, nats", _say_nats)
-    return Axis.over(values, "accuracy on validation images", _say_axis_percent, floor=0)
+    metric = run.metric
+    label, floor = f"{metric.words} on validation images", metric.least if metric.better == "higher" else None
+    # merits: better is higher up, and a tick is told as the figure that it stands for
+    return Axis.over(values, label, lambda merit: metric.say_tick(metric.merit(merit)), floor=floor)
+
+
+def metric_axis(run: Run, figures: Sequence[float]) -> Axis:
+    """An axis of the headline figure on validation images."""
+    return Axis.over(figures, f"{run.metric.words} on validation images", run.metric.say_tick, floor=run.metric.least)
 
 
 def _say_nats(value: float) -> str:
     return f"{round(value, 4):g}".replace("-", "−")
 
 
-def _say_axis_percent(share: float) -> str:
-    return f"{round(100 * share, 2):g} %"
-
-
-def _tell_net(net: Net) -> str:
-    spread = f" ± {100 * net.spread:.1f}" if net.spread else ""
-    return f"{net.id}: {100 * (net.accuracy or 0):.1f}{spread} %, {say_count(net.costs['macs'])} MACs"
+def _tell_net(run: Run, net: Net) -> str:
+    figure = net.figure or 0.0
+    said = run.metric.say_spread(figure, net.spread) if net.spread else run.metric.say(figure)
+    return f"{net.id}: {said}, {say_count(net.costs['macs'])} MACs"
 
 
 def _tell_trial(outcome: Outcome) -> str:
     origin = f" ({outcome.candidate.origin})" if outcome.candidate.origin else ""
-    score = say_score(outcome.metrics["accuracy"], outcome.metrics.get("score"))
+    score = say_score(outcome)
     return f"trial {outcome.number}{origin}: {score}, {say_count(outcome.costs['macs'])} MACs"

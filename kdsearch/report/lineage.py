@@ -16,12 +16,11 @@ _TRIAL_NUMBER = re.compile(r"(?<![\d.])\d+(?![\d.%])")
 
 @dataclass(frozen=True, slots=True)
 class Ancestor:
-    """One step of the chain: the trial, how its candidate was drawn, and its score (0..1)."""
+    """One step of the chain: the trial, how its candidate was drawn, and what came of it."""
 
     number: int
     origin: str
-    accuracy: float
-    score: float | None
+    outcome: Outcome
 
 
 def trace_origin(run: Run, candidate: Mapping[str, Any]) -> list[Ancestor]:
@@ -33,9 +32,7 @@ def trace_origin(run: Run, candidate: Mapping[str, Any]) -> list[Ancestor]:
     at = next((outcome for outcome in run.done if outcome.candidate.values == dict(candidate)), None)
     chain: list[Ancestor] = []
     while at is not None and len(chain) < LONGEST:
-        chain.append(
-            Ancestor(at.number, at.candidate.origin or "not recorded", at.metrics["accuracy"], at.metrics.get("score"))
-        )
+        chain.append(Ancestor(at.number, at.candidate.origin or "not recorded", at))
         at = _choose_parent(at, by_number)
     return chain
 
@@ -57,4 +54,6 @@ def say_teacher(run: Run) -> str:
 
 def say_ranking(run: Run) -> str:
     """What candidates were compared by."""
-    return "likelihood of the validation labels" if run.by_likelihood else "accuracy on the validation images"
+    return (
+        "likelihood of the validation labels" if run.by_likelihood else f"{run.metric.words} on the validation images"
+    )

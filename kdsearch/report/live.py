@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from kdsearch.progress import Progress
 from kdsearch.report.board import Board, draw_sparkline
-from kdsearch.report.words import say_duration, say_percent, say_values
+from kdsearch.report.words import say_duration, say_values
+from kdsearch.spec.metric import ACCURACY, Metric
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -26,9 +27,9 @@ class Lines:
     In between: once a second at first, then ever more seldom, so that a log grows with the logarithm of time.
     """
 
-    def __init__(self, stream: TextIO, clock: Clock = time.monotonic) -> None:
+    def __init__(self, stream: TextIO, clock: Clock = time.monotonic, metric: Metric = ACCURACY) -> None:
         self._stream, self._clock = stream, clock
-        self._board = Board()
+        self._board = Board(metric)
         self._began = self._wrote = clock()
 
     def __call__(self, progress: Progress) -> None:
@@ -45,9 +46,11 @@ class Lines:
 class Screen:
     """Draws the board; rich asks for the drawing several times a second, so that the clock runs between messages."""
 
-    def __init__(self, clock: Clock = time.monotonic, say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, clock: Clock = time.monotonic, say: Callable[[str], None] | None = None, metric: Metric = ACCURACY
+    ) -> None:
         self._clock, self._say = clock, say
-        self._board = Board()
+        self._board = Board(metric)
 
     def __call__(self, progress: Progress) -> None:
         self._board.post(progress, self._clock())
@@ -63,9 +66,14 @@ class Screen:
             return Text("planning ...", style="dim")
         rows: list[RenderableType] = [self._draw_bar(now)]
         if board.latest.note or board.latest.values:
-            rows.append(Text(f"  {board.latest.note}  {say_values(board.latest.values)}".rstrip(), overflow="ellipsis"))
+            rows.append(
+                Text(
+                    f"  {board.latest.note}  {say_values(board.latest.values, board.metric)}".rstrip(),
+                    overflow="ellipsis",
+                )
+            )
         if len(board.climb) > 1 and board.best is not None:
-            climb = f"  best so far {say_percent(board.best)}  {draw_sparkline(board.climb)}"
+            climb = f"  best so far {board.metric.say(board.best)}  {draw_sparkline(board.climb)}"
             rows.append(Text(climb, style="green"))
         if board.finished:
             done = ", ".join(f"{phase} {say_duration(seconds)}" for phase, seconds in board.finished)
@@ -90,11 +98,11 @@ class Screen:
 
 
 @contextmanager
-def on_screen(console: Console) -> Iterator[Screen]:
+def on_screen(console: Console, metric: Metric = ACCURACY) -> Iterator[Screen]:
     """A screen that redraws itself until the block ends; lines logged meanwhile appear above it."""
     from rich.live import Live
 
-    screen = Screen(say=console.print)
+    screen = Screen(say=console.print, metric=metric)
     with (
         Live(console=console, get_renderable=lambda: screen, refresh_per_second=REDRAWS_PER_SECOND, transient=True),
         _logs_above(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kdsearch.report.parts import NET_HEADS, list_cells, order_nets
+from kdsearch.report.parts import list_cells, list_heads, order_nets
 from kdsearch.report.reading import read_run
 from kdsearch.report.verdict import answer_all
 
@@ -14,7 +14,11 @@ def to_markdown(summary: Mapping[str, Any]) -> str:
     """The nets compared, one row each, the answers, and where the whole report lies."""
     run = read_run(summary, ())
     nets = [_row(list_cells(run, net)) for net in order_nets(run.nets)]
-    table = [_row(NET_HEADS), _row("---" for _ in NET_HEADS), *nets] if nets else ["No student has been trained yet."]
+    table = (
+        [_row(list_heads(run)), _row("---" for _ in list_heads(run)), *nets]
+        if nets
+        else ["No student has been trained yet."]
+    )
     answers = [f"* {answer.question} **{answer.word}** {answer.text}" for answer in answer_all(run)]
     report = f"Charts and lineage: `{run.summary.get('run_dir', '')}/report.html`"
     return "\n".join([f"# {run.name}: {run.state}", "", *table, "", *answers, "", report, ""])

@@ -16,7 +16,6 @@ from kdsearch.report.words import (
     say_cost,
     say_duration,
     say_percent,
-    say_points,
     say_score,
 )
 
@@ -28,12 +27,13 @@ _STATES = {
 }
 _ENDS = ("stopped", "exhausted")
 _BESIDE = {HEADLINE: ("of full",), "latency_ms": ("speed-up",)}
-NET_HEADS = (
-    *("net", "test accuracy", "vs uniform"),
-    *(head for row in COSTS for head in (row.label, *_BESIDE.get(row.name, ()))),
-)
-"""What ``list_cells`` gives, where there is little room."""
 _SIGNS = {"yes": "✓", "no": "✗", "unclear": "≈", "unknown": "–"}
+
+
+def list_heads(run: Run) -> tuple[str, ...]:
+    """What ``list_cells`` gives, where there is little room."""
+    costs = (head for row in COSTS for head in (row.label, *_BESIDE.get(row.name, ())))
+    return ("net", f"test {run.metric.words}", "vs uniform", *costs)
 
 
 def write_head(run: Run) -> str:
@@ -72,7 +72,7 @@ def write_answers(run: Run) -> str:
 
 def _write_budget(run: Run, budget: int, title: str, *more: Answer) -> str:
     winner = run.find("winner", budget)
-    if winner is None or winner.accuracy is None:
+    if winner is None or winner.figure is None:
         reached = "the search has scored some candidates" if run.done else "no candidate has been scored"
         body = f'<p class="headline">No student has been trained yet: {reached}.</p>'
     else:
@@ -84,19 +84,18 @@ def _write_budget(run: Run, budget: int, title: str, *more: Answer) -> str:
 
 def _say_headline(run: Run, winner: Net) -> str:
     """The result in one sentence."""
-    said = f"A student with <b>{say_percent(winner.accuracy or 0)}</b> test accuracy"
+    said = f"A student with <b>{run.metric.say(winner.figure or 0)}</b> test {escape(run.metric.words)}"
     macs, full_macs = winner.cost(HEADLINE), run.full_costs.get(HEADLINE)
     if macs and full_macs:
         said += f" at <b>{say_percent(macs / full_macs, 0)}</b> of the full net's multiply-adds"
     full = run.full
-    if full is not None and full.accuracy is not None:
-        said += f"; the full net reaches {say_percent(full.accuracy)}"
+    if full is not None and full.figure is not None:
+        said += f"; the full net reaches {run.metric.say(full.figure)}"
     return said + "."
 
 
 def _write_figures(run: Run, winner: Net) -> str:
-    spread = f" ± {100 * winner.spread:.1f}" if winner.spread is not None and winner.seeds > 1 else ""
-    figures = [("test accuracy", f"{100 * (winner.accuracy or 0):.1f}{spread} %", _say_seeds(winner))]
+    figures = [(f"test {run.metric.words}", _say_figure(run, winner), _say_seeds(winner))]
     for row in COSTS:
         value, full = winner.cost(row.name), run.full_costs.get(row.name)
         if value is not None:
@@ -107,6 +106,13 @@ def _write_figures(run: Run, winner: Net) -> str:
         f"<div><dt>{escape(label)}</dt><dd>{escape(value)}</dd><dd class='small'>{escape(more)}</dd></div>"
         for label, value, more in figures
     )
+
+
+def _say_figure(run: Run, net: Net) -> str:
+    if net.figure is None:
+        return "–"
+    seeded = net.spread is not None and net.seeds > 1
+    return run.metric.say_spread(net.figure, net.spread or 0.0) if seeded else run.metric.say(net.figure)
 
 
 def _say_seeds(net: Net) -> str:
@@ -130,10 +136,12 @@ def write_table(run: Run) -> str:
     if not run.nets:
         return write_section("Nets compared", "<p>No net has been trained to the end yet.</p>")
     control = "start" if any(net.amounts for net in run.nets) else "uniform"
-    heads = ("net", "test accuracy", f"against {control}", *NET_HEADS[3:])
+    heads = (*list_heads(run)[:2], f"against {control}", *list_heads(run)[3:])
     rows = [list_cells(run, net) for net in order_nets(run.nets)]
+    judged = escape(run.metric.words.capitalize())
     note = (
-        "<p class='small'>Accuracy: mean ± standard deviation over seeds, on test images that the search never saw. "
+        f"<p class='small'>{judged}: mean ± standard deviation over seeds, on test images "
+        "that the search never saw. "
         "MACs: multiply-adds of convolutions and linear layers, one image. Latency: frozen TorchScript, batch 1, one "
         "thread; speed-up: against the full net. All nets were trained with one recipe.</p>"
     )
@@ -168,14 +176,13 @@ def _order(net: Net) -> tuple[int, int, str]:
 
 
 def list_cells(run: Run, net: Net) -> list[str]:
-    """A net's row of the table: name, accuracy, gain over uniform, MACs, share, parameters, size, latency, speed-up."""
-    spread = f" ± {100 * net.spread:.1f}" if net.spread is not None and net.seeds > 1 else ""
-    accuracy = "–" if net.accuracy is None else f"{100 * net.accuracy:.1f}{spread} %"
+    """A net's row of the table: name, figure, gain over uniform, MACs, share, parameters, size, latency, speed-up."""
     uniform = run.find("uniform", net.budget)
     gain = "–"
-    if net.role != "uniform" and uniform and uniform.accuracy is not None and net.accuracy is not None:
-        gain = say_points(net.accuracy - uniform.accuracy)
-    return [say_net(net), accuracy, gain, *(cell for row in COSTS for cell in _list_cost(run, net, row.name))]
+    if net.role != "uniform" and uniform and uniform.figure is not None and net.figure is not None:
+        gain = run.metric.say_difference(run.metric.merit(net.figure) - run.metric.merit(uniform.figure))
+    costs = (cell for row in COSTS for cell in _list_cost(run, net, row.name))
+    return [say_net(net), _say_figure(run, net), gain, *costs]
 
 
 def _list_cost(run: Run, net: Net, cost: str) -> list[str]:
@@ -245,9 +252,7 @@ def _write_chain(run: Run, budget: int) -> str:
     chain = trace_origin(run, winner.candidate)
     if not chain:
         return f"<p>{escape(winner.id)}: {escape(winner.origin or 'its trial is not in the ledger')}.</p>"
-    steps = "".join(
-        f"<li>trial {step.number}: {escape(step.origin)}, {say_score(step.accuracy, step.score)}</li>" for step in chain
-    )
+    steps = "".join(f"<li>trial {step.number}: {escape(step.origin)}, {say_score(step.outcome)}</li>" for step in chain)
     return f"<p>{escape(winner.id)}, from the winner back to its first ancestor:</p><ol>{steps}</ol>"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kdsearch.records import Outcome
+from kdsearch.spec.metric import ACCURACY, Metric
 
 History = tuple[Mapping[str, float], ...]
 
@@ -26,9 +27,9 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Net:
-    """A trained net of the final table. ``accuracy`` on the test part, 0..1; ``spread``: its standard deviation.
+    """A trained net of the final table. ``figure``: the task's headline one on the test part; ``spread``: deviation.
 
-    ``seeds``: how many trainings ``accuracy`` is the mean of; ``budget``: the budget it was made for, None for the
+    ``seeds``: how many trainings ``figure`` is the mean of; ``budget``: the budget it was made for, None for the
     full net.
     """
 
@@ -36,7 +37,7 @@ class Net:
     role: str
     budget: int | None
     widths: Mapping[str, Any]
-    accuracy: float | None
+    figure: float | None
     spread: float | None
     seeds: int
     costs: Mapping[str, float]
@@ -69,6 +70,7 @@ class Run:
     front: tuple[int, ...] = ()
     test_images: int | None = None
     proxy: Mapping[str, Any] = field(default_factory=dict)
+    metric: Metric = ACCURACY
 
     @property
     def name(self) -> str:
@@ -112,46 +114,48 @@ class Run:
         return tuple(
             outcome
             for outcome in self.outcomes
-            if outcome.state == "done" and math.isfinite(outcome.metrics.get("accuracy", math.nan))
+            if outcome.state == "done" and math.isfinite(outcome.metrics.get(outcome.metric.name, math.nan))
         )
 
     @property
     def by_likelihood(self) -> bool:
-        """Whether candidates were compared by the likelihood of the validation labels, or by accuracy."""
+        """Whether candidates were compared by the likelihood of the validation labels, or by the task's metric."""
         return any("score" in outcome.metrics for outcome in self.done)
 
 
 def read_run(summary: Mapping[str, Any], outcomes: Sequence[Outcome]) -> Run:
     """The run that a summary of schema 1 and the ledger's outcomes describe."""
-    nets = tuple(_read_net(about) for about in summary.get("students") or ())
+    task = summary.get("task") or {}
+    metric = Metric.of(task.get("metric"))
+    nets = tuple(_read_net(about, metric) for about in summary.get("students") or ())
     full = summary.get("full") or {}
     prepared = summary.get("prepared") or {}
-    task = summary.get("task") or {}
     return Run(
         summary=summary,
         outcomes=tuple(outcomes),
-        nets=_with_full(nets, full),
+        nets=_with_full(nets, full, metric),
         budgets=tuple(_read_budget(about) for about in summary.get("budgets") or ()),
         full_costs=full.get("costs") or {},
         prepared_history=tuple(prepared.get("history") or ()),
         front=tuple(summary.get("front") or ()),
         test_images=task.get("test_images"),
         proxy=summary.get("proxy") or {},
+        metric=metric,
     )
 
 
-def _with_full(nets: tuple[Net, ...], full: Mapping[str, Any]) -> tuple[Net, ...]:
+def _with_full(nets: tuple[Net, ...], full: Mapping[str, Any], metric: Metric) -> tuple[Net, ...]:
     """The nets and the full net, where the summary tells it apart only."""
     if any(net.role == "full" for net in nets) or not full.get("metrics"):
         return nets
-    return (*nets, _read_net({"id": "full", "role": "full", **full}))
+    return (*nets, _read_net({"id": "full", "role": "full", **full}, metric))
 
 
 def _read_budget(about: Mapping[str, Sequence[float | None]]) -> dict[str, tuple[float | None, float]]:
     return {cost: (low, float(high or 0)) for cost, (low, high) in about.items()}
 
 
-def _read_net(about: Mapping[str, Any]) -> Net:
+def _read_net(about: Mapping[str, Any], metric: Metric) -> Net:
     lineage = about.get("lineage") or {}
     role = str(about.get("role", "winner"))
     budget = about.get("budget", lineage.get("budget"))
@@ -160,8 +164,8 @@ def _read_net(about: Mapping[str, Any]) -> Net:
         role=role,
         budget=None if role == "full" else int(budget or 0),
         widths=about.get("widths") or {},
-        accuracy=(about.get("metrics") or {}).get("accuracy"),
-        spread=(about.get("spread") or {}).get("accuracy"),
+        figure=(about.get("metrics") or {}).get(metric.name),
+        spread=(about.get("spread") or {}).get(metric.name),
         seeds=max(1, len(lineage.get("seeds") or ())),
         costs=about.get("costs") or {},
         files=about.get("files") or {},

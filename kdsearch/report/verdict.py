@@ -8,7 +8,7 @@ from typing import Literal
 from kdsearch.costs import find_cost
 from kdsearch.measures.intervals import Sample, difference_interval
 from kdsearch.report.reading import Net, Run
-from kdsearch.report.words import name_budget, say_cost, say_percent, say_points
+from kdsearch.report.words import name_budget, say_cost, say_percent
 
 Word = Literal["yes", "no", "unclear", "unknown"]
 
@@ -56,16 +56,16 @@ def judge_search(run: Run, budget: int) -> Answer:
     """Was the search worth it? The winner against the uniform-width net of the same costs and the same recipe."""
     question = "Was the search worth it?"
     winner, uniform = run.find("winner", budget), run.find("uniform", budget)
-    if winner is None or winner.accuracy is None:
+    if winner is None or winner.figure is None:
         return Answer(question, "unknown", "No winner has been trained yet.")
-    if uniform is None or uniform.accuracy is None:
+    if uniform is None or uniform.figure is None:
         return Answer(
             question, "unknown", "No uniform-width net was trained to compare with (finish.controls.uniform)."
         )
     if winner.widths and (winner.widths, winner.amounts) == (uniform.widths, uniform.amounts):
         same = "what the search started from" if winner.amounts else "the uniform-width net itself"
         return Answer(question, "no", f"The best candidate found is {same}.")
-    word, text = _compare(winner, uniform)
+    word, text = _compare(run, winner, uniform)
     costs, behind = _compare_costs(run, winner, uniform, budget)
     if word == "yes" and behind > _LIKE:
         word = "unclear"
@@ -101,24 +101,26 @@ def judge_proxy(run: Run) -> Answer:
     return Answer(question, "no", f"The search is weak: {advice or text}")
 
 
-def _compare(winner: Net, uniform: Net) -> tuple[Word, str]:
+def _compare(run: Run, winner: Net, uniform: Net) -> tuple[Word, str]:
     """Whether the 95% interval of the difference leaves zero out, and the sentence that says so."""
-    assert winner.accuracy is not None
-    assert uniform.accuracy is not None
-    gain, opponent = say_points(winner.accuracy - uniform.accuracy), _opponent(winner, uniform)
+    assert winner.figure is not None
+    assert uniform.figure is not None
+    metric = run.metric
+    own, other = metric.merit(winner.figure), metric.merit(uniform.figure)  # a gain is better, whichever way that is
+    gain, opponent = metric.say_difference(own - other), _opponent(winner, uniform)
+    points = f" {metric.points}" if metric.points else ""
     fewest = min(winner.seeds, uniform.seeds)
     if fewest < 2 or winner.spread is None or uniform.spread is None:
         once = "one training each gives no interval, so it may be chance: give finish.seeds: 3"
-        return "unclear", f"{gain} points over {opponent}; {once}"
-    found = difference_interval(
-        Sample(winner.accuracy, winner.spread, winner.seeds), Sample(uniform.accuracy, uniform.spread, uniform.seeds)
-    )
-    interval = f"95% interval {say_points(found.low)} to {say_points(found.high)}, {fewest} seeds each"
+        return "unclear", f"{gain}{points} over {opponent}; {once}"
+    found = difference_interval(Sample(own, winner.spread, winner.seeds), Sample(other, uniform.spread, uniform.seeds))
+    low, high = (metric.say_difference(end) for end in (found.low, found.high))
+    interval = f"95% interval {low} to {high}, {fewest} seeds each"
     if found.low > 0:
-        return "yes", f"{gain} points over {opponent} ({interval})"
+        return "yes", f"{gain}{points} over {opponent} ({interval})"
     if found.high < 0:
-        return "no", f"{gain} points, behind {opponent} ({interval})"
-    return "unclear", f"Cannot be told from {opponent}: {gain} points ({interval})"
+        return "no", f"{gain}{points}, behind {opponent} ({interval})"
+    return "unclear", f"Cannot be told from {opponent}: {gain}{points} ({interval})"
 
 
 def _compare_costs(run: Run, winner: Net, uniform: Net, budget: int) -> tuple[str, float]:
@@ -139,10 +141,11 @@ def _compare_costs(run: Run, winner: Net, uniform: Net, budget: int) -> tuple[st
 
 
 def _against_random(run: Run, winner: Net, budget: int) -> str:
-    drawn = [net.accuracy for net in run.find_all("random", budget) if net.accuracy is not None]
-    if not drawn or winner.accuracy is None:
+    drawn = [net.figure for net in run.find_all("random", budget) if net.figure is not None]
+    if not drawn or winner.figure is None:
         return ""
-    gain = say_points(winner.accuracy - sum(drawn) / len(drawn))
+    metric = run.metric
+    gain = metric.say_difference(metric.merit(winner.figure) - metric.merit(sum(drawn) / len(drawn)))
     return f" {gain} against the mean of {len(drawn)} random nets of the same budget."
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from kdsearch.costs import Unit, find_cost, is_cost
+from kdsearch.records import Outcome
+from kdsearch.spec.metric import ACCURACY, Metric
 
-_NAMES = {"best": "best-ranked"}  # by likelihood its accuracy need not be the highest
+_NAMES = {"best": "best-ranked"}  # by likelihood its figure need not be the best
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -15,9 +17,9 @@ def say_percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def say_score(accuracy: float, nats: float | None) -> str:
-    """An accuracy (0..1), and the mean log-likelihood beside it where that is what ranks."""
-    said = say_percent(accuracy, 2)
+def say_score(outcome: Outcome) -> str:
+    """A trial's headline figure, and the mean log-likelihood beside it where that is what ranks."""
+    said, nats = outcome.metric.say(outcome.figure, 1), outcome.metrics.get("score")
     return said if nats is None else f"{said} ({nats:.3f} nats)".replace("-", "−")
 
 
@@ -78,9 +80,11 @@ def say_cost(name: str, value: float) -> str:
 _SAY_UNIT: Mapping[Unit, Callable[[float], str]] = {"count": say_count, "bytes": say_bytes, "ms": say_ms}
 
 
-def say_value(name: str, value: float) -> str:
-    """A figure of a progress message or a table, in the form that its name asks for."""
-    if "accuracy" in name or name in ("best", "bar", "ratio"):
+def say_value(name: str, value: float, metric: Metric = ACCURACY) -> str:
+    """A figure of a progress message or a table, in the form that its name asks for; ``metric``: the task's."""
+    if metric.name in name or name in ("best", "bar"):
+        return metric.say(value)
+    if name == "ratio":
         return say_percent(value)
     if is_cost(name):
         return say_cost(name, value)
@@ -93,9 +97,9 @@ def say_value(name: str, value: float) -> str:
     return f"{value:.3g}"
 
 
-def say_values(values: Mapping[str, float]) -> str:
+def say_values(values: Mapping[str, float], metric: Metric = ACCURACY) -> str:
     """Several figures in one line: ``accuracy 91.2 %, macs 12.3 M``."""
-    said = {_NAMES.get(name, name.replace("_", " ")): say_value(name, value) for name, value in values.items()}
+    said = {_NAMES.get(name, name.replace("_", " ")): say_value(name, value, metric) for name, value in values.items()}
     return ", ".join(f"{name} {value}" for name, value in said.items())
 
 

@@ -17,12 +17,14 @@ from kdsearch.candidates.space import Choice, Real
 from kdsearch.errors import StoreError
 from kdsearch.records import Outcome, RunPaths
 from kdsearch.rundir.ledger_trials import find_distribution, make_trial, read_trial
+from kdsearch.spec.metric import ACCURACY, Metric
 
 if TYPE_CHECKING:
     import optuna
 
 JOURNAL = "journal"
 _FILE = "study.journal"
+_METRIC = "metric"
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +32,7 @@ class Ledger:
     """The outcomes of a run, in the order they were appended; written by the driver only, under its ``RunLock``.
 
     ``storage``: journal (a file in the run directory) or an Optuna storage URL. ``parameters``: what a candidate is
-    made of. ``costs``: costs to show as objectives beside accuracy. What a crash left of a last line is cut off.
+    made of. ``costs``: costs to show as objectives beside the ``metric``. What a crash left of a last line is cut off.
 
     Raises:
         StoreError: the storage is damaged or cannot be reached.
@@ -44,13 +46,14 @@ class Ledger:
         parameters: Sequence[Choice | Real],
         *,
         costs: tuple[str, ...] = (),
+        metric: Metric = ACCURACY,
     ) -> None:
         self._journal = paths.root / _FILE if storage == JOURNAL else None
         self._costs = costs
         self._distributions = {parameter.name: find_distribution(parameter) for parameter in parameters}
         if self._journal is not None:
             _mend(self._journal)
-        self._study = _open_study(paths, storage, name, ("accuracy", *costs))
+        self._study = _open_study(paths, storage, name, metric, costs)
         self._numbers = {trial.user_attrs["number"] for trial in self._study.get_trials(deepcopy=False)}
 
     def __enter__(self) -> Self:
@@ -73,7 +76,7 @@ class Ledger:
 
     def outcomes(self) -> list[Outcome]:
         """All outcomes, in the order they were appended."""
-        return [read_trial(trial) for trial in self._study.get_trials(deepcopy=False)]
+        return _read(self._study)
 
     @contextmanager
     def _whole_lines(self) -> Iterator[None]:
@@ -103,7 +106,12 @@ def read_outcomes(paths: RunPaths) -> list[Outcome]:
         StoreError: the run directory or its ledger is missing or damaged.
     """
     with _study_of(paths) as study:
-        return [] if study is None else [read_trial(trial) for trial in study.get_trials(deepcopy=False)]
+        return [] if study is None else _read(study)
+
+
+def _read(study: optuna.Study) -> list[Outcome]:
+    metric = Metric.of(study.user_attrs.get(_METRIC))
+    return [read_trial(trial, metric) for trial in study.get_trials(deepcopy=False)]
 
 
 def note(paths: RunPaths, markdown: str) -> None:
@@ -148,7 +156,7 @@ def journal_path(paths: RunPaths) -> Path:
     return paths.root / _FILE
 
 
-def _open_study(paths: RunPaths, storage: str, name: str, objectives: tuple[str, ...]) -> optuna.Study:
+def _open_study(paths: RunPaths, storage: str, name: str, metric: Metric, costs: tuple[str, ...]) -> optuna.Study:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -156,14 +164,17 @@ def _open_study(paths: RunPaths, storage: str, name: str, objectives: tuple[str,
     with _damage_told(paths, storage):
         opened = _storage(paths, storage)
         try:
-            return optuna.load_study(study_name=study_name, storage=opened)
+            study = optuna.load_study(study_name=study_name, storage=opened)
         except KeyError:
-            directions: list[Any] = ["maximize", *["minimize"] * (len(objectives) - 1)]
+            best = "maximize" if metric.better == "higher" else "minimize"
+            directions: list[Any] = [best, *["minimize"] * len(costs)]
             study = optuna.create_study(study_name=study_name, storage=opened, directions=directions)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # naming them is that new
-                study.set_metric_names(list(objectives))
-            return study
+                study.set_metric_names([metric.name, *costs])
+        if _METRIC not in study.user_attrs:
+            study.set_user_attr(_METRIC, metric.describe())
+        return study
 
 
 def check_storage(storage: str) -> None:

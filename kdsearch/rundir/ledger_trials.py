@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch.candidates.space import Candidate, Choice, Real
 from kdsearch.records import Outcome
+from kdsearch.spec.metric import ACCURACY, Metric
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -19,11 +20,11 @@ _METRIC, _COST = "metric ", "cost "
 
 
 def make_trial(outcome: Outcome, costs: Sequence[str], distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
-    """The outcome as a finished trial: accuracy and these ``costs`` are its values, all else its attributes."""
+    """The outcome as a finished trial: headline figure and these ``costs`` are its values, all else its attributes."""
     from optuna.trial import TrialState, create_trial
 
     values = [
-        outcome.metrics.get("accuracy", math.nan),
+        outcome.metrics.get(outcome.metric.name, math.nan),
         *(outcome.costs.get(cost, math.nan) for cost in costs),
     ]
     done = outcome.state == "done" and all(math.isfinite(value) for value in values)
@@ -75,8 +76,8 @@ def _plain(value: float) -> int | float | str:
     return float(value) if math.isfinite(value) else repr(float(value))
 
 
-def read_trial(trial: FrozenTrial) -> Outcome:
-    """The outcome that ``make_trial`` was given."""
+def read_trial(trial: FrozenTrial, metric: Metric = ACCURACY) -> Outcome:
+    """The outcome that ``make_trial`` was given, of a task with this ``metric``."""
     attributes = trial.user_attrs
     return Outcome(
         number=attributes["number"],
@@ -87,6 +88,7 @@ def read_trial(trial: FrozenTrial) -> Outcome:
         seconds=attributes["seconds"],
         traceback=attributes.get("traceback", ""),
         curve=tuple(value for _, value in sorted(trial.intermediate_values.items())),
+        metric=metric,
     )
 
 

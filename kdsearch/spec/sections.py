@@ -37,7 +37,7 @@ GIVEN = "given"
 """What ``student.net`` says where the net is a module passed from Python."""
 Precision = Literal["auto", "fp32", "bf16"]
 RankedBy = Literal["likelihood", "accuracy"]
-"""What a score compares candidates by, on the validation labels."""
+"""What a score compares candidates by, on the validation labels; accuracy stands for the task's headline figure."""
 
 
 class Section(BaseModel):

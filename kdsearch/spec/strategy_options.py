@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from kdsearch.spec.sections import RankedBy, Recipe, Section
+from kdsearch.spec.sections import Recipe, Section
 from kdsearch.spec.terms import Range
 
 
@@ -37,9 +37,9 @@ class StrategyOptions(Section):
         return True
 
     @property
-    def ranks_by(self) -> RankedBy:
-        """What candidates are compared by: the accuracy, or a ``score`` that is the labels' mean log-likelihood."""
-        return "accuracy"
+    def ranks_by_likelihood(self) -> bool:
+        """Whether candidates are compared by a ``score``, the labels' mean log-likelihood, or by the task's metric."""
+        return False
 
     @property
     def trained_epochs(self) -> int | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from kdsearch.context import Context
     from kdsearch.records import Trial
+    from kdsearch.spec.metric import Metric
     from kdsearch.widths.space import WidthSpace
 
 
@@ -34,7 +35,7 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A candidate's metrics, and its validation accuracy after each epoch where it was trained for its score."""
+    """A candidate's metrics, and its headline figure on validation images after each epoch where it was trained."""
 
     metrics: Mapping[str, float]
     curve: tuple[float, ...] = ()
@@ -98,20 +99,21 @@ class Strategy(ABC):
         self,
         prepared: Mapping[str, Any],  # noqa: ARG002
         trained: Sequence[float | None],  # noqa: ARG002
+        metric: Metric,  # noqa: ARG002
     ) -> Mapping[str, Any]:
         """Whether the scores that steered the search can be believed, by its own check.
 
-        ``prepared``: what ``prepare`` found; ``trained``: validation accuracy of each budget's uniform net after its
-        training at the end, None where it was not trained. ``verdict``: trusted, weak or unknown; ``advice``: sentences
-        that say what to raise; perhaps ``ratio``, ``spread``, ``stderr`` and ``ranked_by``, as report/verdict.py words
-        them, or ``grounds``, sentences of its own.
+        ``prepared``: what ``prepare`` found; ``trained``: what each budget's uniform net reached of the task's
+        ``metric`` on validation images after its training at the end, None where it was not trained. ``verdict``:
+        trusted, weak or unknown; ``advice``: sentences that say what to raise; perhaps ``ratio``, ``spread``,
+        ``stderr`` and ``ranked_by``, as report/verdict.py words them, or ``grounds``, sentences of its own.
         """
         return {"verdict": "unknown", "advice": ["this strategy trains every candidate, so there is no proxy to judge"]}
 
     def judge_trained(self, metrics: Mapping[str, float]) -> float | None:  # noqa: ARG002
         """What finalists are compared by (higher is better), from figures of a trained net on the validation images.
 
-        None where that is the accuracy; else it must be comparable with what ``score`` calls ``score``.
+        None where that is the headline figure; else it must be comparable with what ``score`` calls ``score``.
         """
         return None
 
@@ -123,7 +125,7 @@ class Strategy(ABC):
         """Reads what ``prepare`` left, once in each process that scores or trains."""
 
     def score(self, ctx: Context, trial: Trial) -> dict[str, float]:
-        """The candidate's metrics; ``accuracy`` (0..1 on the validation part) is obligatory.
+        """The candidate's metrics; the task's headline figure on the validation part is obligatory.
 
         By default the student is trained and evaluated.
         """

@@ -83,6 +83,7 @@ class Distilling(Strategy):
         """
         from kdsearch.teaching.distillation import term_figures
 
+        metric = ctx.task.metric
         curve = trial.curve if self.options.prune == "median" else ()
 
         def behind(history: Sequence[Mapping[str, float]]) -> bool:
@@ -94,7 +95,8 @@ class Distilling(Strategy):
                 or epoch == self.options.epochs
             ):
                 return False
-            return max(record["validation_accuracy"] for record in history) < curve[epoch - 1]
+            best = max(metric.merit(record[metric.validation]) for record in history)
+            return best < metric.merit(curve[epoch - 1])
 
         every = 1 if self.options.prune == "median" else None
         model, history = self._train(ctx, trial.candidate, ctx.seed, every=every, give_up=behind)
@@ -103,7 +105,7 @@ class Distilling(Strategy):
         metrics |= {
             f"term_{name}": history[-1][name] for name in term_figures(self.options.terms) if name in history[-1]
         }
-        reached = tuple(record["validation_accuracy"] for record in history if "validation_accuracy" in record)
+        reached = tuple(record[metric.validation] for record in history if metric.validation in record)
         return Scored(metrics, reached)
 
     def train(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kdsearch.context import Context
     from kdsearch.pruningnet.generators import Generator
     from kdsearch.pruningnet.supernet import Supernet
+    from kdsearch.spec.metric import Metric
     from kdsearch.spec.study_spec import StudySpec
 
 
@@ -100,8 +101,8 @@ class MetaPruning(Strategy):
             return {}
 
         @property
-        def ranks_by(self) -> RankedBy:
-            return self.ranked_by
+        def ranks_by_likelihood(self) -> bool:
+            return self.ranked_by == "likelihood"
 
     options: MetaPruning.Options
     inherits = True
@@ -160,16 +161,18 @@ class MetaPruning(Strategy):
         with ctx.widths.applied(trial.candidate, tensors):
             statistics = ctx.task.mean, ctx.task.std
             images = ctx.task.images("validation")
-            return score_net(ctx.net, images, statistics, by=self.options.ranked_by, bar=bar)
+            return score_net(ctx.net, images, statistics, ctx.task, by=self.options.ranked_by, bar=bar)
 
-    def judge_scores(self, prepared: Mapping[str, Any], trained: Sequence[float | None]) -> Mapping[str, Any]:
+    def judge_scores(
+        self, prepared: Mapping[str, Any], trained: Sequence[float | None], metric: Metric
+    ) -> Mapping[str, Any]:
         from kdsearch.pruningnet.judging import judge_proxy
 
-        return judge_proxy(prepared.get("check"), trained)
+        return judge_proxy(prepared.get("check"), trained, metric)
 
     def judge_trained(self, metrics: Mapping[str, float]) -> float | None:
         """By likelihood minus the loss, which is what a score is under generated weights."""
-        return -float(metrics["loss"]) if self.options.ranked_by == "likelihood" else None
+        return -float(metrics["loss"]) if self.options.ranks_by_likelihood else None
 
     def train(
         self,
@@ -260,12 +263,12 @@ class MetaPruning(Strategy):
             scores = []
             for number in range(self.options.check_genes):
                 gene = ctx.draw(budget, rng)
-                scores.append(Outcome(-1, gene, "done", self.score(ctx, Trial(-1, gene))))
+                scores.append(Outcome(-1, gene, "done", self.score(ctx, Trial(-1, gene)), metric=ctx.task.metric))
                 watch(Progress("prepare", number + 1, self.options.check_genes, "spread of scores"))
-            own = Outcome(-1, uniform, "done", self.score(ctx, Trial(-1, uniform)))
+            own = Outcome(-1, uniform, "done", self.score(ctx, Trial(-1, uniform)), metric=ctx.task.metric)
             checked.append(
                 {
-                    "uniform_accuracy": own.metrics["accuracy"],
+                    f"uniform_{own.metric.name}": own.figure,
                     "uniform_score": own.merit,
                     "random_scores": [score.merit for score in scores],
                     "stderr": own.merit_stderr,

@@ -133,7 +133,8 @@ def exported_metrics(study: Study, student: Student) -> dict[str, float]:
     """The figures of the training whose weights are exported, not the mean over seeds."""
     seed = student.lineage["exported_seed"]
     validated = read_record(study, f"{digest(student.candidate)}-seed{seed}")["metrics"]
-    return {"accuracy": student.lineage["seeds"][str(seed)], "validation_accuracy": validated["accuracy"]}
+    metric = study.task.metric
+    return {metric.name: student.lineage["seeds"][str(seed)], metric.validation: validated[metric.name]}
 
 
 def _pixels(study: Study) -> Tensor:

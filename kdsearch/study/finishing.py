@@ -93,7 +93,7 @@ def _random_controls(study: Study, budget: int) -> list[Candidate]:
 
 
 def collect(study: Study, plans: Sequence[Plan]) -> list[Student]:
-    """The students with their accuracy on the test part, read here and nowhere else: once a trained net."""
+    """The students with their figures on the test part, read here and nowhere else: once a trained net."""
     return [_student(study, made) for made in plans]
 
 
@@ -105,16 +105,17 @@ def _student(study: Study, made: Plan) -> Student:
         )
         for training in made.trainings()
     }
-    accuracies = [row["accuracy"] for row, _ in tested.values()]
-    validated = [record["metrics"]["accuracy"] for record in records.values()]
-    best = max(records, key=lambda seed: (records[seed]["metrics"]["accuracy"], -seed))
-    metrics = {"accuracy": statistics.fmean(accuracies), "validation_accuracy": statistics.fmean(validated)}
-    spread = {"accuracy": _deviation(accuracies), "validation_accuracy": _deviation(validated)}
+    metric = study.task.metric
+    reached = [row[metric.name] for row, _ in tested.values()]
+    validated = {seed: record["metrics"][metric.name] for seed, record in records.items()}
+    best = max(validated, key=lambda seed: (metric.merit(validated[seed]), -seed))
+    metrics = {metric.name: statistics.fmean(reached), metric.validation: statistics.fmean(validated.values())}
+    spread = {metric.name: _deviation(reached), metric.validation: _deviation(list(validated.values()))}
     lineage: Mapping[str, Any] = {
         "origin": made.candidate.origin,
         "budget": made.budget,
         "strategy": study.spec.finish.name,
-        "seeds": {str(seed): row["accuracy"] for seed, (row, _) in tested.items()},
+        "seeds": {str(seed): row[metric.name] for seed, (row, _) in tested.items()},
         "exported_seed": best,
     }
     return Student(
@@ -122,7 +123,7 @@ def _student(study: Study, made: Plan) -> Student:
         role=made.role,
         candidate=made.candidate,
         metrics=metrics,
-        spread=spread if len(accuracies) > 1 else {},
+        spread=spread if len(reached) > 1 else {},
         costs=study.ctx.widths.costs(made.candidate),
         history=tuple(records[best]["history"]),
         lineage=lineage,

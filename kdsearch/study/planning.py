@@ -49,8 +49,8 @@ class Study:
 
     @property
     def ranks_by_likelihood(self) -> bool:
-        """Whether candidates and finalists are compared by the likelihood of the validation labels, or by accuracy."""
-        return self.strategy.options.ranks_by == "likelihood"
+        """Whether candidates and finalists are compared by likelihood of the validation labels, or by the metric."""
+        return self.strategy.options.ranks_by_likelihood
 
     def make_searcher(self) -> Searcher:
         """A searcher that has been told nothing; the uniform gene of each budget is its first candidate."""

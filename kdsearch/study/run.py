@@ -161,7 +161,9 @@ def _drive(study: Study, watch: Watch) -> dict[str, Any]:
     paths, spec = study.ctx.paths, study.spec
     with RunLock(paths), recording(paths):
         costs = (HEADLINE,) if len(study.ctx.budgets) > 1 else ()
-        ledger = Ledger(paths, spec.storage, spec.name, study.ctx.space.parameters, costs=costs)
+        ledger = Ledger(
+            paths, spec.storage, spec.name, study.ctx.space.parameters, costs=costs, metric=study.task.metric
+        )
         timed = paths.root / "seconds.json"
         run = _Run(study, watch, ledger, read_json(timed) if timed.exists() else {})
         use(study)

@@ -126,12 +126,13 @@ class _Loop:
             self.watch(Progress("search", len(self.known), total, *self._describe(outcome)))
 
     def _describe(self, outcome: Outcome) -> tuple[str, dict[str, float]]:
-        """How the trial was drawn, or why it failed; its figures, and the accuracy of the trial that ranks first."""
+        """How it was drawn, or why it failed; its figures, and the headline one of the trial that ranks first."""
         done = outcome.state == "done"
         said = outcome.candidate.origin if done else f"failed: {outcome.reason}"
-        reached = {"accuracy": outcome.metrics["accuracy"]} if done else {}
-        best = self.best.metrics.get("accuracy", 0.0) if self.best else 0.0
-        return said, {**reached, "best": best, HEADLINE: float(outcome.costs.get(HEADLINE, 0))}
+        name = self.study.task.metric.name
+        reached = {name: outcome.figure} if done else {}
+        best = {"best": self.best.figure} if self.best and self.best.state == "done" else {}
+        return said, {**reached, **best, HEADLINE: float(outcome.costs.get(HEADLINE, 0))}
 
     def _failure_line(self, allowed: int) -> str:
         failed = [outcome for outcome in self.ledger.outcomes() if outcome.state == "failed"]

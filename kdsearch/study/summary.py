@@ -66,6 +66,7 @@ def summarise(
         "net": spec.student.label,
         "task": {
             "name": spec.task.name,
+            "metric": ctx.task.metric.describe(),
             "data": ctx.task.name,
             "digest": ctx.task.digest,
             "classes": list(ctx.task.classes),
@@ -78,7 +79,7 @@ def summarise(
         "teacher": _teacher(study, facts.prepared),
         "students": rows,
         "finalists": [_finalist_row(finalist) for finalist in facts.finalists],
-        "proxy": dict(study.strategy.judge_scores(facts.prepared, _trained_uniform(study, students))),
+        "proxy": dict(study.strategy.judge_scores(facts.prepared, _trained_uniform(study, students), ctx.task.metric)),
         "prepared": dict(facts.prepared),
         "layers": [{"name": name, "full": full} for name, full, _ in ctx.widths.layer_widths(ctx.widths.full)],
         "frozen": [list(pair) for pair in ctx.widths.frozen],
@@ -134,7 +135,7 @@ def _finalist_row(finalist: Finalist) -> dict[str, Any]:
         "epochs": finalist.epochs,
         "candidate": finalist.candidate.values,
         "origin": finalist.candidate.origin,
-        "validation_accuracy": finalist.accuracy,
+        finalist.metric.validation: finalist.figure,
         "score": finalist.score,
     }
 
@@ -142,7 +143,7 @@ def _finalist_row(finalist: Finalist) -> dict[str, Any]:
 def _trained_uniform(study: Study, students: Sequence[Student]) -> list[float | None]:
     """What each budget's uniform net reached on the validation images, if it was trained."""
     reached = {
-        student.lineage.get("budget"): student.metrics["validation_accuracy"]
+        student.lineage.get("budget"): student.metrics[study.task.metric.validation]
         for student in students
         if student.role == "uniform"
     }

@@ -92,7 +92,7 @@ def _train(card: Card, task: Classification, net: nn.Module, root: Path, watch: 
     fit(net, task, card.recipe, setting)
     weights = root / f"{card.name}.safetensors"
     save_weights(weights, net.state_dict())
-    figures = {part: task.evaluate(net, part, device=device)["accuracy"] for part in ("validation", "test")}
+    figures = {part: task.evaluate(net, part, device=device)[task.metric.name] for part in ("validation", "test")}
     metrics = Metrics(accuracy=figures["test"], validation_accuracy=figures["validation"])
     done = card.model_copy(update=_facts(task) | {"weights": weights, "sha256": hash_file(weights), "metrics": metrics})
     save_text(root / _CARD, to_yaml(done))  # last: what has it is trained

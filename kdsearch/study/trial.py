@@ -68,15 +68,23 @@ def run_trial(trial: Trial) -> Outcome:
     try:
         scored = study.strategy.score_trial(study.ctx, trial)
         metrics = dict(scored.metrics)
-        for name in ("accuracy", *metrics.keys() & {"score"}):
+        for name in (study.task.metric.name, *metrics.keys() & {"score"}):
             if not math.isfinite(metrics[name]):
                 raise ValueError(f"the {name} is {metrics[name]}")
     except Exception:  # noqa: BLE001 - one bad candidate must not end a search of hours
         failure = traceback.format_exc()
         seconds = time.monotonic() - started
-        return Outcome(trial.number, trial.candidate, "failed", {}, costs, seconds, failure)
+        return Outcome(trial.number, trial.candidate, "failed", {}, costs, seconds, failure, metric=study.task.metric)
+    seconds = time.monotonic() - started
     return Outcome(
-        trial.number, trial.candidate, "done", metrics, costs, time.monotonic() - started, curve=scored.curve
+        trial.number,
+        trial.candidate,
+        "done",
+        metrics,
+        costs,
+        seconds,
+        curve=scored.curve,
+        metric=study.task.metric,
     )
 
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from kdsearch.spec.metric import Metric
 from kdsearch.spec.sections import Recipe, Section
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ class Task(ABC):
     """What is learned, from which images, and how it is measured."""
 
     Options: ClassVar[type[Section]] = Section
+    metric: ClassVar[Metric]
+    """The figure that nets are judged by; ``evaluate`` gives it by this name."""
     num_classes: int
     image_shape: tuple[int, int, int]
     classes: tuple[str, ...]
@@ -52,6 +55,25 @@ class Task(ABC):
     def loss(self, logits_BC: Tensor, labels: Tensor, smoothing: float) -> Tensor:
         """The loss that training lowers, in nats, averaged over the batch; ``labels`` are B, or BC of mixed images."""
 
+    @classmethod
+    @abstractmethod
+    def rate_each(cls, outputs: Tensor, labels: Tensor) -> Tensor:
+        """The figure of every image of a training batch, whose mean is the headline one; ``labels`` as in ``loss``."""
+
+    @classmethod
+    @abstractmethod
+    def judge_each(cls, outputs: Tensor, label_B: Tensor) -> tuple[Tensor, Tensor]:
+        """Of every image the figure whose mean is the headline one, and the loss (float64); both always finite."""
+
+    @classmethod
+    def standard_error(cls, total: float, squares: float, count: int) -> float:
+        """Of the headline figure, from the sum of so many images' figures and that of their squares."""
+        return float((max(0.0, squares / count - (total / count) ** 2) / count) ** 0.5)
+
+    def output(self) -> Mapping[str, Any]:
+        """What the manifest says of a net's output, for one image."""
+        return {"shape": [1, self.num_classes], "dtype": "float32", "meaning": "logits"}
+
     @abstractmethod
     def evaluate(
         self,
@@ -62,7 +84,7 @@ class Task(ABC):
         batch_size: int | None = None,
         limit: int | None = None,
     ) -> dict[str, float]:
-        """The net's figures on a part, ``accuracy`` (0..1) among them; ``limit`` images of it where given.
+        """The net's figures on a part, the headline one among them, and ``loss``; ``limit`` images of it where given.
 
         ``batch_size``: images at once, None: so many as the device does fastest.
         """

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from kdsearch.spec.metric import ACCURACY, Metric
 from kdsearch.spec.sections import Recipe, Section, TaskOptions
 from kdsearch.tasks.base import Part, Task
 
@@ -28,6 +29,7 @@ class Classification(Task):
     """Images with one label each; a net is measured by its top-1 accuracy."""
 
     Options: ClassVar[type[Section]] = TaskOptions
+    metric: ClassVar[Metric] = ACCURACY
 
     def __init__(self, options: TaskOptions, dataset: Dataset, *, test_readable: bool = True) -> None:
         from kdsearch.data.balance import weigh_classes
@@ -94,6 +96,23 @@ class Classification(Task):
         if device not in self._weight_on:
             self._weight_on[device] = torch.tensor(self.class_weights, device=device)
         return self._weight_on[device]
+
+    @classmethod
+    def rate_each(cls, outputs: Tensor, labels: Tensor) -> Tensor:
+        """1 where the answer is right; of mixed images the class with the largest share is right."""
+        return outputs.argmax(1) == (labels if labels.ndim == 1 else labels.argmax(1))
+
+    @classmethod
+    def judge_each(cls, outputs: Tensor, label_B: Tensor) -> tuple[Tensor, Tensor]:
+        from kdsearch.measures.evaluation import judge_logits
+
+        return judge_logits(outputs, label_B)
+
+    @classmethod
+    def standard_error(cls, total: float, squares: float, count: int) -> float:  # noqa: ARG003
+        """Of a share, with one success and one failure added: never zero."""
+        share = (total + 1) / (count + 2)
+        return float((share * (1 - share) / (count + 2)) ** 0.5)
 
     def evaluate(
         self,

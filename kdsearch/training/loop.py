@@ -79,10 +79,10 @@ _WATCH_SECONDS = 0.5
 class Setting:
     """Where and for how long a training runs, and who hears of it.
 
-    ``checkpoint``: file to go on from if it is there, and to save to. ``evaluate_every_epochs``: accuracy on the
-    validation part every so many epochs and after the last. ``deadline``: time (``time.monotonic``) at which training
-    stops, saved. ``objective``: the task's loss where None. ``give_up``: told the history after each epoch, whether to
-    train no further.
+    ``checkpoint``: file to go on from if it is there, and to save to. ``evaluate_every_epochs``: validated every so
+    many epochs and after the last. ``deadline``: time (``time.monotonic``) at which training stops, saved.
+    ``objective``: the task's loss where None. ``give_up``: told the history after each epoch, whether to train no
+    further.
     """
 
     seed: int
@@ -101,7 +101,7 @@ class Setting:
 class _Position:
     """How far a training is; ``tally`` and ``seconds`` are of the epoch under way."""
 
-    tally: Tally = field(default_factory=Tally)
+    tally: Tally
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
@@ -109,7 +109,8 @@ class _Position:
 
 
 def fit(model: nn.Module, task: Task, recipe: Recipe, setting: Setting) -> History:
-    """One record an epoch: epoch (from 1), loss, train_accuracy, learning_rate, seconds, perhaps validation_accuracy.
+    """One record an epoch: epoch (from 1), loss, learning_rate, seconds, the headline figure on training images,
+    perhaps on validation images.
 
     Trains ``model`` itself, on the setting's device; fewer records than epochs mean that it gave up or that the
     deadline came. The objective adds its own figures. Batches, their augmentation and dropout depend on (seed, epoch,
@@ -133,7 +134,7 @@ class _Training:
         self.objective = setting.objective or TaskObjective(task, recipe, setting)
         self.batches = self.objective.batches
         self.optimizer = make_optimizer(recipe, model)
-        self.at = _Position()
+        self.at = _Position(Tally(task))
         self.saved = self.watched = time.monotonic()
         self._restore()
 
@@ -180,7 +181,7 @@ class _Training:
         self.at.tally.add(loss, logits_BC, batch[1])
 
     def _figures(self) -> Mapping[str, float]:
-        """Mean loss and accuracy of the epoch so far.
+        """Mean loss and headline figure of the epoch so far.
 
         Raises:
             KdsearchError: the loss is no number any more.
@@ -201,10 +202,10 @@ class _Training:
         every = self.setting.evaluate_every_epochs
         if every and ((at.epoch + 1) % every == 0 or at.epoch + 1 == recipe.epochs):
             figures = self.task.evaluate(self.model, "validation", device=self.setting.device)
-            record["validation_accuracy"] = figures["accuracy"]
+            record[self.task.metric.validation] = figures[self.task.metric.name]
         record["seconds"] = at.seconds
         at.history.append(record)
-        at.epoch, at.step, at.seconds, at.tally = at.epoch + 1, 0, 0.0, Tally()
+        at.epoch, at.step, at.seconds, at.tally = at.epoch + 1, 0, 0.0, Tally(self.task)
         self._report(at.epoch * len(self.batches), record)
         if at.epoch == recipe.epochs or time.monotonic() - self.saved >= _EPOCH_SAVE_SECONDS:
             self._save()
@@ -246,7 +247,7 @@ class _Training:
         except (RuntimeError, ValueError) as error:
             raise StoreError(f"{path}: is the checkpoint of another net ({str(error).splitlines()[0]})") from None
         at = self.at
-        at.tally, at.seconds = Tally(**state["tally"]), state["seconds"]
+        at.tally, at.seconds = Tally(self.task, **state["tally"]), state["seconds"]
         at.epoch, at.step, at.history = state["epoch"], state["step"], state["history"]
 
 

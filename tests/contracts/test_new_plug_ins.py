@@ -61,8 +61,8 @@ class Mimic(Strategy):
             return False
 
         @property
-        def ranks_by(self):
-            return "likelihood"
+        def ranks_by_likelihood(self):
+            return True
 
         @property
         def trained_epochs(self):
@@ -82,7 +82,7 @@ class Mimic(Strategy):
         figures = ctx.task.evaluate(self.train(ctx, trial.candidate, seed=0).model, "validation", device=ctx.device)
         return figures | {"score": -figures["loss"], "score_stderr": 0.01}
 
-    def judge_scores(self, prepared, trained):
+    def judge_scores(self, prepared, trained, metric):
         return {"verdict": "trusted", "advice": [], "grounds": [f"{len(trained)} budget was looked at"]}
 
     def judge_trained(self, metrics):

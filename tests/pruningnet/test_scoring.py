@@ -11,11 +11,13 @@ from torch import nn
 from kdsearch.data.augment import normalise
 from kdsearch.data.images import ImageSet
 from kdsearch.pruningnet.generators import Slim
-from kdsearch.pruningnet.scoring import calibrated_tensors, score_net, standard_error
+from kdsearch.pruningnet.scoring import calibrated_tensors, score_net
+from kdsearch.tasks.classification import Classification
 from tests.toys import bars, half, make_task, make_toy, toy_widths
 
 pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
 STATISTICS = (0.5,), (0.25,)
+JUDGE = Classification
 
 
 def test_recalibrated_statistics_are_those_of_all_images():
@@ -63,14 +65,19 @@ def coin(right: int, count: int) -> ImageSet:
 
 
 def test_accuracy_is_the_share_that_is_right():
-    found = score_net(Says(), coin(600, 1000), STATISTICS)
-    assert found == {"accuracy": 0.6, "accuracy_stderr": standard_error(600, 1000), "images": 1000, "dropped": 0}
-    assert standard_error(600, 1000) == pytest.approx((601 / 1002 * 401 / 1002 / 1002) ** 0.5)
+    found = score_net(Says(), coin(600, 1000), STATISTICS, JUDGE)
+    assert found == {
+        "accuracy": 0.6,
+        "accuracy_stderr": JUDGE.standard_error(600, 600, 1000),
+        "images": 1000,
+        "dropped": 0,
+    }
+    assert JUDGE.standard_error(600, 600, 1000) == pytest.approx((601 / 1002 * 401 / 1002 / 1002) ** 0.5)
 
 
 def test_a_hopeless_candidate_is_dropped_after_the_first_images():
     net = Says()
-    found = score_net(net, coin(1000, 2000), STATISTICS, bar=0.8)  # 0.5 + 2.58 * 0.06 < 0.8
+    found = score_net(net, coin(1000, 2000), STATISTICS, JUDGE, bar=0.8)  # 0.5 + 2.58 * 0.06 < 0.8
     assert found["dropped"] == 1
     assert found["images"] <= net.seen < 400
     assert found["accuracy"] == pytest.approx(0.5, abs=0.02)
@@ -79,10 +86,12 @@ def test_a_hopeless_candidate_is_dropped_after_the_first_images():
 @pytest.mark.parametrize("right", [1000, 1100, 1500, 2000])
 def test_a_candidate_whose_upper_end_reaches_the_bar_is_scored_in_full(right):
     images = coin(right, 2000)
-    full = score_net(Says(), images, STATISTICS)
+    full = score_net(Says(), images, STATISTICS, JUDGE)
     hits = (images.labels_N == 0).cumsum(0).tolist()
-    lowest = min(right / seen + 2.58 * standard_error(right, seen) for seen, right in enumerate(hits, start=1))
-    assert score_net(Says(), images, STATISTICS, bar=lowest - 1e-9) == full
+    lowest = min(
+        right / seen + 2.58 * JUDGE.standard_error(right, right, seen) for seen, right in enumerate(hits, start=1)
+    )
+    assert score_net(Says(), images, STATISTICS, JUDGE, bar=lowest - 1e-9) == full
 
 
 def test_nan_is_wrong():
@@ -90,7 +99,7 @@ def test_nan_is_wrong():
         def forward(self, image_BCHW):
             return super().forward(image_BCHW) * float("nan")
 
-    assert score_net(Broken(), coin(250, 250), STATISTICS)["accuracy"] == 0
+    assert score_net(Broken(), coin(250, 250), STATISTICS, JUDGE)["accuracy"] == 0
 
 
 class Sure(Says):
@@ -105,27 +114,27 @@ class Sure(Says):
 
 
 def test_the_score_is_the_mean_log_likelihood_of_the_labels():
-    found = score_net(Sure(2.0), coin(600, 1000), STATISTICS, by="likelihood")
+    found = score_net(Sure(2.0), coin(600, 1000), STATISTICS, JUDGE, by="likelihood")
     right, wrong = -math.log(1 + math.exp(-2)), -math.log(1 + math.exp(2))
     assert found["score"] == pytest.approx(0.6 * right + 0.4 * wrong, rel=1e-6)
     assert found["score_stderr"] == pytest.approx((right - wrong) * (0.6 * 0.4 / 1000) ** 0.5, rel=1e-5)
     assert found["accuracy"] == 0.6
-    assert "score" not in score_net(Sure(2.0), coin(600, 1000), STATISTICS)
+    assert "score" not in score_net(Sure(2.0), coin(600, 1000), STATISTICS, JUDGE)
 
 
 def test_by_likelihood_a_hopeless_candidate_is_dropped_and_one_that_may_reach_the_bar_is_not():
     images = coin(1000, 2000)
-    full = score_net(Sure(2.0), images, STATISTICS, by="likelihood")
+    full = score_net(Sure(2.0), images, STATISTICS, JUDGE, by="likelihood")
     assert full["dropped"] == 0
-    again = score_net(Sure(2.0), images, STATISTICS, by="likelihood", bar=full["score"] + full["score_stderr"])
+    again = score_net(Sure(2.0), images, STATISTICS, JUDGE, by="likelihood", bar=full["score"] + full["score_stderr"])
     assert again == full
-    dropped = score_net(Sure(2.0), images, STATISTICS, by="likelihood", bar=full["score"] + 0.5)
+    dropped = score_net(Sure(2.0), images, STATISTICS, JUDGE, by="likelihood", bar=full["score"] + 0.5)
     assert (dropped["dropped"], dropped["images"] < 400) == (1, True)
 
 
 @pytest.mark.parametrize("scale", [float("nan"), 1e6])
 def test_what_is_no_number_or_sure_and_wrong_costs_no_more_than_a_hundred_nats(scale):
-    found = score_net(Sure(scale), coin(0, 250), STATISTICS, by="likelihood")
+    found = score_net(Sure(scale), coin(0, 250), STATISTICS, JUDGE, by="likelihood")
     assert found["score"] == -100
     assert found["accuracy"] == 0
 
@@ -133,6 +142,6 @@ def test_what_is_no_number_or_sure_and_wrong_costs_no_more_than_a_hundred_nats(s
 def test_the_net_is_back_in_its_mode():
     net = make_toy(trained=True).train()
     task = make_task()
-    score_net(net, task.images("validation"), (task.mean, task.std))
+    score_net(net, task.images("validation"), (task.mean, task.std), task)
     assert net.training
     assert net.stem[1].training

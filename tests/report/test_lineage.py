@@ -48,4 +48,7 @@ def test_the_better_parent_is_the_one_with_the_better_score():
 
     rows = [scored(0, "x", 0.9, -2.0), scored(1, "y", 0.5, -1.0), scored(2, "crossover of 0 and 1", 0.7, -0.9)]
     chain = trace_origin(read_run({}, rows), {"conv": 2})
-    assert [(step.number, step.accuracy, step.score) for step in chain] == [(2, 0.7, -0.9), (1, 0.5, -1.0)]
+    assert [(step.number, step.outcome.figure, step.outcome.metrics.get("score")) for step in chain] == [
+        (2, 0.7, -0.9),
+        (1, 0.5, -1.0),
+    ]

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from kdsearch.candidates.space import Candidate
+from kdsearch.records import Outcome
 from kdsearch.report.words import (
     say_bytes,
     say_count,
@@ -79,5 +81,6 @@ def test_a_figure_is_said_in_the_unit_that_its_name_asks_for():
 
 
 def test_a_score_names_what_ranks_beside_the_accuracy():
-    assert say_score(0.7002, None) == "70.02 %"
-    assert say_score(0.7002, -0.8563) == "70.02 % (−0.856 nats)"
+    candidate = Candidate.of({"a": 1})
+    assert say_score(Outcome(0, candidate, "done", {"accuracy": 0.7002})) == "70.02 %"
+    assert say_score(Outcome(0, candidate, "done", {"accuracy": 0.7002, "score": -0.8563})) == "70.02 % (−0.856 nats)"

@@ -65,7 +65,7 @@ def test_of_finalists_the_best_after_a_short_training_wins_and_uniform_is_one(tm
     run = reaching(study, tmp_path, {other: [0.3], third: [0.1], uniform: [0.7]}, rounds)
     winners, tried = choose_winners(study, told, run)
     assert winners == [uniform]
-    assert [(each.epochs, each.candidate, each.accuracy) for each in tried] == [
+    assert [(each.epochs, each.candidate, each.figure) for each in tried] == [
         (1, other, 0.3),
         (1, third, 0.1),
         (1, uniform, 0.7),
@@ -82,7 +82,7 @@ def test_only_the_best_of_a_round_enter_the_next_longer_one(tmp_path):
     rounds: list = []
     winners, tried = choose_winners(study, told, reaching(study, tmp_path, reached, rounds))
     assert winners == [third]
-    assert [(each.round, each.accuracy) for each in tried if each.candidate == other] == [(1, 0.6), (2, 0.5)]
+    assert [(each.round, each.figure) for each in tried if each.candidate == other] == [(1, 0.6), (2, 0.5)]
     assert rounds == [(1, [other, fourth, third, uniform]), (2, [third, other, uniform])]
 
 
@@ -149,7 +149,7 @@ def test_the_uniform_gene_may_win_in_the_last_round_though_it_was_behind(tmp_pat
     reached = {other: [0.6, 0.5], third: [0.9, 0.7], uniform: [0.2, 0.8]}
     winners, tried = choose_winners(study, told, reaching(study, tmp_path, reached, []))
     assert winners == [uniform]
-    assert [each.accuracy for each in tried if each.candidate == uniform] == [0.2, 0.8]
+    assert [each.figure for each in tried if each.candidate == uniform] == [0.2, 0.8]
 
 
 @pytest.mark.parametrize(("ranked_by", "best"), [("likelihood", "sure"), ("accuracy", "right")])

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from kdsearch.tasks.classification import Classification
 from kdsearch.training.tally import Tally
 
 
@@ -20,7 +21,7 @@ def steps(count: int, *, mixed: bool = False):
 
 @pytest.mark.parametrize("mixed", [False, True])
 def test_figures_are_the_mean_loss_and_the_share_of_images_classified_right(mixed):
-    tally, losses, right = Tally(), [], []
+    tally, losses, right = Tally(Classification), [], []
     for loss, logits, labels in steps(150, mixed=mixed):
         tally.add(loss, logits, labels)
         losses.append(loss.item())
@@ -31,7 +32,7 @@ def test_figures_are_the_mean_loss_and_the_share_of_images_classified_right(mixe
 
 
 def test_sums_do_not_depend_on_when_they_are_read_or_taken_up_again():
-    at_once, often, resumed = Tally(), Tally(), Tally()
+    at_once, often, resumed = Tally(Classification), Tally(Classification), Tally(Classification)
     for number, step in enumerate(steps(100)):
         at_once.add(*step)
         often.add(*step)
@@ -39,12 +40,12 @@ def test_sums_do_not_depend_on_when_they_are_read_or_taken_up_again():
         if number % 7 == 0:
             often.sums()
         if number == 41:
-            resumed = Tally(**resumed.sums())
+            resumed = Tally(Classification, **resumed.sums())
     assert at_once.sums() == often.sums() == resumed.sums()
 
 
 def test_what_waits_is_bounded_and_keeps_no_graph():
-    tally = Tally()
+    tally = Tally(Classification)
     for step in steps(200):
         tally.add(*step)
         assert len(tally._waiting) < 64
@@ -52,7 +53,7 @@ def test_what_waits_is_bounded_and_keeps_no_graph():
 
 
 def test_a_loss_that_is_no_number_shows():
-    tally = Tally()
+    tally = Tally(Classification)
     for loss, logits, labels in steps(3):
         tally.add(loss * torch.nan, logits, labels)
     assert tally.figures(3)["loss"] != tally.figures(3)["loss"]
