@@ -94,17 +94,19 @@ def number(amount: float | Range) -> float:
 class TermOptions(Section):
     """``weight`` multiplies the term; or ``balance: gradient`` sets the weight while training.
 
-    Then the term has ``share`` (0..1) of the sum of all terms' gradient norms, weights included.
+    Then the term has ``share`` (0..1) of the sum of all terms' gradient norms, weights included, unless that takes a
+    weight above ``most``: a term that is learned, or that hardly depends on the student, would get ever more.
     """
 
     weight: NotNegative = 1.0
     balance: Literal["fixed", "gradient"] = "fixed"
     share: Part = 0.1
+    most: float = Field(10_000.0, gt=0)
 
     def idle(self) -> Mapping[str, str]:
         if self.balance == "gradient":
             return {"weight": "balance: gradient sets it while training"}
-        return {"share": "balance: gradient would keep it"}
+        return {"share": "balance: gradient would keep it", "most": "balance: gradient would keep below it"}
 
 
 class CrossEntropyTerm(TermOptions):

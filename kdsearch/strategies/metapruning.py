@@ -45,7 +45,8 @@ class MetaPruning(Strategy):
         ``generator``: how much the gene shapes the weights; ``hidden`` and ``rank`` are its
         sizes. ``sampling``: one gene a step, or the sandwich rule (largest, smallest, ``random_genes`` random) with
         in-place distillation.
-        ``draws``: genes at the budgets of the study, or uniform over all scales as in the paper. ``init``: from
+        ``draws``: genes at the budgets of the study, or uniform over all scales as in the paper (a width that several
+        scales come to is as many times as likely). ``init``: from
         scratch, or from the full net, trained ``pretrain_epochs`` first unless ``student.weights`` is given, with its
         channels sorted by importance. ``calibration_images``: for batch norm. ``ranked_by``: what candidates and
         finalists are compared by, accuracy as in the paper, or the likelihood of the validation labels, which is less
@@ -231,7 +232,7 @@ class MetaPruning(Strategy):
     def _draw(self, ctx: Context, rng: Any) -> Sequence[Candidate]:
         def one() -> Candidate:
             if self.options.draws == "uniform":
-                return ctx.space.sample(rng)
+                return ctx.widths.draw_scales(rng)
             return ctx.draw(int(rng.integers(len(ctx.budgets))), rng)
 
         if self.options.sampling == "single":

@@ -86,7 +86,7 @@ class Distillation:
     included: taken at the first step of an epoch, or every 50th of shorter and every 200th of longer ones; where a term
     has ``balance: gradient``, at steps 0, 5, 10, 20 and every 50th. There the balanced weights are set, too: with fixed
     terms of norms g_j and weights w_j, and shares s_i of the balanced ones,
-    w_i = s_i / (1 - sum s) * sum(w_j g_j) / g_i, of which 0.3 is taken and 0.7 kept.
+    w_i = s_i / (1 - sum s) * sum(w_j g_j) / g_i, at most ``most``, of which 0.3 is taken and 0.7 kept.
     """
 
     def __init__(  # noqa: PLR0913 - what a distillation depends on, all of it
@@ -106,6 +106,7 @@ class Distillation:
         self._student_taps = {alias: student_taps[alias] for alias in taps_of(terms)}
         self._balanced = [term.options.balance == "gradient" for term in terms]
         self._share_T = torch.tensor([number(term.options.share) for term in terms], dtype=torch.float64)
+        self._most_T = torch.tensor([term.options.most for term in terms], dtype=torch.float64)
         self._asks = any(term.kind not in TEACHERLESS for term in terms)
         self._step: int | None = None
         self._weights: list[float] = []
@@ -148,8 +149,8 @@ class Distillation:
         if balanced_T.any():
             rest = float((weight_T * norm_T)[~balanced_T].sum())
             free = 1 - float(self._share_T[balanced_T].sum())
-            wanted_T = self._share_T / free * rest / norm_T
-            known_T = balanced_T & wanted_T.isfinite()
+            wanted_T = torch.minimum(self._share_T / free * rest / norm_T, self._most_T)
+            known_T = balanced_T & wanted_T.isfinite() & (norm_T > 0)
             keep = _KEEP if self._step else 0.0
             weight_T = torch.where(known_T, keep * weight_T + (1 - keep) * wanted_T, weight_T)
             model.weight_T.copy_(weight_T)

@@ -21,6 +21,13 @@ def choices(
     together, such as those of one group of a grouped convolution; where its multiples of the divisor are too coarse,
     multiples of it alone are allowed.
     """
+    return tuple(sorted({*scaled_widths(full_width, divisor, scales, multiplicity), full_width}))
+
+
+def scaled_widths(
+    full_width: int, divisor: Divisor = "auto", scales: Scales = "paper", multiplicity: int = 1
+) -> tuple[int, ...]:
+    """The width of each scale in turn: several scales may come to one width, so that it is as many times as likely."""
     if divisor == "auto":
         divisor = 16 if full_width >= 64 else 8
     step = lcm(divisor, multiplicity)
@@ -29,8 +36,10 @@ def choices(
     if scales == "fine":
         return (*range(step, full_width, step), full_width)
     shares = PAPER_SCALES if scales == "paper" else scales
-    widths = (_nearest(int(round(full_width * share, 6)), step) for share in shares)
-    return tuple(sorted({width for width in widths if width < full_width} | {full_width}))
+    nearest = (_nearest(int(round(full_width * share, 6)), step) for share in shares)
+    return tuple(
+        full_width if share == 1 else min(full_width, width) for share, width in zip(shares, nearest, strict=True)
+    )
 
 
 def _nearest(width: int, step: int) -> int:

@@ -17,7 +17,7 @@ from kdsearch.tracing.swap import Slots
 from kdsearch.tracing.tracer import FOREIGN_ERRORS, Tracer, units_of_output
 from kdsearch.tracing.units import Ids, UnitClasses, UnitRecorder, classify
 from kdsearch.widths.check import CropProof
-from kdsearch.widths.choices import choices
+from kdsearch.widths.choices import choices, scaled_widths
 from kdsearch.widths.groups import Grouping, group_units
 from kdsearch.widths.layers import Attribute, LayerWiring
 from kdsearch.widths.layout import Layout
@@ -159,6 +159,7 @@ def _channel_groups(grouping: Grouping, options: WidthOptions) -> list[ChannelGr
             group.width,
             choices(group.width, options.divisor, options.scales, group.multiplicity),
             group.multiplicity,
+            scaled_widths(group.width, options.divisor, options.scales, group.multiplicity),
         )
         for group in grouping.groups
     ]

@@ -32,13 +32,14 @@ _PARITY_AT_WORK = 1e-3  # of smaller numbers: rounding alone is 4e-5 in a deep n
 class ChannelGroup:
     """Channels that shrink together: ``width`` of the layer ``name`` (its full output channels), and its choices.
 
-    ``multiplicity``: channels of that layer which only go together.
+    ``multiplicity``: channels of that layer which only go together; ``scaled``: the width of every scale, some the same.
     """
 
     name: str
     width: int
     choices: tuple[int, ...]
     multiplicity: int = 1
+    scaled: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,11 @@ class WidthSpace:
         """The gene with every group at the choice nearest to ``scale`` times its full width."""
         nearest = {g.name: min(g.choices, key=lambda width: abs(width - scale * g.width)) for g in self.groups}
         return Candidate.of(nearest, "uniform")
+
+    def draw_scales(self, rng: np.random.Generator) -> Candidate:
+        """A gene with every group at a scale of its own, all scales alike, as MetaPruning draws them."""
+        drawn = {group.name: int(rng.choice(group.scaled or group.choices)) for group in self.groups}
+        return Candidate.of(drawn, "random scales")
 
     def kept(self, gene: Candidate) -> Ids:
         """How many classes each group keeps, in the order of ``groups``.

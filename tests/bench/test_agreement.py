@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from kdsearch.bench.agreement import (
     bootstrap_interval,
+    chance_of_tau,
     kendall_tau,
     picked_truth,
     seed_deviation,
@@ -28,6 +31,15 @@ def test_tau_is_one_for_an_order_and_minus_one_for_its_reverse():
     order = numbers(3, 1, 2)
     assert kendall_tau(order, 10 * order) == 1
     assert kendall_tau(order, -order) == -1
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_the_chance_of_a_tau_is_its_share_of_all_orders(count):
+    fixed = np.arange(count, dtype=np.float64)
+    taus = [kendall_tau(fixed, np.array(order, dtype=np.float64)) for order in itertools.permutations(range(count))]
+    for tau in sorted(set(taus)):
+        exact = sum(each >= tau - 1e-9 for each in taus) / len(taus)
+        assert chance_of_tau(tau, count) == pytest.approx(exact, abs=0.035)
 
 
 def test_what_does_not_differ_orders_nothing():

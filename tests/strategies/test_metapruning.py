@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from torch import nn
 
 from kdsearch.candidates.space import Window
 from kdsearch.errors import StoreError
 from kdsearch.pruningnet.generators import Slim
 from kdsearch.records import Trial
-from kdsearch.spec.sections import Augmentation
+from kdsearch.spec.sections import Augmentation, WidthOptions
 from kdsearch.strategies.metapruning import MetaPruning
 from kdsearch.study.control import uniform_gene
 from kdsearch.weights import load_weights
+from kdsearch.widths.finding import find_widths
 from tests.toys import half, toy_context
 
 pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
@@ -119,6 +121,16 @@ def test_sandwich_draws_the_largest_the_tightest_uniform_and_random_genes(tmp_pa
     assert len(drawn) == 5
     plain = make(sampling="sandwich", draws="uniform")._draw(ctx, np.random.default_rng(0))
     assert list(plain[:2]) == [ctx.widths.full, ctx.widths.smallest]
+
+
+def test_uniform_draws_are_uniform_over_the_papers_scales(tmp_path):
+    net = nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 3))
+    ctx = replace(toy_context(tmp_path), widths=find_widths(net, (1, 8, 8), WidthOptions()))
+    assert [group.choices for group in ctx.widths.groups] == [(8, 16)]
+    strategy, rng = make(draws="uniform"), np.random.default_rng(0)
+    wide = sum(16 in strategy._draw(ctx, rng)[0].values.values() for _ in range(2000))
+    # int(16 s) is 12 or more, which rounds up to 16, for the nine scales 0.76, 0.79 .. 1.00 of 31
+    assert wide / 2000 == pytest.approx(9 / 31, abs=0.035)
 
 
 def test_several_budgets_are_all_drawn_from(tmp_path):

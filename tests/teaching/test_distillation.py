@@ -112,6 +112,18 @@ def test_a_balanced_term_gets_its_share_of_the_gradient():
     assert total.item() == pytest.approx(rest + figures["cc_weight"] * figures["cc"], rel=1e-5)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-4, 1e-9, 0.0])
+def test_a_balanced_weight_stays_below_its_bound_however_small_its_gradient(scale):
+    pupil, objective = lesson({"ce": 1.0}, {"cc": {"balance": "gradient", "share": 0.25, "most": 50.0}})
+    weights = []
+    for _ in range(30):
+        values = objective._values(pupil, Batch(IMAGES, LABELS))[1]
+        objective._measure(pupil, [values[0], scale * values[1]])
+        weights.append(float(pupil.weight_T[1]))
+    assert max(weights) <= 50
+    assert weights[-1] == pytest.approx(50.0, rel=0.01) or scale in (0.0, 1.0)
+
+
 def test_a_balanced_weight_is_the_same_after_a_stop():
     """What the objective remembers lies in the pupil, so a new objective on the saved pupil goes on alike."""
     written = {"ce": 1.0}, {"cc": {"balance": "gradient", "share": 0.25}}

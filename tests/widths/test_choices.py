@@ -1,6 +1,6 @@
 import pytest
 
-from kdsearch.widths.choices import PAPER_SCALES, choices
+from kdsearch.widths.choices import PAPER_SCALES, choices, scaled_widths
 
 
 def test_the_papers_widths_are_31_scales_of_the_base():
@@ -38,3 +38,11 @@ def test_channels_that_go_together_stay_together():
 
 def test_a_group_narrower_than_the_divisor_still_has_choices():
     assert choices(6, divisor=16, scales="fine") == (1, 2, 3, 4, 5, 6)
+
+
+@pytest.mark.parametrize(("full", "divisor"), [(64, "auto"), (6, 8), (100, 16), (7, 1), (250, 1)])
+def test_every_scale_has_its_width_and_choices_are_these_without_repeats(full, divisor):
+    scaled = scaled_widths(full, divisor)
+    assert len(scaled) == 31
+    assert scaled[-1] == full
+    assert tuple(sorted(set(scaled))) == choices(full, divisor)
