@@ -293,7 +293,8 @@ class Limits(_Limited):
     """What a student may cost: ``macs``, ``parameters``, ``size_bytes``; one of them may name several budgets.
 
     ``window``: a candidate must reach at least ``1 - window`` of the first limit given, so that no search stays far
-    below its budget; null takes any candidate below the limit, as the official code does.
+    below its budget; null takes any candidate below the limit, as the official code does. ``size_bytes`` are those of
+    the largest exported file, which planning measures where they are limited.
     """
 
     window: float | None = Field(0.05, gt=0, lt=1)

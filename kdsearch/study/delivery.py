@@ -11,6 +11,7 @@ from kdsearch import registry
 from kdsearch.exporters.base_manifest import Manifest
 from kdsearch.progress import Progress, Watch
 from kdsearch.records import Student
+from kdsearch.study.file_size import check_files
 from kdsearch.study.finishing import digest
 from kdsearch.study.summary import versions
 from kdsearch.study.trained import read_record, trained_net
@@ -32,7 +33,7 @@ def deliver(study: Study, students: Sequence[Student], watch: Watch) -> list[Stu
     """The students with their latency, and the winners with their exported files.
 
     Raises:
-        ExportError: a file does not compute what its net computes; it has been removed.
+        ExportError: a file does not compute what its net computes and has been removed, or is larger than the limit.
     """
     nets = {student.id: best_net(study, student) for student in students}
     watch(Progress("export", 0, len(students), "latency"))
@@ -42,9 +43,17 @@ def deliver(study: Study, students: Sequence[Student], watch: Watch) -> list[Stu
         if student.role == "winner":
             watch(Progress("export", at, len(timed), student.id))
             folder = study.ctx.paths.students / student.id
-            student = export_to(study, student, nets[student.id], folder)
+            student = _weighed(study, export_to(study, student, nets[student.id], folder))
         delivered.append(student)
     return delivered
+
+
+def _weighed(study: Study, student: Student) -> Student:
+    """The student whose ``size_bytes`` are those of its largest exported file, once that is within the limit."""
+    files = [study.ctx.paths.root / path for name, path in student.files.items() if name in student.parity]
+    budget = student.lineage["budget"]
+    size = check_files(files, study.ctx.budgets[budget] if budget is not None else ())
+    return student if size is None else replace(student, costs=dict(student.costs) | {"size_bytes": size})
 
 
 def best_net(study: Study, student: Student) -> nn.Module:

@@ -22,6 +22,7 @@ from kdsearch.searchers.base import Searcher
 from kdsearch.spec.sections import GIVEN
 from kdsearch.strategies.base import Strategy
 from kdsearch.study.control import uniform_gene
+from kdsearch.study.file_size import file_overhead
 from kdsearch.study.normalising import normalise_for
 
 if TYPE_CHECKING:
@@ -157,6 +158,8 @@ def make_context(
     """All that a strategy may see: the net, its widths, the strategy's search space over them, budgets, the teacher."""
     device = next(net.parameters()).device
     widths = _find_widths(spec, task, net)
+    if spec.limits.size_bytes:
+        widths.overhead_bytes = file_overhead(widths, task, spec.export, spec.finish.seeds)
     full, smallest = widths.costs(widths.full), widths.costs(widths.smallest)
     budgets = resolve(spec.limits, full, smallest, net=spec.student.label)
     genes = tuple(uniform_gene(widths, windows) for windows in budgets)

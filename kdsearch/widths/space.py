@@ -32,7 +32,7 @@ _PARITY_AT_WORK = 1e-3  # of smaller numbers: rounding alone is 4e-5 in a deep n
 class ChannelGroup:
     """Channels that shrink together: ``width`` of the layer ``name`` (its full output channels), and its choices.
 
-    ``multiplicity``: channels of that layer which only go together; ``scaled``: the width of every scale, some the same.
+    ``multiplicity``: channels of that layer which only go together; ``scaled``: the width of every scale, repeats too.
     """
 
     name: str
@@ -68,6 +68,8 @@ class WidthSpace:
         self.layout = parts.layout
         self.net = parts.layout.net
         self.image_shape = parts.image_shape
+        self.overhead_bytes = 0
+        """What an exported file has beside the weights, where planning measured it: ``size_bytes`` counts it."""
         self._costs = parts.costs
         self._layers = parts.layers
         names = [group.name for group in parts.groups]
@@ -150,7 +152,8 @@ class WidthSpace:
 
     def costs(self, gene: Candidate) -> dict[str, int]:
         """``macs`` of one image, ``parameters`` and ``size_bytes``, in closed form."""
-        return self._costs.costs(self.kept(gene))
+        found = self._costs.costs(self.kept(gene))
+        return found | {"size_bytes": found["size_bytes"] + self.overhead_bytes} if self.overhead_bytes else found
 
     def layer_widths(self, gene: Candidate) -> list[tuple[str, int, int]]:
         """(layer, full output channels, kept output channels) of every convolution and linear layer in call order."""

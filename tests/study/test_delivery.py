@@ -7,6 +7,7 @@ import torch
 
 from kdsearch.exporters.base_manifest import read_manifest
 from kdsearch.study.delivery import deliver, spread_over_classes
+from kdsearch.study.file_size import file_overhead
 from kdsearch.study.finishing import collect, plan_students
 from kdsearch.study.trainings import train_here
 from kdsearch.weights import load_weights
@@ -21,6 +22,10 @@ def test_the_manifest_has_the_figures_of_the_weights_beside_it_and_the_mean_apar
     for training in plans[0].trainings():
         train_here(study, training)
     (student,) = deliver(study, collect(study, plans), lambda _: None)
+    files = [tmp_path / path for name, path in student.files.items() if name != "weights"]
+    assert student.costs["size_bytes"] == max(path.stat().st_size for path in files)
+    most = file_overhead(study.ctx.widths, study.task, study.spec.export, seeds=3)
+    assert student.costs["size_bytes"] <= study.ctx.widths.costs(student.candidate)["size_bytes"] + most
     manifest = read_manifest(tmp_path / "students/winner")
     net = study.ctx.widths.build(student.candidate)
     net.load_state_dict(load_weights(tmp_path / "students/winner/weights.safetensors"))
