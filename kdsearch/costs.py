@@ -27,7 +27,14 @@ class Cost:
 COSTS = (
     Cost("macs", "MACs", "MACs", "count", True, "multiply-adds of convolutions and matrix products, one image"),
     Cost("parameters", "parameters", "parameters", "count", True, "elements of all parameters, shared ones once"),
-    Cost("size_bytes", "size", "", "bytes", True, "parameters and buffers as 32-bit floats"),
+    Cost(
+        "size_bytes",
+        "size",
+        "",
+        "bytes",
+        True,
+        "parameters and buffers as 32-bit floats; of an exported net its largest file",
+    ),
     Cost("latency_ms", "latency", "", "ms", False, "frozen TorchScript, batch 1, one thread's processor time"),
 )
 """A further cost is a row here and, if it has a closed form, a line in ``kdsearch.cost.flops.CostModel.costs``."""

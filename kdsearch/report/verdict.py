@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from kdsearch.costs import find_cost
 from kdsearch.measures.intervals import Sample, difference_interval
@@ -96,9 +97,23 @@ def judge_proxy(run: Run) -> Answer:
         said, error = (f"{each:.3f} nats" if nats else say_percent(each, 2) for each in (spread, stderr))
         parts.append(f"scores of random candidates spread by {said}, with a standard error of {error}")
     text = _start("; ".join(parts) or "by the run's own check") + "."
+    word, order = _judge_order(run.proxy.get("rank"))
     if verdict == "trusted":
-        return Answer(question, "yes", f"{text} {_start(advice)}".strip())
+        return Answer(question, word, f"{text} {order} {_start(advice)}".strip())
     return Answer(question, "no", f"The search is weak: {advice or text}")
+
+
+def _judge_order(rank: Mapping[str, Any] | None) -> tuple[Word, str]:
+    """Whether the order by score was the order after training, and the sentence that says so."""
+    if not rank:
+        return "unclear", "Whether it ranks was not seen: finish.finalists (8, say) trains the best-scored."
+    low, high = rank["low"], rank["high"]
+    found = f"tau {rank['tau']:.2f} (95% interval {low:.2f} to {high:.2f}) over {rank['count']} nets".replace("-", "−")
+    if low > 0:
+        return "yes", f"Trained, the finalists came in the order of their scores: {found}."
+    if high < 0:
+        return "no", f"Trained, the finalists came in the opposite order: {found}."
+    return "unclear", f"Whether it ranks the finalists cannot be told: {found}."
 
 
 def _compare(run: Run, winner: Net, uniform: Net) -> tuple[Word, str]:

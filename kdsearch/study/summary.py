@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kdsearch import __version__
 from kdsearch.records import Finalist, Outcome, Student, pareto_front
 from kdsearch.spec.sections import GIVEN
+from kdsearch.study.score_ranks import describe_ranks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +80,10 @@ def summarise(
         "teacher": _teacher(study, facts.prepared),
         "students": rows,
         "finalists": [_finalist_row(finalist) for finalist in facts.finalists],
-        "proxy": dict(study.strategy.judge_scores(facts.prepared, _trained_uniform(study, students), ctx.task.metric)),
+        "proxy": {
+            **study.strategy.judge_scores(facts.prepared, _trained_uniform(study, students), ctx.task.metric),
+            "rank": describe_ranks(outcomes, facts.finalists),
+        },
         "prepared": dict(facts.prepared),
         "layers": [{"name": name, "full": full} for name, full, _ in ctx.widths.layer_widths(ctx.widths.full)],
         "frozen": [list(pair) for pair in ctx.widths.frozen],

@@ -121,7 +121,8 @@ def make_summary() -> dict:
             make_finalist(1, WINNER, "crossover of 80 and 7", 3, 0.61),
             make_finalist(1, UNIFORM, "uniform widths", 3, 0.60),
         ],
-        "proxy": {"verdict": "trusted", "ratio": 0.74, "spread": 0.0182, "stderr": 0.0061, "advice": []},
+        "proxy": {"verdict": "trusted", "ratio": 0.74, "spread": 0.0182, "stderr": 0.0061, "advice": []}
+        | {"rank": {"tau": 0.62, "low": 0.11, "high": 0.87, "count": 10}},
         "prepared": {"history": [{"epoch": at, "loss": 2.3 - 0.12 * at} for at in range(1, 9)]},
         "layers": [{"name": name, "full": full} for name, full in FULL.items()],
         "commands": {

@@ -117,6 +117,23 @@ def test_a_believable_proxy_shows_its_figures(summary):
     assert "1.82 %, with a standard error of 0.61 %" in answer.text
 
 
+@pytest.mark.parametrize(
+    ("rank", "word", "said"),
+    [
+        (None, "unclear", "Whether it ranks was not seen: finish.finalists"),
+        ((0.5, -0.2, 0.85), "unclear", "cannot be told: tau 0.50 (95% interval −0.20 to 0.85) over 9 nets."),
+        ((0.7, 0.2, 0.9), "yes", "came in the order of their scores: tau 0.70"),
+        ((-0.7, -0.9, -0.2), "no", "came in the opposite order: tau −0.70"),
+    ],
+)
+def test_a_score_is_believed_only_where_it_ranks(summary, rank, word, said):
+    found = rank and dict(zip(("tau", "low", "high"), rank, strict=True), count=9)
+    summary["proxy"] = summary["proxy"] | {"rank": found}
+    answer = judge_proxy(read_run(summary, ()))
+    assert answer.word == word
+    assert said in answer.text
+
+
 def test_a_run_that_checked_nothing_says_so():
     assert judge_proxy(read_run({"schema": 1}, ())).word == "unknown"
     assert judge_search(read_run({"schema": 1}, ()), 0).word == "unknown"
