@@ -35,6 +35,15 @@ def count_bytes(net: nn.Module) -> int:
     return 4 * (count_parameters(net) + sum(b.numel() for b in net.buffers()))
 
 
+def count_costs(net: nn.Module, image_shape: Sequence[int]) -> dict[str, int]:
+    """Every cost that has a closed form, counted on the net itself."""
+    return {
+        "macs": count_macs(net, image_shape),
+        "parameters": count_parameters(net),
+        "size_bytes": count_bytes(net),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Products:
     """A sum of products ``coefficient * length[first] * length[second]``."""

@@ -115,13 +115,6 @@ class StudySpec(Section):
             raise ValueError("\n".join(misfits))
         return self
 
-    @field_validator("compress")
-    @classmethod
-    def _runs_no_passes(cls, compress: tuple[PassPlugin, ...]) -> tuple[PassPlugin, ...]:
-        if compress:
-            raise ValueError("no pass is run yet; remove it")
-        return compress
-
     @field_validator("storage")
     @classmethod
     def _journal_or_address(cls, storage: str) -> str:

@@ -11,10 +11,11 @@ from kdsearch import registry
 from kdsearch.exporters.base_manifest import Manifest
 from kdsearch.progress import Progress, Watch
 from kdsearch.records import Student
+from kdsearch.study.compressing import final_net
 from kdsearch.study.file_size import check_files
 from kdsearch.study.finishing import digest
 from kdsearch.study.summary import versions
-from kdsearch.study.trained import read_record, trained_net
+from kdsearch.study.trained import trained_net
 from kdsearch.weights import save_weights
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _weighed(study: Study, student: Student) -> Student:
 def best_net(study: Study, student: Student) -> nn.Module:
     """The trained net of the seed that did best on the validation part."""
     seed = student.lineage["exported_seed"]
-    return trained_net(study, student.candidate, f"{digest(student.candidate)}-seed{seed}").cpu()
+    return final_net(study, student.candidate, f"{digest(student.candidate)}-seed{seed}").cpu()
 
 
 def with_latency(study: Study, students: Sequence[Student], nets: Mapping[str, nn.Module]) -> list[Student]:
@@ -115,9 +116,17 @@ def export_to(study: Study, student: Student, net: nn.Module, folder: Path) -> S
         files |= {name: _relative(path, study.ctx.paths.root) for name, path in made.files.items()}
         parity |= dict(made.parity)
     weights = folder / "weights.safetensors"
-    save_weights(weights, net.state_dict())
+    save_weights(weights, _trainable(study, student, net).state_dict())
     files["weights"] = _relative(weights, study.ctx.paths.root)
     return replace(student, files=files, parity=parity)
+
+
+def _trainable(study: Study, student: Student, net: nn.Module) -> nn.Module:
+    """The net before any pass: what can be trained further, and what the student's widths rebuild."""
+    if not study.spec.compress:
+        return net
+    name = f"{digest(student.candidate)}-seed{student.lineage['exported_seed']}"
+    return trained_net(study, student.candidate, name)
 
 
 def _origin(study: Study) -> dict[str, Any]:
@@ -126,6 +135,7 @@ def _origin(study: Study) -> dict[str, Any]:
         "study": spec.name,
         "seed": spec.seed,
         "net": spec.student.label,
+        "compress": [{"name": each.name, **each.options.model_dump(mode="json")} for each in spec.compress],
         "data": study.task.name,
         "data_hash": study.task.digest,
         "teacher": _teacher(study),
@@ -141,9 +151,8 @@ def _teacher(study: Study) -> dict[str, str] | None:
 def exported_metrics(study: Study, student: Student) -> dict[str, float]:
     """The figures of the training whose weights are exported, not the mean over seeds."""
     seed = student.lineage["exported_seed"]
-    validated = read_record(study, f"{digest(student.candidate)}-seed{seed}")["metrics"]
-    metric = study.task.metric
-    return {metric.name: student.lineage["seeds"][str(seed)], metric.validation: validated[metric.name]}
+    metric, shown = study.task.metric, student.lineage["validated"][str(seed)]
+    return {metric.name: student.lineage["seeds"][str(seed)], metric.validation: shown}
 
 
 def _pixels(study: Study) -> Tensor:

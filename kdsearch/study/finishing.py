@@ -12,8 +12,9 @@ import numpy as np
 
 from kdsearch.candidates.space import Candidate, Window
 from kdsearch.records import Outcome, Student, Training
+from kdsearch.study.compressing import final_costs, final_net, validated
 from kdsearch.study.seeds import student_seeds
-from kdsearch.study.trained import read_record, trained_net
+from kdsearch.study.trained import read_record
 
 if TYPE_CHECKING:
     from kdsearch.study.planning import Study
@@ -99,23 +100,23 @@ def collect(study: Study, plans: Sequence[Plan]) -> list[Student]:
 
 def _student(study: Study, made: Plan) -> Student:
     records = {training.seed: read_record(study, training.name) for training in made.trainings()}
-    tested = {
-        training.seed: study.task.examine(
-            trained_net(study, made.candidate, training.name), "test", device=study.ctx.device
-        )
+    metric = study.task.metric
+    nets = {training.seed: final_net(study, made.candidate, training.name) for training in made.trainings()}
+    tested = {seed: study.task.examine(net, "test", device=study.ctx.device) for seed, net in nets.items()}
+    shown = {
+        training.seed: validated(study, made.candidate, training.name, nets[training.seed])[metric.name]
         for training in made.trainings()
     }
-    metric = study.task.metric
     reached = [row[metric.name] for row, _ in tested.values()]
-    validated = {seed: record["metrics"][metric.name] for seed, record in records.items()}
-    best = max(validated, key=lambda seed: (metric.merit(validated[seed]), -seed))
-    metrics = {metric.name: statistics.fmean(reached), metric.validation: statistics.fmean(validated.values())}
-    spread = {metric.name: _deviation(reached), metric.validation: _deviation(list(validated.values()))}
+    best = max(shown, key=lambda seed: (metric.merit(shown[seed]), -seed))
+    metrics = {metric.name: statistics.fmean(reached), metric.validation: statistics.fmean(shown.values())}
+    spread = {metric.name: _deviation(reached), metric.validation: _deviation([*shown.values()])}
     lineage: Mapping[str, Any] = {
         "origin": made.candidate.origin,
         "budget": made.budget,
         "strategy": study.spec.finish.name,
         "seeds": {str(seed): row[metric.name] for seed, (row, _) in tested.items()},
+        "validated": {str(seed): figure for seed, figure in shown.items()},
         "exported_seed": best,
     }
     return Student(
@@ -124,7 +125,7 @@ def _student(study: Study, made: Plan) -> Student:
         candidate=made.candidate,
         metrics=metrics,
         spread=spread if len(reached) > 1 else {},
-        costs=study.ctx.widths.costs(made.candidate),
+        costs=final_costs(study, made.candidate, nets[best]),
         history=tuple(records[best]["history"]),
         lineage=lineage,
         details=tested[best][1] if made.role == "winner" else {},

@@ -40,6 +40,11 @@ def load_student(
     paths = open_run(Path(run_dir))
     spec, summary = read_spec(paths), read_summary(paths)
     row, about = _choose(summary, student, paths), summary["task"]["input"]
+    if spec.compress:
+        raise SpecError(
+            f"{paths.root}: its students went through compress: {spec.compress[0].name}, which needs the study's data; "
+            "load the exported file instead: torch.jit.load(run / 'students/winner/model.pt')"
+        )
     full = _make_full(spec, summary, net, paths)
     candidate = Candidate.of(row["candidate"])
     built = find_widths(full, tuple(about["shape"]), spec.student).build(candidate).cpu()

@@ -136,6 +136,8 @@ def _check_ends(spec: StudySpec) -> None:
         raise SpecError(f"executor: {spec.executor.name} cannot be handed a module; use executor: {{name: serial}}")
     for plugin in spec.export:
         registry.find("kdsearch.exporters", plugin.name)(plugin.options)
+    for each in spec.compress:
+        registry.find("kdsearch.compress", each.name)(each.options)
 
 
 def _check_search(study: Study) -> None:

@@ -168,7 +168,7 @@ def test_missing_sections_and_names_are_said_where_they_belong(write):
         ('"bud\\nget": {}', "bud\\nget: unknown key; did you mean 'budget'?"),
         ("budget: {trials: null}", "budget.trials: must be a whole number (got nothing)"),
         ("executor: {name: serial, options: {x: 1}}", "executor.options: unknown key; known: name"),
-        ("compress: [{name: int8}]", "compress[0].name: unknown name 'int8'; known: none"),
+        ("compress: [{name: int8}]", "compress[0].name: unknown name 'int8'; known: low_rank"),
     ],
 )
 def test_each_kind_of_mistake_has_its_words(write, given, line):
