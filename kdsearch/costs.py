@@ -42,6 +42,9 @@ COSTS = (
 HEADLINE = "macs"
 """The cost on the charts' axis and beside the live figures."""
 
+FILE_SIZE = "size_bytes"
+"""The cost that an exported file itself has."""
+
 CLOSED_FORMS = tuple(cost.name for cost in COSTS if cost.closed_form)
 """The names of costs that a search can be limited by, the one that is limited first in front."""
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kdsearch import registry
+from kdsearch.costs import FILE_SIZE
 from kdsearch.exporters.base_manifest import Manifest
 from kdsearch.progress import Progress, Watch
 from kdsearch.records import Student
@@ -54,7 +55,7 @@ def _weighed(study: Study, student: Student) -> Student:
     files = [study.ctx.paths.root / path for name, path in student.files.items() if name in student.parity]
     budget = student.lineage["budget"]
     size = check_files(files, study.ctx.budgets[budget] if budget is not None else ())
-    return student if size is None else replace(student, costs=dict(student.costs) | {"size_bytes": size})
+    return student if size is None else replace(student, costs=dict(student.costs) | {FILE_SIZE: size})
 
 
 def best_net(study: Study, student: Student) -> nn.Module:

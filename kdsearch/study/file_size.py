@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsearch import registry
+from kdsearch.costs import FILE_SIZE
 from kdsearch.errors import ExportError
 from kdsearch.exporters.base_manifest import FILE_NAME, Manifest, to_json
 
@@ -38,7 +39,7 @@ def file_overhead(widths: WidthSpace, task: Task, exports: Sequence[ExporterPlug
         for plugin in exports:
             exporter: Exporter = registry.find("kdsearch.exporters", plugin.name)(plugin.options)
             size = _largest(exporter, widths, about)
-            most = max(most, size - widths.costs(gene)["size_bytes"] + widths.overhead_bytes)
+            most = max(most, size - widths.costs(gene)[FILE_SIZE] + widths.overhead_bytes)
     return most + _ABOUT + _PER_SEED * seeds if exports else 0
 
 
@@ -71,7 +72,7 @@ def check_files(files: Sequence[Path], windows: Windows) -> int | None:
     largest = max(files, key=lambda path: path.stat().st_size)
     size = largest.stat().st_size
     for window in windows:
-        if window.cost == "size_bytes" and size > window.high:
+        if window.cost == FILE_SIZE and size > window.high:
             raise ExportError(
                 f"{largest}: has {size:,} bytes, limits.size_bytes allows {int(window.high):,}; lower the limit by the "
                 "difference and launch the study anew"

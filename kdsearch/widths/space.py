@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from kdsearch.candidates.space import Candidate, Choice
 from kdsearch.cost.flops import CostModel
+from kdsearch.costs import FILE_SIZE
 from kdsearch.errors import WidthError
 from kdsearch.tracing.swap import swapped
 from kdsearch.tracing.units import Ids
@@ -153,7 +154,7 @@ class WidthSpace:
     def costs(self, gene: Candidate) -> dict[str, int]:
         """``macs`` of one image, ``parameters`` and ``size_bytes``, in closed form."""
         found = self._costs.costs(self.kept(gene))
-        return found | {"size_bytes": found["size_bytes"] + self.overhead_bytes} if self.overhead_bytes else found
+        return found | {FILE_SIZE: found[FILE_SIZE] + self.overhead_bytes} if self.overhead_bytes else found
 
     def layer_widths(self, gene: Candidate) -> list[tuple[str, int, int]]:
         """(layer, full output channels, kept output channels) of every convolution and linear layer in call order."""
