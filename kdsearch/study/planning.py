@@ -161,11 +161,7 @@ def make_context(
     """All that a strategy may see: the net, its widths, the strategy's search space over them, budgets, the teacher."""
     device = next(net.parameters()).device
     widths = _find_widths(spec, task, net)
-<<<<<<< HEAD
-    if "size_bytes" in spec.limits.bounds:
-=======
     if FILE_SIZE in spec.limits.bounds:
->>>>>>> 176a55f (Name the cost of a file once)
         widths.overhead_bytes = file_overhead(widths, task, spec.export, spec.finish.seeds)
     full, smallest = widths.costs(widths.full), widths.costs(widths.smallest)
     budgets = resolve(spec.limits, full, smallest, net=spec.student.label)
