@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from kdsearch.progress import Watch, unwatched
 from kdsearch.report.board import flatten
 from kdsearch.report.live import Lines, on_screen
-from kdsearch.report.parts import list_cells, list_heads, order_nets
+from kdsearch.report.parts import compared_nets, list_cells, list_heads
 from kdsearch.report.reading import Run, read_run
 from kdsearch.report.verdict import answer_all
 from kdsearch.report.words import say_duration, say_value, say_values
@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 PLAIN_WIDTH = 120  # of tables that go into a pipe or a file
 _STYLES = {"yes": "green", "no": "red", "unclear": "yellow", "unknown": "dim"}
-_ROLE_STYLES = {"winner": "bold green", "uniform": "yellow", "random": "magenta", "full": "dim"}
+_ROLE_STYLES = {
+    "winner": "bold green",
+    "uniform": "yellow",
+    "random": "magenta",
+    "full": "dim",
+    "given": "dim",
+    "teacher": "dim",
+}
 
 
 @contextmanager
@@ -55,7 +62,7 @@ def print_summary(summary: Mapping[str, Any], stream: TextIO | None = None) -> N
         table = Table(box=None, pad_edge=False, header_style="dim")
         for at, head in enumerate(list_heads(run)):
             table.add_column(head, justify="right" if at else "left", no_wrap=True)
-        for net in order_nets(run.nets):
+        for net in compared_nets(run):
             table.add_row(*(Text(cell) for cell in list_cells(run, net)), style=_ROLE_STYLES.get(net.role, ""))
         console.print(table)
     else:

@@ -14,6 +14,7 @@ from typing import Any
 from kdsearch.records import Outcome, RunPaths
 from kdsearch.report import parts
 from kdsearch.report.amounts import draw_amounts
+from kdsearch.report.classes import write_classes
 from kdsearch.report.figures import draw_figures
 from kdsearch.report.finalists import write_finalists
 from kdsearch.report.reading import read_run
@@ -52,6 +53,7 @@ def render(summary: Mapping[str, Any], outcomes: Sequence[Outcome]) -> str:
             parts.write_amounts(run),
             write_finalists(run),
             parts.write_figures([*draw_amounts(run), *draw_figures(run)]),
+            write_classes(run),
             parts.write_widths(run),
             parts.write_files(run),
             parts.write_origin(run),

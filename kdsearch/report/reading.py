@@ -47,6 +47,7 @@ class Net:
     origin: str
     layers: tuple[Layer, ...]
     candidate: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def amounts(self) -> dict[str, float]:
@@ -59,7 +60,10 @@ class Net:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What the report is made of. ``budgets``: for each, cost name to (low or None, high)."""
+    """What the report is made of. ``budgets``: for each, cost name to (low or None, high).
+
+    ``references``: the nets that the study started from, as they are.
+    """
 
     summary: Mapping[str, Any]
     outcomes: tuple[Outcome, ...]
@@ -71,6 +75,7 @@ class Run:
     test_images: int | None = None
     proxy: Mapping[str, Any] = field(default_factory=dict)
     metric: Metric = ACCURACY
+    references: tuple[Net, ...] = ()
 
     @property
     def name(self) -> str:
@@ -141,6 +146,7 @@ def read_run(summary: Mapping[str, Any], outcomes: Sequence[Outcome]) -> Run:
         test_images=task.get("test_images"),
         proxy=summary.get("proxy") or {},
         metric=metric,
+        references=tuple(_read_net(about, metric) for about in summary.get("references") or ()),
     )
 
 
@@ -162,7 +168,7 @@ def _read_net(about: Mapping[str, Any], metric: Metric) -> Net:
     return Net(
         id=str(about.get("id", role)),
         role=role,
-        budget=None if role == "full" else int(budget or 0),
+        budget=None if role in ("full", "given", "teacher") else int(budget or 0),
         widths=about.get("widths") or {},
         figure=(about.get("metrics") or {}).get(metric.name),
         spread=(about.get("spread") or {}).get(metric.name),
@@ -174,4 +180,5 @@ def _read_net(about: Mapping[str, Any], metric: Metric) -> Net:
         origin=str(lineage.get("origin") or about.get("origin") or ""),
         layers=tuple(Layer(str(name), int(full), int(kept)) for name, full, kept in about.get("layer_widths") or ()),
         candidate=about.get("candidate") or about.get("widths") or {},
+        details=about.get("details") or {},
     )

@@ -36,6 +36,7 @@ def dry_run(spec: StudySpec, *, net: nn.Module | None = None) -> dict[str, Any]:
         KdsearchError: the study cannot be planned; a budget that no net can meet names the smallest.
     """
     from kdsearch.study.planning import plan
+    from kdsearch.study.references import check_references
     from kdsearch.study.stand_in import stand_in_task
 
     keep_freed_memory()  # as a run does: steps take longer without
@@ -43,6 +44,7 @@ def dry_run(spec: StudySpec, *, net: nn.Module | None = None) -> dict[str, Any]:
         paths = RunPaths(Path(folder))
         try:
             study = plan(spec, paths, net=net)
+            check_references(study)
             note = _count_images(study)
         except DataError as error:
             if _data_are_there(spec):

@@ -65,9 +65,11 @@ def run_study(
         KdsearchError: the study cannot be planned, or its run failed; what was computed stays in the run directory.
     """
     from kdsearch.study.planning import plan
+    from kdsearch.study.references import check_references
 
     # a study that cannot be planned leaves no run directory behind
     scratch = plan(spec, RunPaths(Path("unused")), net=net)
+    check_references(scratch)
     given = {"given": "" if net is None else hash_weights(net.state_dict())}
     paths = create_run(spec, None if run_dir is None else Path(run_dir), facts=identify(scratch) | given)
     with _naming(paths):
@@ -158,6 +160,8 @@ class _Run:
 
 
 def _drive(study: Study, watch: Watch) -> dict[str, Any]:
+    from kdsearch.study.references import measure_references
+
     paths, spec = study.ctx.paths, study.spec
     with RunLock(paths), recording(paths):
         costs = (HEADLINE,) if len(study.ctx.budgets) > 1 else ()
@@ -174,9 +178,10 @@ def _drive(study: Study, watch: Watch) -> dict[str, Any]:
                 _search(run, executor)
             with run.phase("finish"):
                 students, finalists = _finish(run, executor)
+                references = measure_references(study)
         with run.phase("export"):
             students = deliver(study, students, watch)
-        facts = RunFacts(prepared, run.seconds, run.end.stopped, run.end.exhausted, run.replayed, finalists)
+        facts = RunFacts(prepared, run.seconds, run.end.stopped, run.end.exhausted, run.replayed, finalists, references)
         summary = summarise(study, ledger.outcomes(), students, facts)
         write_summary(paths, summary)
         write_html(paths.root)

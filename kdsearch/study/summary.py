@@ -34,7 +34,8 @@ class RunFacts:
 
     ``prepared``: figures of the strategy's preparation; ``seconds`` by phase; ``stopped``: why the search ended early,
     empty if it did not; ``exhausted``: that it ran out of candidates, likewise; ``replayed``: outcomes that the ledger
-    held when the driver started; ``finalists``: those trained to choose the winners.
+    held when the driver started; ``finalists``: those trained to choose the winners;
+    ``references``: rows of the nets that the study started from, as they are.
     """
 
     prepared: Mapping[str, Any]
@@ -43,6 +44,7 @@ class RunFacts:
     exhausted: str = ""
     replayed: int = 0
     finalists: Sequence[Finalist] = ()
+    references: Sequence[Mapping[str, Any]] = ()
 
 
 def summarise(
@@ -78,6 +80,7 @@ def summarise(
         "full": _first(rows, "full") or {"costs": ctx.widths.costs(ctx.widths.full)},
         "uniform": _first(rows, "uniform") or {"costs": ctx.widths.costs(ctx.uniform[0])},
         "teacher": _teacher(study, facts.prepared),
+        "references": [dict(row) for row in facts.references],
         "students": rows,
         "finalists": [_finalist_row(finalist) for finalist in facts.finalists],
         "proxy": {

@@ -12,6 +12,7 @@ import torch
 import kdsearch
 from kdsearch.candidates.space import Candidate
 from kdsearch.errors import SpecError, StoreError
+from kdsearch.exporters.base_manifest import read_manifest
 from kdsearch.models.lenet import lenet5
 from tests.tiny import tiny_spec
 
@@ -44,6 +45,7 @@ def test_the_loaded_student_computes_what_the_exported_file_does(run, pixels):
     image_BCHW = torch.rand(8, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     about = json.loads((run / "summary.json").read_text())["task"]["input"]
     assert about == {"shape": [1, 28, 28], "mean": [0.2], "std": [0.4]}
+    assert read_manifest(run / "students" / "winner")["input"]["mean"] == [0.2]
     expected = torch.jit.load(run / "students" / "winner" / "model.pt")(image_BCHW)
     with torch.no_grad():
         found = net(image_BCHW if pixels else (image_BCHW - about["mean"][0]) / about["std"][0])

@@ -1,0 +1,109 @@
+"""Whether a net that came trained can be what it is taken for: one look at the validation images.
+
+C: classes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from kdsearch.tasks.base import Task
+
+_CLEARLY = 4.0  # standard errors
+_LOST = 0.1  # accuracy that a wrong normalisation, or other weights than the card's, must cost to be mentioned
+_REORDERED = 0.5  # accuracy that another order of the classes must reach
+_LIMIT = 512  # images that other normalisations are tried on
+_OTHERS = {
+    "mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "mean: 0.5, std: 0.5": ((0.5,), (0.5,)),
+    "mean: 0, std: 1": ((0.0,), (1.0,)),
+    "mean: 0, std: 0.00392": ((0.0,), (1 / 255,)),
+}
+"""What nets are commonly trained with: ImageNet's numbers, -1 to 1, 0 to 1 and 0 to 255."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What looks wrong with a net. ``certain``: nothing else explains it; ``by_chance``: it knows nothing of these."""
+
+    text: str
+    certain: bool = False
+    by_chance: bool = False
+
+
+def doubt_net(
+    net: nn.Module, task: Task, *, device: torch.device, claimed: float | None = None, try_others: bool = False
+) -> Doubt | None:
+    """What looks wrong with a trained net, judged by the task's validation images; None if nothing does.
+
+    ``claimed``: the accuracy that somebody says it has there; ``try_others``: whether its normalisation is a guess.
+    """
+    figures, details = task.examine(net, "validation", device=device)
+    if "confusion" not in details:
+        return None
+    accuracy, error = figures["accuracy"], figures["accuracy_stderr"]
+    confusion_CC = np.array(details["confusion"])
+    images_C = np.array(details["per_class"]["images"])
+    if reordered := _find_order(confusion_CC, accuracy, task.classes):
+        return Doubt(reordered, certain=True)
+    chance = float(images_C.max() / images_C.sum())
+    by_chance = accuracy <= chance + _CLEARLY * math.sqrt(chance * (1 - chance) / images_C.sum())
+    below = claimed is not None and claimed - accuracy > max(_LOST, _CLEARLY * error)
+    hint = _find_normalisation(net, task, device) if by_chance or below or try_others else ""
+    if not (by_chance or below or hint):
+        return None
+    said = f"reaches {accuracy:.1%} on the validation images"
+    if by_chance:
+        said += f", no more than chance ({chance:.1%})"
+    if below:
+        said += f", its card says {claimed:.1%}"
+    return Doubt(
+        f"{said}; {hint or 'are these its weights, its mean and std, and its classes in their order?'}",
+        False,
+        by_chance,
+    )
+
+
+def _find_order(confusion_CC: np.ndarray, accuracy: float, classes: Sequence[str]) -> str:
+    """Which order of the classes explains the answers, where one does that theirs does not."""
+    from scipy.optimize import linear_sum_assignment
+
+    count = int(confusion_CC.sum())
+    if count < 3 * len(classes):
+        return ""
+    rows, columns = linear_sum_assignment(-confusion_CC)
+    best = float(confusion_CC[rows, columns].sum() / count)
+    if best < _REORDERED or best - accuracy < 0.3:
+        return ""
+    order = sorted(zip(columns.tolist(), rows.tolist(), strict=True))
+    named = ", ".join(f"output {column} is '{classes[row]}'" for column, row in order if column != row)
+    return (
+        f"reaches {accuracy:.1%} on the validation images, and {best:.1%} with its classes in another order: {named}; "
+        "put them into the data's order"
+    )
+
+
+def _find_normalisation(net: nn.Module, task: Task, device: torch.device) -> str:
+    """Which usual normalisation makes the net far better, if one does."""
+    channels = task.image_shape[0]
+    own = task.evaluate(net, "validation", device=device, limit=_LIMIT)
+    found: dict[str, float] = {}
+    for said, (mean, std) in _OTHERS.items():
+        wide = [numbers * channels if len(numbers) == 1 else numbers for numbers in (mean, std)]
+        if all(len(numbers) == channels for numbers in wide):
+            other = task.normalised_by(*wide)
+            found[said] = other.evaluate(net, "validation", device=device, limit=_LIMIT)["accuracy"]
+    best = max(found, key=lambda said: found[said])
+    error = math.sqrt(max(1.0, own["images"] * found[best] * (1 - found[best]))) / own["images"]
+    if found[best] - own["accuracy"] <= max(_LOST, _CLEARLY * max(own["accuracy_stderr"], error)):
+        return ""
+    return f"with {best} it reaches {found[best]:.1%}: write that beside it"

@@ -1,0 +1,111 @@
+"""The nets that a study starts from, as they are: a student that came trained, and the teacher."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from torch import Tensor, nn
+
+from kdsearch.cost.flops import count_bytes, count_macs, count_parameters
+from kdsearch.errors import SpecError
+from kdsearch.study.plausibility import Doubt, doubt_net
+
+if TYPE_CHECKING:
+    from kdsearch.study.planning import Study
+    from kdsearch.tasks.base import Task
+    from kdsearch.teaching.teachers import Teacher
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A net that nobody trains here: what it is, and the task as it reads its images.
+
+    ``claimed``: the figure on validation images that its card has, if there is one; ``normalised``: whether somebody
+    said what its images are normalised by.
+    """
+
+    role: Literal["given", "teacher"]
+    name: str
+    net: nn.Module
+    task: Task
+    claimed: float | None = None
+    normalised: bool = True
+
+
+class _Reordered(nn.Module):
+    """A teacher whose logits come in the task's order."""
+
+    def __init__(self, teacher: Teacher) -> None:
+        super().__init__()
+        self.net, self.columns = teacher.net, teacher.columns
+
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        logits_BC: Tensor = self.net(image_BCHW)
+        return logits_BC if self.columns is None else logits_BC[:, list(self.columns)]
+
+
+def find_references(study: Study) -> Iterator[Reference]:
+    """The student as it came, if it came trained, and the teacher, if there is one."""
+    ctx, student = study.ctx, study.spec.student
+    if ctx.trained:
+        yield Reference("given", student.label, ctx.net, study.task, normalised=student.mean is not None)
+    if ctx.teaching is not None and study.spec.teacher is not None:
+        from kdsearch.spec.teacher_card import read_card
+
+        teacher = ctx.teaching.teacher
+        task = study.task.normalised_by(teacher.mean, teacher.std)
+        claimed = read_card(study.spec.teacher.card).metrics.validation_accuracy
+        yield Reference("teacher", teacher.name, _Reordered(teacher), task, claimed)
+
+
+def check_references(study: Study) -> None:
+    """Reads the validation images once by each reference and says what looks wrong with it.
+
+    Raises:
+        SpecError: its outputs are of the classes in another order, or a teacher knows nothing of these images.
+    """
+    for reference in find_references(study):
+        found = doubt_net(
+            reference.net,
+            reference.task,
+            device=study.ctx.device,
+            claimed=reference.claimed,
+            try_others=not reference.normalised,
+        )
+        if found is not None:
+            _tell(reference, found)
+
+
+def _tell(reference: Reference, found: Doubt) -> None:
+    section = "student" if reference.role == "given" else "teacher"
+    said = f"{section}: {reference.name} {found.text}"
+    if found.certain or (found.by_chance and reference.role == "teacher"):
+        raise SpecError(said)
+    log.warning("%s", said)
+
+
+def measure_references(study: Study) -> list[dict[str, Any]]:
+    """A row of the final table for each; its figure on the test images is read here, once."""
+    return [_measure(study, reference) for reference in find_references(study)]
+
+
+def _measure(study: Study, reference: Reference) -> dict[str, Any]:
+    task, device, name = reference.task, study.ctx.device, study.task.metric.name
+    figures: Mapping[str, float] = task.evaluate(reference.net, "test", device=device)
+    validated = task.evaluate(reference.net, "validation", device=device)
+    return {
+        "id": reference.role,
+        "role": reference.role,
+        "name": reference.name,
+        "metrics": {name: figures[name], f"validation_{name}": validated[name]},
+        "costs": {
+            "macs": count_macs(reference.net, task.image_shape),
+            "parameters": count_parameters(reference.net),
+            "size_bytes": count_bytes(reference.net),
+        },
+    }
