@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.cost.deployed import Deployed, freeze_trace
+from kdsearch.cost.fusing import fuse_blocks
 from kdsearch.cost.machine import describe_machine
 from kdsearch.cost.threads import torch_threads
 
@@ -70,13 +71,14 @@ def compare_latency(
 ) -> dict[str, dict[str, object]]:
     """For each net its latency ``eager`` and ``frozen`` (traced and frozen TorchScript), with machine and threads.
 
-    Every net is measured as it is exported, with the normalisation inside, and all of them in one interleaved run.
+    Every net is measured as it is exported, its blocks fused and the normalisation inside, and all of them in one
+    interleaved run.
     ``image_shape``: channels, height, width.
     """
     example_BCHW = torch.rand(1, *image_shape, generator=torch.Generator().manual_seed(0))
     runnables: dict[str, Runnable] = {}
     for name, net in nets.items():
-        deployed = Deployed(net, mean, std)
+        deployed, _ = fuse_blocks(Deployed(net, mean, std), example_BCHW)
         runnables[f"{name}/eager"] = deployed
         runnables[f"{name}/frozen"] = freeze_trace(deployed, example_BCHW)
     measured = measure_latency(runnables, example_BCHW, runs=runs)

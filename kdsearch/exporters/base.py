@@ -72,8 +72,9 @@ def export_student(
     """The student's files in ``folder`` with a manifest beside them, and how far they are from the eager net.
 
     Each file is written in a hidden folder, loaded in a fresh process that has no kdsearch, run on ``pixels_BCHW``
-    (real test images in 0..1) one image at a time, and renamed in only if its logits agree. The manifest inside a file
-    is the one beside it less ``sha256`` and ``files``, which cannot be known before the file is complete.
+    (real test images in 0..1) one image at a time, and renamed in only if its logits agree. Blocks that can be one
+    layer are written as one (``kdsearch.cost.fusing``), and compared with the net before that. The manifest inside a
+    file is the one beside it less ``sha256`` and ``files``, which cannot be known before the file is complete.
 
     Raises:
         ExportError: a file cannot be written, loaded or run, or differs too much; nothing of it is left.
@@ -81,6 +82,7 @@ def export_student(
     import torch
 
     from kdsearch.cost.deployed import Deployed
+    from kdsearch.cost.fusing import fuse_blocks
 
     folder = Path(folder)
     if len(pixels_BCHW) == 0:
@@ -91,7 +93,8 @@ def export_student(
         pixels_BCHW = pixels_BCHW.detach().to("cpu", torch.float32).contiguous()
         with torch.no_grad():
             reference_BK = deployed(pixels_BCHW)
-        case = _Case(exporter, deployed, pixels_BCHW, reference_BK, hidden)
+        fused, _ = fuse_blocks(deployed, pixels_BCHW[:1])
+        case = _Case(exporter, fused, pixels_BCHW, reference_BK, hidden)
         inside = case.write(manifest, {}).compare_here()
         parity = case.write(manifest, inside).compare_fresh()
         return _move_in(exporter, hidden, manifest, parity)

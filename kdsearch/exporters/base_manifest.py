@@ -22,7 +22,9 @@ class Manifest:
     ``image_shape``: channels, height, width. ``mean``, ``std``: of the pixels in 0..1, for information: exported files
     normalise by themselves. ``metrics``: of the exported weights, one training's; ``over_seeds``: their ``mean`` and
     ``deviation`` over all trainings of this net, and how many ``trainings`` that were. ``latency``: figures with the
-    machine and the thread count; ``lineage``: teacher, data hash, seed, study, versions.
+    machine and the thread count; ``lineage``: teacher, data hash, seed, study, versions. ``fused``: where blocks of the
+    net became single layers, how many, and what the net was before, whose weights and costs those of the trainable form
+    are; ``costs`` are of what is delivered.
     """
 
     image_shape: tuple[int, int, int]
@@ -35,6 +37,7 @@ class Manifest:
     over_seeds: Mapping[str, Any] = field(default_factory=dict)
     latency: Mapping[str, Any] = field(default_factory=dict)
     lineage: Mapping[str, Any] = field(default_factory=dict)
+    fused: Mapping[str, Any] = field(default_factory=dict)
 
     def describe(self, format_name: str, parity: Mapping[str, float]) -> dict[str, Any]:
         """The manifest that is put inside a file: everything but hashes, which no file can hold of itself."""
@@ -60,6 +63,7 @@ class Manifest:
             "parity": dict(parity),
             "latency": dict(self.latency),
             "lineage": dict(self.lineage),
+            "fused": dict(self.fused),
         }
 
 

@@ -24,11 +24,13 @@ from kdsearch.models.refusing import (
     refuse_unusable,
 )
 from kdsearch.models.unwrapping import drop_hooks, unwrap_children, unwrap_layers, unwrap_root
-from kdsearch.tracing.copying import copy_net
+from kdsearch.tracing.copying import copy_net, is_lazy
 from kdsearch.tracing.tracer import FOREIGN_ERRORS
+from kdsearch.weights import hash_weights
 
 log = logging.getLogger(__name__)
 
+WHO = "the module that was passed"
 _SEED = 0
 
 
@@ -38,7 +40,20 @@ class Trial:
 
     image_BCHW: Tensor
     num_classes: int
-    who: str = "the module that was passed"
+    who: str = WHO
+
+
+def hash_given(net: object) -> str:
+    """The SHA-256 of the tensors of a net as it was passed, wrappers aside; lazy ones have no values yet.
+
+    Raises:
+        SpecError: it is no net, or in a state from which no plain one follows.
+    """
+    root = unwrap_root(net)
+    refuse_unusable(root, WHO)
+    assert isinstance(root, nn.Module)
+    tensors = [*root.named_parameters(), *root.named_buffers()]
+    return hash_weights({name: tensor for name, tensor in tensors if not is_lazy(tensor)})
 
 
 def make_plain(net: object, trial: Trial) -> nn.Module:

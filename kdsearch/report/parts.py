@@ -99,9 +99,10 @@ def _write_figures(run: Run, winner: Net) -> str:
     for row in COSTS:
         value, full = winner.cost(row.name), run.full_costs.get(row.name)
         if value is not None:
-            figures.append(
-                (row.label, say_cost(row.name, value), f"full net {say_cost(row.name, full)}" if full else "")
-            )
+            more = [f"full net {say_cost(row.name, full)}"] if full else []
+            if row.name in winner.delivered and row.name != "size_bytes":  # which is the file's already
+                more.append(f"{say_cost(row.name, winner.delivered[row.name])} as exported, fused")
+            figures.append((row.label, say_cost(row.name, value), "; ".join(more)))
     return "".join(
         f"<div><dt>{escape(label)}</dt><dd>{escape(value)}</dd><dd class='small'>{escape(more)}</dd></div>"
         for label, value, more in figures

@@ -30,7 +30,7 @@ class Net:
     """A trained net of the final table. ``figure``: the task's headline one on the test part; ``spread``: deviation.
 
     ``seeds``: how many trainings ``figure`` is the mean of; ``budget``: the budget it was made for, None for the
-    full net.
+    full net; ``delivered``: costs of the exported net where fusing its blocks changed them.
     """
 
     id: str
@@ -48,6 +48,7 @@ class Net:
     layers: tuple[Layer, ...]
     candidate: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+    delivered: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def amounts(self) -> dict[str, float]:
@@ -181,4 +182,5 @@ def _read_net(about: Mapping[str, Any], metric: Metric) -> Net:
         layers=tuple(Layer(str(name), int(full), int(kept)) for name, full, kept in about.get("layer_widths") or ()),
         candidate=about.get("candidate") or about.get("widths") or {},
         details=about.get("details") or {},
+        delivered=lineage.get("delivered") or {},
     )

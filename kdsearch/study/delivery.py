@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PARITY_IMAGES = 64
 LATENCY_RUNS = 50
+WEIGHTS = "weights.safetensors"
 
 
 def deliver(study: Study, students: Sequence[Student], watch: Watch) -> list[Student]:
@@ -68,8 +69,10 @@ def with_latency(study: Study, students: Sequence[Student], nets: Mapping[str, n
     """The students with ``latency_ms``, all measured in one run.
 
     Frozen, batch 1, one thread: the median of the thread's processor time, which other work on the machine leaves alone
-    where elapsed time may be ten times as long. Both are in the manifest.
+    where elapsed time may be ten times as long. Both are in the manifest. Latency is of the net as it is delivered;
+    ``costs`` are of the net as it was searched and trained, and what fusing makes of them stands in the lineage.
     """
+    from kdsearch.cost.fusing import delivered_costs
     from kdsearch.cost.latency import compare_latency
 
     task = study.task
@@ -82,7 +85,10 @@ def with_latency(study: Study, students: Sequence[Student], nets: Mapping[str, n
             timed.append(student)
             continue
         costs = dict(student.costs) | {"latency_ms": about["frozen"]["thread_ms"]}
-        timed.append(replace(student, costs=costs, lineage=dict(student.lineage) | {"latency": dict(about)}))
+        lineage = dict(student.lineage) | {"latency": dict(about)}
+        if delivered := delivered_costs(nets[student.id], task.image_shape):
+            lineage["delivered"] = delivered
+        timed.append(replace(student, costs=costs, lineage=lineage))
     return timed
 
 
@@ -92,14 +98,15 @@ def export_to(study: Study, student: Student, net: nn.Module, folder: Path) -> S
 
     task = study.task
     lineage = dict(student.lineage)
-    latency = lineage.pop("latency", {})
+    latency, delivered = lineage.pop("latency", {}), dict(lineage.pop("delivered", {}))
+    fused = {"blocks": delivered.pop("blocks"), "before": _before_fusing(student)} if delivered else {}
     manifest = Manifest(
         image_shape=task.image_shape,
         mean=task.mean,
         std=task.std,
         classes=task.classes,
         widths=student.candidate.widths,
-        costs=student.costs,
+        costs=dict(student.costs) | delivered,
         metrics=exported_metrics(study, student),
         over_seeds={
             "mean": dict(student.metrics),
@@ -108,6 +115,7 @@ def export_to(study: Study, student: Student, net: nn.Module, folder: Path) -> S
         },
         latency=latency,
         lineage=lineage | _origin(study),
+        fused=fused,
     )
     files: dict[str, str] = {}
     parity: dict[str, float] = {}
@@ -116,7 +124,7 @@ def export_to(study: Study, student: Student, net: nn.Module, folder: Path) -> S
         made = export_student(net, _pixels(study), exporter=exporter, folder=folder, manifest=manifest)
         files |= {name: _relative(path, study.ctx.paths.root) for name, path in made.files.items()}
         parity |= dict(made.parity)
-    weights = folder / "weights.safetensors"
+    weights = folder / WEIGHTS
     save_weights(weights, _trainable(study, student, net).state_dict())
     files["weights"] = _relative(weights, study.ctx.paths.root)
     return replace(student, files=files, parity=parity)
@@ -128,6 +136,12 @@ def _trainable(study: Study, student: Student, net: nn.Module) -> nn.Module:
         return net
     name = f"{digest(student.candidate)}-seed{student.lineage['exported_seed']}"
     return trained_net(study, student.candidate, name)
+
+
+def _before_fusing(student: Student) -> dict[str, Any]:
+    """The form that was trained, before blocks were fused: where its weights are, and its costs."""
+    costs = {name: cost for name, cost in student.costs.items() if name != "latency_ms"}
+    return {"weights": WEIGHTS, "costs": costs}
 
 
 def _origin(study: Study) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def _is_trained(spec: StudySpec, net: nn.Module) -> bool:
 def _student(spec: StudySpec, task: Task, net: nn.Module | None) -> nn.Module:
     import torch
 
-    from kdsearch.models.given import Trial, make_plain
+    from kdsearch.models.given import WHO, Trial, make_plain
     from kdsearch.models.zoo import make_net
 
     given = spec.student.net == GIVEN
@@ -227,7 +227,7 @@ def _student(spec: StudySpec, task: Task, net: nn.Module | None) -> nn.Module:
         net = make_net(
             spec.student, num_classes=task.num_classes, in_channels=channels, image_size=side, seed=spec.seed
         )
-    who = "the module that was passed" if given else spec.student.label
+    who = WHO if given else spec.student.label
     return make_plain(net, Trial(task.calibration(2, seed=0, device=torch.device("cpu")), task.num_classes, who))
 
 

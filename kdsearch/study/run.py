@@ -39,7 +39,6 @@ from kdsearch.study.sharing import shared_files
 from kdsearch.study.summary import RunFacts, summarise
 from kdsearch.study.trainings import noted, train_all
 from kdsearch.study.trial import start_worker, use
-from kdsearch.weights import hash_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,13 +63,14 @@ def run_study(
     Raises:
         KdsearchError: the study cannot be planned, or its run failed; what was computed stays in the run directory.
     """
+    from kdsearch.models.given import hash_given
     from kdsearch.study.planning import plan
     from kdsearch.study.references import check_references
 
     # a study that cannot be planned leaves no run directory behind
     scratch = plan(spec, RunPaths(Path("unused")), net=net)
     check_references(scratch)
-    given = {"given": "" if net is None else hash_weights(net.state_dict())}
+    given = {"given": "" if net is None else hash_given(net)}
     paths = create_run(spec, None if run_dir is None else Path(run_dir), facts=identify(scratch) | given)
     with _naming(paths):
         watch(Progress("plan", 0, 0, f"run directory {paths.root}, cache {cache_dir()}"))
@@ -85,6 +85,7 @@ def resume_study(run_dir: str | Path, watch: Watch = unwatched, *, net: nn.Modul
     Raises:
         KdsearchError: it is no run directory, another driver has it, ``net`` is another one, or the run failed again.
     """
+    from kdsearch.models.given import hash_given
     from kdsearch.study.planning import plan
 
     paths = open_run(Path(run_dir))
@@ -97,7 +98,7 @@ def resume_study(run_dir: str | Path, watch: Watch = unwatched, *, net: nn.Modul
             raise SpecError(
                 f"{run_dir}: this run's net was passed from Python; use kdsearch.resume_study(run_dir, net=...)"
             )
-        check_identity(paths, {"given": hash_weights(net.state_dict())})
+        check_identity(paths, {"given": hash_given(net)})
     warn_of_changed_yaml(paths)
     with _naming(paths):
         study = plan(spec, paths, net=net)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize, prune
 
 from kdsearch.errors import SpecError
-from kdsearch.models.given import Trial, make_plain
+from kdsearch.models.given import Trial, hash_given, make_plain
 from kdsearch.spec.sections import WidthOptions
 from kdsearch.widths.finding import find_widths
 
@@ -469,3 +469,18 @@ def test_what_cannot_be_made_plain_is_refused_in_a_line(name):
         make_plain(net, TRIAL)
     assert str(raised.value).startswith("student: the module that was passed ")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ARRIVING)
+def test_every_net_that_can_be_made_plain_has_a_hash_by_which_a_run_knows_it_again(name):
+    assert hash_given(made(name)) == hash_given(made(name))
+
+
+def test_a_hash_tells_other_weights_and_refuses_what_a_plan_refuses():
+    other = made("plain")
+    with torch.no_grad():
+        other.h.bias.add_(1)
+    assert hash_given(made("plain")) != hash_given(other)
+    assert hash_given(nn.DataParallel(other)) == hash_given(other)
+    with pytest.raises(SpecError, match="is the class Base"):
+        hash_given(Base)
