@@ -130,6 +130,12 @@ def _add_study_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_study(_add(commands, "validate", "studies:validate", "check a study file and name every mistake"))
     teach = _add(commands, "teach", "teach:teach", "train a teacher by its card's recipe, or go on with it")
     _add_card(teach)
+    teach.add_argument("--from", dest="weights", type=Path, metavar="FILE", help="make a card of a checkpoint instead")
+    teach.add_argument("--like", metavar="NET", help="the net that FILE is of: a name, or a card of such a net")
+    teach.add_argument("--on", metavar="STUDY", help="the study whose images FILE knows and is measured on")
+    for key in ("mean", "std"):
+        said = f"{key} of pixels in 0..1 that FILE was trained with, one a channel"
+        teach.add_argument(f"--{key}", type=float, nargs="+", metavar="X", help=said)
     keys = _add(commands, "keys", "keys:keys", "every key of a study, its default and what it may be")
     keys.add_argument("section", nargs="?", metavar="SECTION", help="only these, such as student or finish")
     init = _add(commands, "init", "studies:init", "copy a shipped study, to edit it")
@@ -143,7 +149,7 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_card(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("card", metavar="CARD", help="a teacher's card, or the name of a shipped one")
+    parser.add_argument("card", metavar="CARD", nargs="?", help="a teacher's card, or the name of a shipped one")
     _add_sets(parser, "task.npz=/data/cifar10.npz or recipe.epochs=8")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where results go (default: runs/teach-NAME)")
     parser.add_argument("--quiet", action="store_true", help="show no progress")

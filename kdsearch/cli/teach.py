@@ -6,11 +6,16 @@ import argparse
 import sys
 
 from kdsearch.cli.output import remark, say, say_json
+from kdsearch.errors import SpecError
 from kdsearch.spec.metric import ACCURACY
 
 
 def teach(given: argparse.Namespace) -> int:
     """Trains, or goes on with a training that was stopped, and says where the completed card is."""
+    if given.weights is not None:
+        return _make_card(given)
+    if given.card is None:
+        raise SpecError("teach: name a CARD, or --from FILE --like NET --on STUDY")
     from kdsearch.report.console import live
     from kdsearch.report.words import say_duration
     from kdsearch.spec.teacher_card import read_card
@@ -33,4 +38,26 @@ def teach(given: argparse.Namespace) -> int:
     for part, accuracy in (("test", done.metrics.accuracy), ("validation", done.metrics.validation_accuracy)):
         say(f"{ACCURACY.words} on the {part} images: {ACCURACY.say(accuracy or 0.0)}")
     say(f"trained in {say_duration(taught.seconds)}; in a study: teacher: {taught.card_path}")
+    return 0
+
+
+def _make_card(given: argparse.Namespace) -> int:
+    """Makes a card of a checkpoint and says where it is."""
+    if given.card is not None or given.like is None or given.on is None:
+        raise SpecError("teach --from FILE: needs --like NET and --on STUDY, and no CARD")
+    from kdsearch.report.words import say_percent
+    from kdsearch.spec.study_spec import load_spec
+    from kdsearch.spec.teacher_card import read_card
+
+    study = load_spec(given.on, given.sets)
+    from kdsearch.study.teach_from import Brought, make_card
+
+    numbers = [None if values is None else tuple(values) for values in (given.mean, given.std)]
+    path = make_card(Brought(given.weights, given.like, *numbers), study, given.run_dir)
+    accuracy = read_card(path).metrics.validation_accuracy or 0.0
+    if given.json:
+        say_json({"card": str(path), "metrics": {"validation_accuracy": accuracy}})
+        return 0
+    say(f"accuracy on the validation images: {say_percent(accuracy)}")
+    say(f"in a study: teacher: {path}")
     return 0

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from kdsearch.errors import SpecError
 from kdsearch.spec.errors import shown, unknown
 from kdsearch.spec.reading import absolute, check_name, read_section
 from kdsearch.spec.sections import OWN_NETS, Recipe, Section, StudentOptions, TaskOptions
@@ -24,6 +25,7 @@ from kdsearch.spec.yaml import read_scalar
 Length = Annotated[int, Field(ge=1)]
 Figure = Annotated[float, Field(ge=0, le=1)]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_WEIGHTS = (".pt", ".pth", ".safetensors", ".bin", ".ckpt")
 FINGERPRINT_BYTES = 6
 
 
@@ -152,6 +154,11 @@ def read_card(card: str | Path, sets: Sequence[str] = ()) -> Card:
         SpecError: no such card, or one line for every mistake, ``file:line: key: what is wrong``.
     """
     path = find_card(card)
+    if path.suffix in _WEIGHTS:
+        raise SpecError(
+            f"{shown(str(card))}: is a file of weights, not a card; make one of it with: kdsearch teach --from {card} "
+            "--like NET --on STUDY (NET: what it is the weights of)"
+        )
     found = read_section(Card, read_document(path, str(card) if path == Path(card) else path.name, sets))
     weights = None if found.weights is None else path.absolute().parent / found.weights.expanduser()
     return found.model_copy(update={"weights": weights, "task": absolute(found.task)})
