@@ -44,8 +44,8 @@ class Traits:
     def set_blank(self, tensor: Tensor, dims: Iterable[int], maker: str, source: Blank | None = None) -> None:
         """Notes that a tensor is constant along ``dims``; ``source`` is what it is a view of."""
         wide = frozenset(dim for dim in dims if tensor.shape[dim] > 1)
+        key = self.new_key(maker)  # also for what is not wide: a crop may be narrower than the full net
         if wide:
-            key = self.new_key(maker)
             self._blanks[tensor] = Blank(key, wide, key if source is None else source.root)
 
     def new_key(self, maker: str) -> str:
@@ -54,7 +54,8 @@ class Traits:
         return f"{maker} (tensor {self._made})"
 
     def forget(self, tensor: Tensor) -> None:
-        """The tensor and all that shares its memory are constant no longer."""
+        """The tensor is a parameter no longer, and with all that shares its memory constant no longer."""
+        self._aliases.pop(tensor, None)
         found = self._blanks.pop(tensor, None)
         if found is not None:
             self._written.add(found.root)
