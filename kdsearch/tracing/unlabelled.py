@@ -66,7 +66,8 @@ def _carry_blank(call: Call, output: Tensor) -> None:
         return
     source = sources[0]
     known = traits.blank(source)
-    shared = known if output._is_view() else None
+    # not output._is_view(): PyTorch marks views only after the operator has been seen
+    shared = None if call.name in ("clone", "_to_copy", "repeat") else known
     if call.name in ("expand", "repeat", *_SAME):
         ahead = output.ndim - source.ndim
         dims = [dim for dim in range(output.ndim) if dim < ahead or _is_even(call, source, dim - output.ndim)]

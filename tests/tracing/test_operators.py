@@ -111,3 +111,14 @@ def test_writing_into_some_channels_by_their_number_keeps_those():
     space = widths_of(doubled, {})
     assert [group.width for group in space.groups if group.name.startswith("first")] == [12]
     assert all(is_dropping_zeroing(space, gene) for gene in genes(space))
+
+
+def test_a_view_of_what_was_constant_is_not_once_some_of_it_is_written():
+    def masked(net, a, b):
+        mask = a.new_zeros(1, a.shape[1])
+        seen = mask.view(1, -1, 1, 1)
+        mask[:, :3] = 1.0
+        return a * seen
+
+    space = widths_of(masked, {})
+    assert dict(space.frozen)["first"] == "meets a tensor of fixed size: mul in the net"
