@@ -22,6 +22,7 @@ from kdsearch.models.refusing import (
     refuse_hidden_modules,
     refuse_untrainable,
     refuse_unusable,
+    refuse_without_gradients,
 )
 from kdsearch.models.unwrapping import drop_hooks, unwrap_children, unwrap_layers, unwrap_root
 from kdsearch.tracing.copying import copy_net, is_lazy
@@ -91,6 +92,7 @@ def _make_plain(own: nn.Module, trial: Trial) -> list[str]:
     refuse_untrainable(own, trial.image_BCHW, trial.who)
     changes += avoid_reentrance(own, trial.image_BCHW)
     changes += let_go_of_maps(own, trial.image_BCHW)
+    refuse_without_gradients(own, trial.image_BCHW, trial.who)
     keep_main_output(own, trial.image_BCHW, trial.num_classes, trial.who)
     return changes
 

@@ -110,6 +110,21 @@ def refuse_untrainable(net: nn.Module, image_BCHW: Tensor, who: str) -> None:
         ) from error
 
 
+def refuse_without_gradients(net: nn.Module, image_BCHW: Tensor, who: str) -> None:
+    """Raises SpecError where a backward pass fails, as it does behind some operations in place, or reaches nothing."""
+    try:
+        with training_steadily(net):
+            found = [tensor for tensor in find_outputs(net(image_BCHW)).values() if tensor.requires_grad]
+        if found:
+            torch.stack([tensor.float().sum() for tensor in found]).sum().backward()
+    except FOREIGN_ERRORS as error:
+        raise SpecError(f"student: {who} cannot be trained: its backward pass fails: {one_line(error)}") from error
+    finally:
+        net.zero_grad(set_to_none=True)
+    if not found:
+        raise SpecError(f"student: {who} cannot be trained: what it gives depends on no parameter; do not detach it")
+
+
 def refuse_foreign_tensors(net: nn.Module, image_BCHW: Tensor, who: str) -> None:
     """Raises SpecError where a copied net computes with another net's parameters, as a patched forward does."""
     patched = [module for module in net.modules() if "forward" in vars(module)]

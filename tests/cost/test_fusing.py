@@ -71,7 +71,7 @@ class Net(nn.Module):
         super().__init__()
         self.stem = ConvNorm(3, 16)
         self.block = RepVgg(16, **options)
-        self.inplace = nn.Sequential(nn.ReLU(inplace=True), ConvNorm(16, 12))
+        self.inplace = nn.Sequential(nn.Identity(), ConvNorm(16, 12), nn.ReLU(inplace=True))
         self.head = nn.Linear(12, 5)
 
     def forward(self, x):

@@ -418,6 +418,16 @@ class TrainsByLabel(Base):
         return super().forward(image) + (F.one_hot(label) if self.training else 0)
 
 
+class InPlace(Base):
+    def forward(self, image):
+        return self.late(torch.sigmoid(self.early(image)).mul_(2).sigmoid_().add_(1))
+
+
+class Detached(Base):
+    def forward(self, image):
+        return super().forward(image).detach()
+
+
 def locked() -> nn.Module:
     net = Base()
     net.lock = threading.Lock()
@@ -455,6 +465,8 @@ REFUSED = {
     "layers in a tuple": (lambda: Hides(lambda conv: (conv,)), "keeps layers in more, where torch does not see them"),
     "a lock": (locked, "cannot be copied: cannot pickle '_thread.lock' object; take what holds a lock"),
     "two inputs": (Needs, "cannot read images of 3x8x8: .* missing 1 required positional argument: 'label'"),
+    "changes in place": (InPlace, "cannot be trained: its backward pass fails: one of the variables needed"),
+    "detached": (Detached, "cannot be trained: what it gives depends on no parameter; do not detach it"),
     "labels in training": (TrainsByLabel, "does not run in training mode: "),
 }
 
