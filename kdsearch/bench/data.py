@@ -20,7 +20,8 @@ from kdsearch.measures.layout import training_layout
 from kdsearch.models.zoo import make_net
 from kdsearch.spec.sections import Recipe, StudentOptions, TaskOptions
 from kdsearch.tasks.classification import Classification
-from kdsearch.training.loop import Setting, fit
+from kdsearch.training.loop import Setting
+from kdsearch.training.net import train_net
 from kdsearch.training.optim import make_optimizer
 
 _STEPS = 40  # of one turn
@@ -47,7 +48,7 @@ def cases() -> tuple[Case, ...]:
 
 
 def run(*, repeats: int = 7, on_row: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
-    """``cases``: milliseconds a batch of loading with augmentation, of a bare step, and of a step of ``fit``.
+    """``cases``: milliseconds a batch of loading with augmentation, of a bare step, and of a step of ``train_net``.
 
     ``share`` is loading over step, ``loop_share`` what fit adds to a loop written by hand that loads and steps in turn
     (which takes longer than both alone: a step evicts the images from the caches, and loading the weights). One thread;
@@ -75,7 +76,7 @@ def _measure(case: Case, repeats: int, device: torch.device) -> dict[str, Any]:
         stepping = _time(partial(_train_by_hand, by_hand, recipe, loaded), device)
         loading = _time(partial(_exhaust, batches.epoch(turn)), device)
         looping = _time(partial(_train_by_hand, by_hand, recipe, batches.epoch(turn)), device)
-        fitting = _time(partial(fit, by_fit, task, recipe, Setting(0, device)), device)
+        fitting = _time(partial(train_net, by_fit, task, recipe, Setting(0, device)), device)
         turns.append((stepping / _STEPS, loading / _STEPS, looping / _STEPS, fitting / _STEPS))
     measured = turns[1:]  # the first turn warms up
     step_ms, load_ms, loop_ms, fit_ms = (1e3 * statistics.median(column) for column in zip(*measured, strict=True))
@@ -110,7 +111,7 @@ def _net(case: Case, device: torch.device) -> nn.Module:
 
 
 def _train_by_hand(net: nn.Module, recipe: Recipe, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-    """An epoch as one would write it by hand, with the layout, optimiser and precision that ``fit`` has."""
+    """An epoch as one would write it by hand, with the layout, optimiser and precision that ``train_net`` has."""
     with training_layout(net):
         optimizer = make_optimizer(recipe, net.train())
         for image_BCHW, label_B in batches:

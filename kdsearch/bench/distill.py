@@ -24,7 +24,7 @@ from kdsearch.spec.terms import Term
 from kdsearch.tasks.classification import Classification
 from kdsearch.teaching.lessons import Lesson, Teaching, make_objective, make_pupil_of
 from kdsearch.teaching.teachers import Teacher
-from kdsearch.training.loop import Setting, TaskObjective
+from kdsearch.training.net import TaskObjective
 from kdsearch.training.optim import make_optimizer
 
 _CPU = torch.device("cpu")
@@ -100,12 +100,10 @@ def _time(runner: Iterator[None], steps: int) -> float:
 
 
 def _steps(lesson: Lesson, net: nn.Module, *, plain: bool) -> Iterator[None]:
-    """Training steps for ever, as ``fit`` takes them."""
+    """Training steps for ever, as ``train_net`` takes them."""
     recipe = lesson.options
     model: nn.Module = net if plain else make_pupil_of(lesson, net, 0)
-    objective: Any = (
-        TaskObjective(lesson.task, recipe, Setting(0, lesson.device)) if plain else make_objective(lesson, net, 0)
-    )
+    objective: Any = TaskObjective(lesson.task, recipe, 0, lesson.device) if plain else make_objective(lesson, net, 0)
     optimizer = make_optimizer(recipe, model)
     model.train()
     with training_layout(model):

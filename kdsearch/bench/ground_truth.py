@@ -26,7 +26,8 @@ from kdsearch.spec.sections import Augmentation, Recipe, StudentOptions, TaskOpt
 from kdsearch.study.planning import cache_dir
 from kdsearch.tasks.classification import Classification
 from kdsearch.training.initialise import initialise
-from kdsearch.training.loop import Setting, fit
+from kdsearch.training.loop import Setting
+from kdsearch.training.net import train_net
 from kdsearch.widths.finding import find_widths
 from kdsearch.widths.space import WidthSpace
 
@@ -98,7 +99,7 @@ def train_alone(world: World, gene: Candidate, seed: int) -> float:
     """Accuracy (0..1, validation part) of the gene's net after training from scratch."""
     model = world.widths.build(gene)
     initialise(model, seed)
-    fit(model, world.task, world.setup.recipe, Setting(seed, world.device))
+    train_net(model, world.task, world.setup.recipe, Setting(seed, world.device))
     return world.task.evaluate(model, "validation", device=world.device, batch_size=64)[world.task.metric.name]
 
 

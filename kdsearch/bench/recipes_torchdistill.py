@@ -16,7 +16,8 @@ from kdsearch.spec.terms import Term
 from kdsearch.teaching.distillation import Distillation, Pupil, make_pupil
 from kdsearch.teaching.lessons import Lesson, make_objective, try_nets
 from kdsearch.teaching.taps import Taps, flat_embedding
-from kdsearch.training.loop import History, Setting, fit
+from kdsearch.training.loop import History, Setting
+from kdsearch.training.net import train_net
 
 _HEAD = 128
 _WEIGHT = 0.003
@@ -59,4 +60,4 @@ def train_with_torchdistill(lesson: Lesson, net: nn.Module, setting: Setting) ->
         }
     pupil.layers["torchdistill"] = nn.ModuleDict(heads)
     objective = _WithTheirs(make_objective(lesson, net, setting.seed), lesson.student_taps(net))
-    return fit(pupil, lesson.task, lesson.options, replace(setting, objective=objective))
+    return train_net(pupil, lesson.task, lesson.options, setting, objective=objective)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from kdsearch.data.seeds import mix_seed, seeded
 from kdsearch.losses.pointwise import cross_entropy
-from kdsearch.training.loop import Setting, fit
+from kdsearch.training.loop import Setting
+from kdsearch.training.net import train_net
 from kdsearch.widths.channel_order import channel_sums, permuted
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def pretrain(net: nn.Module, task: Task, recipe: Recipe, setting: Setting) -> di
 
     A pretraining that is finished already is read from the setting's checkpoint and not repeated.
     """
-    history = fit(net, task, recipe, setting)
+    history = train_net(net, task, recipe, setting)
     measured = task.evaluate(net, "validation", device=setting.device)
     return {task.metric.validation: measured[task.metric.name], "epochs": float(len(history))}
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from kdsearch.measures.layout import training_layout
 from kdsearch.pruningnet.crop_descent import Descent
 from kdsearch.spec.sections import Recipe
-from kdsearch.training.loop import autocast
+from kdsearch.training.learner import autocast
 from kdsearch.training.optim import make_optimizer
 
 if TYPE_CHECKING:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from torch import Tensor, nn
 
-from kdsearch.data.seeds import mix_seed, seeded
-from kdsearch.errors import KdsearchError, StoreError
 from kdsearch.losses.pointwise import cross_entropy, kd_loss
 from kdsearch.measures.layout import sliced_strides
-from kdsearch.progress import Progress
 from kdsearch.pruningnet.crop_descent import Descent
 from kdsearch.pruningnet.generators import Generator
-from kdsearch.training.checkpoint import load_checkpoint, save_checkpoint
-from kdsearch.training.loop import Setting, autocast
+from kdsearch.training.identity import digest_of
+from kdsearch.training.learner import Learner, Moment, autocast
+from kdsearch.training.loop import History, Setting, fit
 from kdsearch.training.optim import learning_rate
 
 if TYPE_CHECKING:
@@ -28,9 +25,7 @@ if TYPE_CHECKING:
     from kdsearch.tasks.base import Task
     from kdsearch.widths.space import WidthSpace
 
-log = logging.getLogger(__name__)
-
-_SECONDS_BETWEEN_CHECKPOINTS = 20.0
+_DRAWS_TOLD = 4  # steps whose genes stand for all that would be drawn
 
 LabelLoss = Callable[[Tensor, Tensor, float], Tensor]
 DrawGenes = Callable[[np.random.Generator], Sequence["Candidate"]]
@@ -95,86 +90,63 @@ def _is_running(name: str) -> bool:
     return name.rsplit(".", 1)[-1] in ("running_mean", "running_var", "num_batches_tracked")
 
 
-def train_supernet(
-    supernet: Supernet, task: Task, recipe: Recipe, draw: DrawGenes, setting: Setting
-) -> list[dict[str, float]]:
-    """One record an epoch: epoch, loss (of each step's first gene), seconds.
+class SupernetLearner(Learner):
+    """Trains what generates the weights of a net's genes.
 
-    Genes, order and augmentation of a step depend on the seed and the step alone, so a killed training that resumes
-    from the setting's checkpoint ends in the same bits.
-
-    Raises:
-        KdsearchError: the loss is not finite.
+    Genes, order and augmentation of a step depend on the seed and the step alone. ``draw``: the genes of a step.
     """
-    training = _Training(supernet, task, recipe, draw, setting)
-    training.restore()
-    supernet.net.train()
-    while training.epoch < recipe.epochs:
-        training.run_epoch()
-    training.save()
-    return training.history
 
-
-class _Training:
-    """The state of one PruningNet training."""
+    stream: ClassVar[int] = 5
 
     def __init__(self, supernet: Supernet, task: Task, recipe: Recipe, draw: DrawGenes, setting: Setting) -> None:
-        self.supernet, self.recipe, self.draw, self.setting = supernet, recipe, draw, setting
+        self.recipe, self.data = recipe, task.digest
         self.batches = task.train_batches(recipe, setting.seed, setting.device)
-        self.total = len(self.batches) * recipe.epochs
-        self.step = 0
-        self.losses: list[float] = []
-        self.seconds = 0.0
-        self.history: list[dict[str, float]] = []
-        self.saved = time.monotonic()
+        self._supernet, self._draw, self._seed = supernet, draw, setting.seed
+        self._rate = 0.0
+        self._losses: list[float] = []
 
-    @property
-    def epoch(self) -> int:
-        return self.step // len(self.batches)
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        self._supernet.net.train()
+        yield
 
-    def run_epoch(self) -> None:
-        """The rest of the epoch under way."""
-        epoch, began, before = self.epoch, time.monotonic(), self.seconds
-        for image_BCHW, labels in self.batches.epoch(epoch, self.step - epoch * len(self.batches)):
-            self._take_step(image_BCHW, labels)
-            self.seconds = before + time.monotonic() - began
-            if time.monotonic() - self.saved > _SECONDS_BETWEEN_CHECKPOINTS:
-                self.save()
-        self.history.append({"epoch": epoch + 1, "loss": float(np.mean(self.losses)), "seconds": self.seconds})
-        self.losses, self.seconds = [], 0.0
-
-    def _take_step(self, image_BCHW: Tensor, labels: Tensor) -> None:
+    def step(self, batch: tuple[Any, ...], moment: Moment) -> None:
+        image_BCHW, labels = batch
         recipe = self.recipe
-        rate = learning_rate(recipe, self.step, self.total, len(self.batches))
-        descent = Descent(rate, recipe.momentum, recipe.weight_decay, recipe.clip_norm)
-        with seeded(mix_seed(self.setting.seed, self.step, 5), image_BCHW.device):
-            genes = self.draw(np.random.default_rng((self.setting.seed, 7, self.step)))
-            loss = self.supernet.step(image_BCHW, labels, genes, descent, recipe.label_smoothing)
-        if not np.isfinite(loss):
-            raise KdsearchError(f"the PruningNet's loss is {loss} at step {self.step}; lower strategy.learning_rate")
-        self.losses.append(loss)
-        self.step += 1
-        self.setting.watch(Progress("prepare", self.step, self.total, "PruningNet", {"loss": loss}))
+        self._rate = learning_rate(recipe, moment.step, moment.steps, moment.steps_per_epoch)
+        descent = Descent(self._rate, recipe.momentum, recipe.weight_decay, recipe.clip_norm)
+        genes = self._draw_genes(moment.step)
+        self._losses.append(self._supernet.step(image_BCHW, labels, genes, descent, recipe.label_smoothing))
 
-    def save(self) -> None:
-        """Writes the checkpoint, if the setting names one."""
-        if self.setting.checkpoint is None:
-            return
-        position = {"step": self.step, "losses": self.losses, "seconds": self.seconds, "history": self.history}
-        generated = {name: value.detach() for name, value in self.supernet.generator.state().items()}
-        save_checkpoint(self.setting.checkpoint, {**position, "generator": generated})
-        self.saved = time.monotonic()
+    def _draw_genes(self, step: int) -> Sequence[Candidate]:
+        return self._draw(np.random.default_rng((self._seed, 7, step)))
 
-    def restore(self) -> None:
-        """Goes on from the checkpoint, if there is one."""
-        path = self.setting.checkpoint
-        state = load_checkpoint(path, self.setting.device) if path is not None else None
-        if state is None:
-            return
-        try:
-            self.supernet.generator.load(state["generator"])
-        except (KeyError, RuntimeError) as error:
-            raise StoreError(f"{path}: is the checkpoint of another PruningNet ({error}); delete it") from None
-        self.step, self.losses, self.seconds = state["step"], state["losses"], state["seconds"]
-        self.history = state["history"]
-        log.info("the PruningNet goes on from step %d", self.step)
+    def figures(self) -> Mapping[str, float]:
+        return {"loss": float(np.mean(self._losses)), "learning_rate": self._rate}
+
+    def close_epoch(self) -> Mapping[str, float]:
+        found = self.figures()
+        self._losses = []
+        return found
+
+    def state(self) -> dict[str, Any]:
+        generated = {name: value.detach() for name, value in self._supernet.generator.state().items()}
+        return {"generator": generated, "losses": self._losses, "rate": self._rate}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        self._supernet.generator.load(state["generator"])
+        self._losses, self._rate = state["losses"], state["rate"]
+
+    def identity(self) -> Mapping[str, str]:
+        """The generator's form, and the first genes that are drawn, which tell budgets and samplings apart."""
+        generator = self._supernet.generator
+        shapes = sorted((name, tuple(value.shape)) for name, value in generator.values().items())
+        genes = [gene.pairs for step in range(_DRAWS_TOLD) for gene in self._draw_genes(step)]
+        form = f"{type(generator).__name__} {digest_of(shapes)}"
+        return {"generator": form, "teaching of genes": str(self._supernet.distill), "genes": digest_of(genes)}
+
+
+def train_supernet(supernet: Supernet, task: Task, recipe: Recipe, draw: DrawGenes, setting: Setting) -> History:
+    """One record an epoch: epoch, loss (of each step's first gene), learning_rate, seconds; as ``fit`` says."""
+    learner = SupernetLearner(supernet, task, recipe, draw, setting)
+    return fit(learner, replace(setting, phase="prepare", note="PruningNet"))

@@ -14,8 +14,6 @@ from kdsearch.spec.distill_sections import DistillationOptions
 from kdsearch.strategies.base import Scored, Strategy, Trained
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import nn
 
     from kdsearch.candidates.space import Candidate
@@ -86,20 +84,22 @@ class Distilling(Strategy):
         metric = ctx.task.metric
         curve = trial.curve if self.options.prune == "median" else ()
 
-        def behind(history: Sequence[Mapping[str, float]]) -> bool:
+        best = -float("inf")
+
+        def behind(epoch: int, value: float) -> bool:
             """The median rule of Vizier (Golovin et al. 2017) as Optuna has it: the best so far below the median."""
-            epoch = len(history)
+            nonlocal best
+            best = max(best, metric.merit(value))
             if (
                 epoch < max(_LEAST_CURVE, _SPARED * self.options.epochs)
                 or epoch > len(curve)
                 or epoch == self.options.epochs
             ):
                 return False
-            best = max(metric.merit(record[metric.validation]) for record in history)
             return best < metric.merit(curve[epoch - 1])
 
-        every = 1 if self.options.prune == "median" else None
-        model, history = self._train(ctx, trial.candidate, ctx.seed, every=every, give_up=behind)
+        report = behind if self.options.prune == "median" else None
+        model, history = self._train(ctx, trial.candidate, ctx.seed, every=None, report=report)
         metrics = ctx.task.evaluate(model, "validation", device=ctx.device)
         metrics["pruned"] = float(len(history) < self.options.epochs)
         metrics |= {

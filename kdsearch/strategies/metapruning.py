@@ -184,14 +184,15 @@ class MetaPruning(Strategy):
         checkpoint: Path | None = None,
         watch: Watch = unwatched,
     ) -> Trained:
-        from kdsearch.training.loop import Setting, fit
+        from kdsearch.training.loop import Setting
+        from kdsearch.training.net import train_net
 
         if self._generator is None:
             self.load(ctx)
         model = ctx.widths.build(candidate)
         _fill(model, self._tensors(ctx, candidate))
         setting = Setting(seed, ctx.device, checkpoint, watch)
-        return Trained(model, fit(model, ctx.task, self.options, setting))
+        return Trained(model, train_net(model, ctx.task, self.options, setting))
 
     def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:
         from kdsearch.pruningnet.rehearsal import image_seconds, supernet_seconds, training_seconds

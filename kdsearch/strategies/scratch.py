@@ -44,7 +44,8 @@ class Scratch(Strategy):
     ) -> Trained:
         """The compact net after the recipe's epochs; weights, order, augmentation and dropout follow from the seed."""
         from kdsearch.training.initialise import initialise
-        from kdsearch.training.loop import Setting, fit
+        from kdsearch.training.loop import Setting
+        from kdsearch.training.net import train_net
 
         model = ctx.widths.build(candidate)
         initialise(model, seed)
@@ -56,4 +57,4 @@ class Scratch(Strategy):
             note="student",
             evaluate_every_epochs=max(1, self.options.epochs // _VALIDATIONS),
         )
-        return Trained(model, fit(model, ctx.task, self.options, setting))
+        return Trained(model, train_net(model, ctx.task, self.options, setting))

@@ -25,7 +25,8 @@ from kdsearch.spec.teacher_card import Card, InputOptions, Metrics, read_card, t
 from kdsearch.study.planning import cache_dir
 from kdsearch.tasks.classification import Classification
 from kdsearch.training.checkpoint import remove_checkpoint
-from kdsearch.training.loop import Setting, fit
+from kdsearch.training.loop import Setting
+from kdsearch.training.net import train_net
 from kdsearch.weights import save_weights
 
 _log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ def _train(card: Card, task: Classification, net: nn.Module, root: Path, watch: 
     checkpoint = root / _CHECKPOINT
     every = max(1, card.recipe.epochs // 10)
     setting = Setting(card.seed, device, checkpoint, watch, phase="teach", note=card.name, evaluate_every_epochs=every)
-    fit(net, task, card.recipe, setting)
+    train_net(net, task, card.recipe, setting)
     weights = root / f"{card.name}.safetensors"
     save_weights(weights, net.state_dict())
     figures = {part: task.evaluate(net, part, device=device)[task.metric.name] for part in ("validation", "test")}

@@ -17,7 +17,7 @@ from kdsearch.losses.pointwise import cross_entropy
 from kdsearch.spec.terms import TEACHERLESS, Term, number
 from kdsearch.teaching.taps import Taps
 from kdsearch.teaching.term_losses import LabelLoss, Signals, taps_of, term_layers, term_loss
-from kdsearch.training.loop import Steps
+from kdsearch.training.learner import Steps
 
 Answers = Callable[[Any], tuple[Tensor, Mapping[str, Tensor]]]
 """What a teacher says of a batch: logits and tapped tensors."""
@@ -80,7 +80,7 @@ def try_terms(pupil: Pupil, terms: Sequence[Term], signals: Signals) -> None:
 
 
 class Distillation:
-    """The objective of a training by a teacher, for ``kdsearch.training.loop.fit``.
+    """The objective of a training by a teacher, for ``kdsearch.training.net.train_net``.
 
     Each term's value is logged, and its share of the sum of the gradient norms over the student's parameters, weights
     included: taken at the first step of an epoch, or every 50th of shorter and every 200th of longer ones; where a term

@@ -6,7 +6,7 @@ B: batch, C: classes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,8 @@ from kdsearch.teaching.distillation import Answers, Distillation, Pupil, make_pu
 from kdsearch.teaching.taps import Taps, default_embedding, flat_embedding
 from kdsearch.teaching.teacher_cache import CacheKey, TeacherCache, is_cached, open_cache
 from kdsearch.teaching.term_losses import Signals, pooled_taps, taps_of
-from kdsearch.training.loop import History, Setting, fit
+from kdsearch.training.loop import History, Setting
+from kdsearch.training.net import train_net
 
 if TYPE_CHECKING:
     from kdsearch.tasks.base import Task
@@ -173,9 +174,8 @@ def _check_clusters(lesson: Lesson) -> None:
 def give_lesson(lesson: Lesson, net: nn.Module, setting: Setting) -> History:
     """Trains ``net`` by the terms; one record an epoch, with each term's value and share of the gradient."""
     pupil = make_pupil_of(lesson, net.to(lesson.device), setting.seed)
-    return fit(
-        pupil, lesson.task, lesson.options, replace(setting, objective=make_objective(lesson, net, setting.seed))
-    )
+    objective = make_objective(lesson, net, setting.seed)
+    return train_net(pupil, lesson.task, lesson.options, setting, objective=objective)
 
 
 def make_pupil_of(lesson: Lesson, net: nn.Module, seed: int) -> Pupil:
@@ -184,7 +184,7 @@ def make_pupil_of(lesson: Lesson, net: nn.Module, seed: int) -> Pupil:
 
 
 def make_objective(lesson: Lesson, net: nn.Module, seed: int) -> Distillation:
-    """What ``fit`` lowers: the lesson's terms, on its batches."""
+    """What ``train_net`` lowers: the lesson's terms, on its batches."""
     teaching, options = lesson.teaching, lesson.options
     cache = lesson.open_cache() if lesson.mode == "cached" else None
     batches = ViewBatches(

@@ -1,78 +1,30 @@
-"""Trains a net; interrupted at any step and resumed, it ends with the same parameters to the last bit.
-
-B: batch, C: classes.
-"""
+"""Drives whatever learns; interrupted at any step and resumed, it ends with the same numbers to the last bit."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from kdsearch.data.seeds import mix_seed, seed_torch
 from kdsearch.errors import KdsearchError, StoreError
-from kdsearch.measures.layout import training_layout
 from kdsearch.progress import Phase, Progress, Watch, unwatched
-from kdsearch.spec.sections import Precision, Recipe
-from kdsearch.tasks.base import Task
 from kdsearch.training.checkpoint import load_checkpoint, save_checkpoint
-from kdsearch.training.optim import learning_rate, make_optimizer, set_learning_rate
-from kdsearch.training.tally import Tally
+from kdsearch.training.identity import describe_training, find_difference
+from kdsearch.training.learner import Learner, Moment
 
 History = tuple[Mapping[str, float], ...]
 
-
-class Steps(Protocol):
-    """Batches by epoch; the first two items of a batch are the images and the labels (B) or targets (BC)."""
-
-    def __len__(self) -> int: ...
-
-    def epoch(self, number: int, start_step: int = 0) -> Iterator[tuple[Any, ...]]: ...
-
-
-class Objective(Protocol):
-    """What a training lowers, and the batches on which it does. What it remembers must lie in the model's buffers.
-
-    ``identity``: what it is made of, which a checkpoint must agree with.
-    """
-
-    batches: Steps
-    identity: str
-
-    def loss(self, model: nn.Module, batch: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
-        """The loss of a batch and the logits of its images."""
-
-    def figures(self, model: nn.Module) -> Mapping[str, float]:
-        """What the epoch's record says of it, at the epoch's end."""
-
-
-class TaskObjective:
-    """The task's own loss on its own batches."""
-
-    identity = ""
-
-    def __init__(self, task: Task, recipe: Recipe, setting: Setting) -> None:
-        self.batches: Steps = task.train_batches(recipe, setting.seed, setting.device)
-        self._task, self._smoothing = task, recipe.label_smoothing
-
-    def loss(self, model: nn.Module, batch: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
-        image_BCHW, labels = batch
-        logits_BC = model(image_BCHW)
-        return self._task.loss(logits_BC, labels, self._smoothing), logits_BC
-
-    def figures(self, model: nn.Module) -> Mapping[str, float]:  # noqa: ARG002
-        return {}
-
-
+_log = logging.getLogger(__name__)
 _SAVE_SECONDS = 20.0
 _EPOCH_SAVE_SECONDS = 5.0  # epochs of a small net last less, and a save waits for the disk
 _WATCH_SECONDS = 0.5
+_REASON = 160  # characters of why a checkpoint does not fit: torch names every tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +32,8 @@ class Setting:
     """Where and for how long a training runs, and who hears of it.
 
     ``checkpoint``: file to go on from if it is there, and to save to. ``evaluate_every_epochs``: validated every so
-    many epochs and after the last. ``deadline``: time (``time.monotonic``) at which training stops, saved.
-    ``objective``: the task's loss where None. ``give_up``: told the history after each epoch, whether to train no
-    further.
+    many epochs and after the last. ``deadline``: time (``time.monotonic``) at which training stops, saved. ``report``:
+    told the epoch (from 1) and the figure on validation images after each epoch, whether to train no further.
     """
 
     seed: int
@@ -93,67 +44,59 @@ class Setting:
     note: str = ""
     evaluate_every_epochs: int | None = None
     deadline: float | None = None
-    objective: Objective | None = None
-    give_up: Callable[[Sequence[Mapping[str, float]]], bool] | None = None
+    report: Callable[[int, float], bool] | None = None
 
 
 @dataclass(slots=True)
 class _Position:
-    """How far a training is; ``tally`` and ``seconds`` are of the epoch under way."""
+    """How far a training is; ``seconds`` are of the epoch under way."""
 
-    tally: Tally
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-def fit(model: nn.Module, task: Task, recipe: Recipe, setting: Setting) -> History:
-    """One record an epoch: epoch (from 1), loss, learning_rate, seconds, the headline figure on training images,
-    perhaps on validation images.
+def fit(learner: Learner, setting: Setting) -> History:
+    """One record an epoch: epoch (from 1), the learner's figures, perhaps one on validation images, seconds.
 
-    Trains ``model`` itself, on the setting's device; fewer records than epochs mean that it gave up or that the
-    deadline came. The objective adds its own figures. Batches, their augmentation and dropout depend on (seed, epoch,
-    step) alone, and the checkpoint holds all else, so a resumed training equals an uninterrupted one on the same
-    machine. On CUDA it computes in bfloat16 unless the recipe says fp32.
+    Fewer records than epochs mean that a report stopped it or that the deadline came. Batches and random numbers depend
+    on (seed, epoch, step) alone, and the checkpoint holds all else, so a resumed training equals an uninterrupted one
+    on the same machine.
 
     Raises:
         KdsearchError: the loss became infinite or nan.
         StoreError: the checkpoint is damaged, is another training's, or cannot be written.
     """
-    model.to(setting.device)
-    with training_layout(model), torch.random.fork_rng(_cuda_numbers(setting.device)):
-        return tuple(_Training(model, task, recipe, setting).run())
+    with learner.training(), torch.random.fork_rng(_cuda_numbers(setting.device)):
+        return tuple(_Training(learner, setting).run())
 
 
 class _Training:
     """The state of one training."""
 
-    def __init__(self, model: nn.Module, task: Task, recipe: Recipe, setting: Setting) -> None:
-        self.model, self.task, self.recipe, self.setting = model, task, recipe, setting
-        self.objective = setting.objective or TaskObjective(task, recipe, setting)
-        self.batches = self.objective.batches
-        self.optimizer = make_optimizer(recipe, model)
-        self.at = _Position(Tally(task))
+    def __init__(self, learner: Learner, setting: Setting) -> None:
+        self.learner, self.setting = learner, setting
+        self.epochs, self.per_epoch = learner.recipe.epochs, len(learner.batches)
+        self.of = describe_training(learner, setting.seed)
+        self.at = _Position()
         self.saved = self.watched = time.monotonic()
         self._restore()
 
     def run(self) -> list[dict[str, float]]:
-        """The history, once every epoch is done or the deadline has come."""
-        self.model.train()
-        while self.at.epoch < self.recipe.epochs:
+        """The history, once every epoch is done, a report has stopped it or the deadline has come."""
+        while self.at.epoch < self.epochs:
             if not self._run_epoch():
                 self._save()
                 return self.at.history
-            self._close_epoch()
-            if self.setting.give_up is not None and self.setting.give_up(self.at.history):
+            if self._close_epoch():
                 break
         return self.at.history
 
     def _run_epoch(self) -> bool:
         """False if the deadline came before the epoch's end."""
         at, began, before = self.at, time.monotonic(), self.at.seconds
-        for batch in self.batches.epoch(at.epoch, at.step):
+        for batch in self.learner.batches.epoch(at.epoch, at.step):
             self._step(batch)
             at.step += 1
             now = time.monotonic()
@@ -162,75 +105,61 @@ class _Training:
                 self._tell(now)
             if now - self.saved >= _SAVE_SECONDS:
                 self._save()
-            if self.setting.deadline is not None and now >= self.setting.deadline and at.step < len(self.batches):
+            if self.setting.deadline is not None and now >= self.setting.deadline and at.step < self.per_epoch:
                 return False
         return True
 
     def _step(self, batch: tuple[Any, ...]) -> None:
-        done = self.at.epoch * len(self.batches) + self.at.step
-        steps = self.recipe.epochs * len(self.batches)
-        seed_torch(mix_seed(self.setting.seed, done, 3), self.setting.device)
-        set_learning_rate(self.optimizer, learning_rate(self.recipe, done, steps, len(self.batches)))
-        self.optimizer.zero_grad()
-        with autocast(self.recipe.precision, self.setting.device):
-            loss, logits_BC = self.objective.loss(self.model, batch)
-        loss.backward()
-        if self.recipe.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
-        self.optimizer.step()
-        self.at.tally.add(loss, logits_BC, batch[1])
+        seed, done = self.setting.seed, self.at.epoch * self.per_epoch + self.at.step
+        seed_torch(mix_seed(seed, done, self.learner.stream), self.setting.device)
+        self.learner.step(batch, Moment(done, self.epochs * self.per_epoch, self.per_epoch, seed))
 
-    def _figures(self) -> Mapping[str, float]:
-        """Mean loss and headline figure of the epoch so far.
+    def _close_epoch(self) -> bool:
+        """Whether a report says that this was the last one."""
+        at, report, every = self.at, self.setting.report, self.setting.evaluate_every_epochs
+        record: dict[str, float] = {"epoch": at.epoch + 1, **self._checked(self.learner.close_epoch())}
+        last, validated = at.epoch + 1 == self.epochs, 0.0
+        if report is not None or (every and ((at.epoch + 1) % every == 0 or last)):
+            name, validated = self.learner.validate()
+            record[name] = validated
+        record["seconds"] = at.seconds
+        at.history.append(record)
+        at.epoch, at.step, at.seconds = at.epoch + 1, 0, 0.0
+        self._watch(at.epoch * self.per_epoch, record)
+        if last or time.monotonic() - self.saved >= _EPOCH_SAVE_SECONDS:
+            self._save()
+        return report is not None and report(at.epoch, validated)
+
+    def _checked(self, figures: Mapping[str, float]) -> Mapping[str, float]:
+        """The figures.
 
         Raises:
             KdsearchError: the loss is no number any more.
         """
-        figures = self.at.tally.figures(self.at.step)
-        loss = figures["loss"]
+        loss, recipe = figures["loss"], self.learner.recipe
         if not abs(loss) < float("inf"):
             raise KdsearchError(
                 f"training {self.setting.note or 'the net'}: the loss became {loss} in epoch {self.at.epoch + 1}; "
-                f"lower learning_rate (now {self.recipe.learning_rate:g}) or set clip_norm"
+                f"lower learning_rate (now {recipe.learning_rate:g}) or set clip_norm"
             )
         return figures
 
-    def _close_epoch(self) -> None:
-        at, recipe = self.at, self.recipe
-        record: dict[str, float] = {"epoch": at.epoch + 1, **self._figures(), **self.objective.figures(self.model)}
-        record["learning_rate"] = self.optimizer.param_groups[0]["lr"]
-        every = self.setting.evaluate_every_epochs
-        if every and ((at.epoch + 1) % every == 0 or at.epoch + 1 == recipe.epochs):
-            figures = self.task.evaluate(self.model, "validation", device=self.setting.device)
-            record[self.task.metric.validation] = figures[self.task.metric.name]
-        record["seconds"] = at.seconds
-        at.history.append(record)
-        at.epoch, at.step, at.seconds, at.tally = at.epoch + 1, 0, 0.0, Tally(self.task)
-        self._report(at.epoch * len(self.batches), record)
-        if at.epoch == recipe.epochs or time.monotonic() - self.saved >= _EPOCH_SAVE_SECONDS:
-            self._save()
-
     def _tell(self, now: float) -> None:
         self.watched = now
-        rate = self.optimizer.param_groups[0]["lr"]
-        self._report(self.at.epoch * len(self.batches) + self.at.step, {**self._figures(), "learning_rate": rate})
+        self._watch(self.at.epoch * self.per_epoch + self.at.step, self._checked(self.learner.figures()))
 
-    def _report(self, step: int, values: Mapping[str, float]) -> None:
-        total = self.recipe.epochs * len(self.batches)
+    def _watch(self, step: int, values: Mapping[str, float]) -> None:
+        total = self.epochs * self.per_epoch
         self.setting.watch(Progress(self.setting.phase, step, total, self.setting.note, values))
-
-    def _identity(self) -> dict[str, Any]:
-        of = {"recipe": self.recipe.model_dump_json(), "seed": self.setting.seed, "data": self.task.digest}
-        return of | ({"objective": self.objective.identity} if self.objective.identity else {})
 
     def _save(self) -> None:
         if self.setting.checkpoint is None:
             return
         at = self.at
+        if at.step:
+            self._checked(self.learner.figures())  # what has failed is not worth going on from
         position = {"epoch": at.epoch, "step": at.step, "seconds": at.seconds, "history": at.history}
-        sums = {"tally": at.tally.sums()}
-        weights = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-        save_checkpoint(self.setting.checkpoint, {"of": self._identity(), **position, **sums, **weights})
+        save_checkpoint(self.setting.checkpoint, {"of": self.of, **position, "learner": self.learner.state()})
         self.saved = time.monotonic()
 
     def _restore(self) -> None:
@@ -238,23 +167,16 @@ class _Training:
         state = load_checkpoint(path, self.setting.device) if path is not None else None
         if state is None:
             return
-        differing = [key for key, value in self._identity().items() if state.get("of", {}).get(key) != value]
-        if differing:
-            raise StoreError(f"{path}: is the checkpoint of another training (other {', '.join(differing)}); delete it")
+        if difference := find_difference(state.get("of"), self.of):
+            raise StoreError(f"{path}: is the checkpoint of another training ({difference}); delete it to start over")
         try:
-            self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, ValueError) as error:
-            raise StoreError(f"{path}: is the checkpoint of another net ({str(error).splitlines()[0]})") from None
-        at = self.at
-        at.tally, at.seconds = Tally(self.task, **state["tally"]), state["seconds"]
-        at.epoch, at.step, at.history = state["epoch"], state["step"], state["history"]
-
-
-def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
-    """bfloat16 where a recipe's ``precision`` asks for it; auto does on CUDA only."""
-    wanted = precision == "bf16" or (precision == "auto" and device.type == "cuda")
-    return torch.autocast(device.type, dtype=torch.bfloat16) if wanted else nullcontext()
+            self.learner.load(state["learner"])
+            at = _Position(state["epoch"], state["step"], state["seconds"], state["history"])
+        except (KeyError, RuntimeError, ValueError, TypeError) as error:
+            reason = " ".join(str(error).split())[:_REASON]
+            raise StoreError(f"{path}: is the checkpoint of another net ({reason}); delete it to start over") from None
+        self.at = at
+        _log.info("%s goes on from epoch %d, step %d", self.setting.note or "the training", at.epoch + 1, at.step)
 
 
 def _cuda_numbers(device: torch.device) -> list[int]:

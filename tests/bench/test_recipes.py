@@ -6,7 +6,7 @@ import pytest
 
 from kdsearch.bench import recipes, recipes_torchdistill
 from kdsearch.errors import SpecError
-from kdsearch.training.loop import fit
+from kdsearch.training.net import train_net
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(120)]
 SHORT = {"teacher": "lenet5_mnist5k", "net": "lenet5", "width": 0.5, "train_images": 200, "epochs": 1, "views": 2}
@@ -33,13 +33,13 @@ def test_torchdistills_term_trains_both_of_its_heads_beside_the_student(tmp_path
     monkeypatch.setenv("KDSEARCH_CACHE", str(tmp_path / "cache"))
     moved: dict[str, float] = {}
 
-    def fit_and_compare(pupil, *others):
+    def fit_and_compare(pupil, *others, **named):
         before = {name: value.detach().clone() for name, value in pupil.named_parameters()}
-        history = fit(pupil, *others)
+        history = train_net(pupil, *others, **named)
         moved.update({name: beside_decay(before[name], value.detach()) for name, value in pupil.named_parameters()})
         return history
 
-    monkeypatch.setattr(recipes_torchdistill, "fit", fit_and_compare)
+    monkeypatch.setattr(recipes_torchdistill, "train_net", fit_and_compare)
     (row,) = recipes.run(**SHORT, seeds=1, folder=str(tmp_path / "made"), only=[recipes.THEIRS])["rows"]
     assert row["recipe"] == recipes.THEIRS
     heads = {name: moved[f"layers.torchdistill.{name}.weight"] for name in ("student", "teacher")}

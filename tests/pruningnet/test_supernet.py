@@ -10,12 +10,12 @@ from kdsearch.candidates.repair import draw_for
 from kdsearch.errors import KdsearchError, StoreError
 from kdsearch.losses.pointwise import cross_entropy, kd_loss
 from kdsearch.progress import unwatched
-from kdsearch.pruningnet import supernet as module
 from kdsearch.pruningnet.crop_descent import Descent
 from kdsearch.pruningnet.generators import Draft, Slim
 from kdsearch.pruningnet.making import make_generator
 from kdsearch.pruningnet.supernet import Supernet, train_supernet, training_tensors
 from kdsearch.spec.sections import Augmentation, Recipe
+from kdsearch.training import loop
 from kdsearch.training.loop import Setting
 from tests.toys import CPU, SHAPE, bars, half, make_toy, toy_context, toy_widths
 
@@ -50,6 +50,11 @@ def train(ctx, generator, *, checkpoint=None, watch=unwatched, recipe=RECIPE, di
     return train_supernet(supernet, ctx.task, recipe, draw, Setting(seed, CPU, checkpoint, watch))
 
 
+def save_and_tell_always(monkeypatch) -> None:
+    for seconds in ("_SAVE_SECONDS", "_EPOCH_SAVE_SECONDS", "_WATCH_SECONDS"):
+        monkeypatch.setattr(loop, seconds, 0.0)
+
+
 def interrupted_at(step: int):
     def watch(progress) -> None:
         if progress.step == step:
@@ -60,7 +65,7 @@ def interrupted_at(step: int):
 
 @pytest.mark.parametrize("name", ["slim", "condnorm", "lowrank", "paper"])
 def test_killed_and_resumed_ends_in_the_same_bits(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(module, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)  # after every step
+    save_and_tell_always(monkeypatch)
     ctx = toy_context(tmp_path)
     whole, cut = (make_generator(name, ctx.net, ctx.widths, hidden=4) for _ in range(2))
     history = train(ctx, whole)
@@ -76,7 +81,7 @@ def test_killed_and_resumed_ends_in_the_same_bits(tmp_path, monkeypatch, name):
 
 def test_defect_4_resume_repeats_no_epoch_and_takes_up_the_momentum(tmp_path, monkeypatch):
     """Official code: saves the epoch without adding one, saves the optimiser and never loads it."""
-    monkeypatch.setattr(module, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    save_and_tell_always(monkeypatch)
     ctx = toy_context(tmp_path)
     whole, first, second = (Recorder(ctx.net, ctx.widths) for _ in range(3))
     train(ctx, whole)
@@ -84,7 +89,7 @@ def test_defect_4_resume_repeats_no_epoch_and_takes_up_the_momentum(tmp_path, mo
         train(ctx, first, checkpoint=tmp_path / "c.pt", watch=interrupted_at(5))
     steps = []
     train(ctx, second, checkpoint=tmp_path / "c.pt", watch=lambda progress: steps.append(progress.step))
-    assert steps == [5, 6, 7, 8]  # the checkpoint after step 4 was the last
+    assert steps == [5, 6, 7, 8, 8]  # the checkpoint after step 4 was the last; an epoch's end is told once more
     assert first.genes[:4] + second.genes == whole.genes
     assert max(float(value.abs().max()) for value in second.momentum.values()) > 0
     assert all(torch.equal(value, second.momentum[key]) for key, value in whole.momentum.items())
@@ -197,15 +202,31 @@ def test_batch_norm_uses_the_batch_and_other_buffers_are_cropped():
 
 def test_a_loss_that_is_no_number_is_one_line(tmp_path):
     ctx = toy_context(tmp_path)
-    with pytest.raises(KdsearchError, match=r"loss is (nan|inf) at step \d+; lower strategy.learning_rate"):
+    with pytest.raises(KdsearchError, match=r"training PruningNet: the loss became (nan|inf) in epoch 1; lower learn"):
         train(ctx, Slim(ctx.net, ctx.widths), recipe=RECIPE.model_copy(update={"learning_rate": 1e20}))
 
 
 def test_the_checkpoint_of_another_pruningnet_is_refused(tmp_path):
     ctx = toy_context(tmp_path)
-    train(ctx, make_generator("slim", ctx.net, ctx.widths), checkpoint=tmp_path / "c.pt")
-    with pytest.raises(StoreError, match=r"c.pt: is the checkpoint of another PruningNet .* delete it"):
-        train(ctx, make_generator("condnorm", ctx.net, ctx.widths), checkpoint=tmp_path / "c.pt")
+    checkpoint = tmp_path / "c.pt"
+    train(ctx, make_generator("condnorm", ctx.net, ctx.widths, hidden=4), checkpoint=checkpoint)
+    for other in (
+        make_generator("slim", ctx.net, ctx.widths),
+        make_generator("condnorm", ctx.net, ctx.widths, hidden=5),
+    ):
+        with pytest.raises(
+            StoreError, match=r"c.pt: is the checkpoint of another training \(other generator\); delete"
+        ):
+            train(ctx, other, checkpoint=checkpoint)
+    with pytest.raises(StoreError, match=r"\(teaching of genes False there, True here, other genes\)"):
+        train(ctx, make_generator("condnorm", ctx.net, ctx.widths, hidden=4), checkpoint=checkpoint, distill=True)
+
+
+def test_the_checkpoint_of_genes_at_another_budget_is_refused(tmp_path):
+    near, far = (toy_context(tmp_path, share=share) for share in (0.5, 0.3))
+    train(near, make_generator("slim", near.net, near.widths), checkpoint=tmp_path / "c.pt")
+    with pytest.raises(StoreError, match=r"\(other genes\)"):
+        train(far, make_generator("slim", far.net, far.widths), checkpoint=tmp_path / "c.pt")
 
 
 def test_the_recipes_precision_is_that_of_the_forward():

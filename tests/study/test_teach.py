@@ -17,7 +17,8 @@ from kdsearch.progress import Progress
 from kdsearch.spec.teacher_card import read_card
 from kdsearch.study.teach import teach
 from kdsearch.training import loop
-from kdsearch.training.loop import Setting, fit
+from kdsearch.training.loop import Setting
+from kdsearch.training.net import train_net
 from kdsearch.weights import load_weights
 from tests.cards import CLASSES, CPU, task_of, write_card
 
@@ -51,7 +52,7 @@ def test_the_card_written_says_all_that_a_teacher_must(tmp_path):
 def test_it_is_the_recipes_training_and_nothing_else(tmp_path):
     card = read_card(write_card(tmp_path))
     task, net = task_of(card), make_net(card.net.made_of(), num_classes=3, in_channels=1, image_size=8, seed=0)
-    fit(net, task, card.recipe, Setting(0, CPU))
+    train_net(net, task, card.recipe, Setting(0, CPU))
     taught = load_weights(teach(card, tmp_path / "run").card.weights)
     assert all(torch.equal(value, taught[name]) for name, value in net.state_dict().items())
 

@@ -11,7 +11,8 @@ from kdsearch.errors import KdsearchError, StoreError
 from kdsearch.measures.layout import training_layout
 from kdsearch.spec.sections import Augmentation, Recipe
 from kdsearch.training import loop
-from kdsearch.training.loop import Setting, fit
+from kdsearch.training.loop import Setting
+from kdsearch.training.net import train_net
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(epochs=3, batch_size=16, learning_rate=0.05, augment=Augmentation(crop=1, flip=False))  # 7 steps each
@@ -37,13 +38,14 @@ def fit_until(step, net, task, recipe, checkpoint, monkeypatch):
         patch.setattr(loop, "_SAVE_SECONDS", 0.0)
         patch.setattr(loop, "_WATCH_SECONDS", 0.0)
         with pytest.raises(Interrupted):
-            fit(net, task, recipe, Setting(0, CPU, checkpoint, watch))
+            train_net(net, task, recipe, Setting(0, CPU, checkpoint, watch))
 
 
 def test_a_net_learns_and_every_epoch_is_recorded(bars_task, make_net):
     net = make_net(0)
     seen = []
-    history = fit(net, bars_task, RECIPE, Setting(0, CPU, watch=seen.append, note="bars", evaluate_every_epochs=2))
+    setting = Setting(0, CPU, watch=seen.append, note="bars", evaluate_every_epochs=2)
+    history = train_net(net, bars_task, RECIPE, setting)
     assert bars_task.evaluate(net, "test", device=CPU)["accuracy"] > 0.9
     assert [record["epoch"] for record in history] == [1, 2, 3]
     assert history[2]["loss"] < history[0]["loss"]
@@ -55,7 +57,7 @@ def test_a_net_learns_and_every_epoch_is_recorded(bars_task, make_net):
 def test_a_net_learns_from_mixed_images_and_is_right_where_it_names_the_larger_share(bars_task, make_net):
     recipe = RECIPE.model_copy(update={"epochs": 8, "augment": Augmentation(crop=1, flip=False, mixup=0.2, cutmix=0.2)})
     net = make_net(0)
-    history = fit(net, bars_task, recipe, Setting(0, CPU))
+    history = train_net(net, bars_task, recipe, Setting(0, CPU))
     assert bars_task.evaluate(net, "test", device=CPU)["accuracy"] > 0.9
     assert 0.6 < history[-1]["train_accuracy"] <= 1
 
@@ -75,7 +77,7 @@ def test_the_first_epochs_figures_are_those_of_its_batches(bars_task, make_net):
         def figures(self, _):
             return {"steps": 7.0}
 
-    (record,) = fit(net, bars_task, recipe, Setting(0, CPU, objective=InEvaluationMode()))
+    (record,) = train_net(net, bars_task, recipe, Setting(0, CPU), objective=InEvaluationMode())
     assert record["steps"] == 7
     passes = [(net(images), labels) for images, labels in bars_task.train_batches(recipe, 0, CPU).epoch(0)]
     losses = [nn.functional.cross_entropy(logits, labels).item() for logits, labels in passes]
@@ -84,23 +86,30 @@ def test_the_first_epochs_figures_are_those_of_its_batches(bars_task, make_net):
     assert record["train_accuracy"] == pytest.approx(sum(right) / 7)
 
 
-def test_a_training_that_gives_up_ends_with_that_epoch(bars_task, make_net):
+def test_a_training_reports_every_epoch_and_ends_with_the_one_that_it_is_told_to_stop_at(bars_task, make_net):
+    told = []
+
+    def report(epoch, value):
+        told.append((epoch, value))
+        return epoch == 2
+
     recipe = RECIPE.model_copy(update={"epochs": 5})
-    history = fit(make_net(0), bars_task, recipe, Setting(0, CPU, give_up=lambda told: len(told) == 2))
+    history = train_net(make_net(0), bars_task, recipe, Setting(0, CPU, report=report))
     assert [record["epoch"] for record in history] == [1, 2]
+    assert told == [(record["epoch"], record["validation_accuracy"]) for record in history]
 
 
 def test_same_seed_same_net_another_seed_another(bars_task, make_net):
     nets = [make_net(0) for _ in range(3)]
     for net, seed in zip(nets, (1, 1, 2), strict=True):
-        fit(net, bars_task, RECIPE, Setting(seed, CPU))
+        train_net(net, bars_task, RECIPE, Setting(seed, CPU))
     assert equal(nets[0], nets[1])
     assert not equal(nets[0], nets[2])
 
 
 def test_torchs_own_generator_is_left_alone(bars_task, make_net):
     before = torch.get_rng_state()
-    fit(make_net(0), bars_task, RECIPE, Setting(0, CPU))
+    train_net(make_net(0), bars_task, RECIPE, Setting(0, CPU))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -109,9 +118,9 @@ def test_torchs_own_generator_is_left_alone(bars_task, make_net):
 def test_resumed_training_ends_in_the_same_bits(bars_task, make_net, tmp_path, monkeypatch, step, optimizer):
     recipe = RECIPE.model_copy(update={"optimizer": optimizer})
     whole, resumed = make_net(0), make_net(0)
-    expected = fit(whole, bars_task, recipe, Setting(0, CPU))
+    expected = train_net(whole, bars_task, recipe, Setting(0, CPU))
     fit_until(step, make_net(0), bars_task, recipe, tmp_path / "x.pt", monkeypatch)
-    history = fit(resumed, bars_task, recipe, Setting(0, CPU, tmp_path / "x.pt"))
+    history = train_net(resumed, bars_task, recipe, Setting(0, CPU, tmp_path / "x.pt"))
     assert equal(whole, resumed)
     for record, other in zip(history, expected, strict=True):
         assert {key: record[key] for key in record if key != "seconds"} == {
@@ -122,9 +131,9 @@ def test_resumed_training_ends_in_the_same_bits(bars_task, make_net, tmp_path, m
 def test_a_finished_training_is_not_repeated(bars_task, make_net, tmp_path):
     first, again = make_net(0), make_net(1)
     setting = Setting(0, CPU, tmp_path / "x.pt")
-    history = fit(first, bars_task, RECIPE, setting)
+    history = train_net(first, bars_task, RECIPE, setting)
     steps = []
-    assert fit(again, bars_task, RECIPE, Setting(0, CPU, tmp_path / "x.pt", steps.append)) == history
+    assert train_net(again, bars_task, RECIPE, Setting(0, CPU, tmp_path / "x.pt", steps.append)) == history
     assert not steps
     assert equal(first, again)
 
@@ -132,34 +141,34 @@ def test_a_finished_training_is_not_repeated(bars_task, make_net, tmp_path):
 def test_the_deadline_stops_and_saves(bars_task, make_net, tmp_path):
     net, whole, resumed = (make_net(0) for _ in range(3))
     setting = Setting(0, CPU, tmp_path / "x.pt", deadline=time.monotonic())
-    assert fit(net, bars_task, RECIPE, setting) == ()
-    fit(whole, bars_task, RECIPE, Setting(0, CPU))
-    assert len(fit(resumed, bars_task, RECIPE, Setting(0, CPU, tmp_path / "x.pt"))) == 3
+    assert train_net(net, bars_task, RECIPE, setting) == ()
+    train_net(whole, bars_task, RECIPE, Setting(0, CPU))
+    assert len(train_net(resumed, bars_task, RECIPE, Setting(0, CPU, tmp_path / "x.pt"))) == 3
     assert equal(whole, resumed)
 
 
 @pytest.mark.parametrize("change", [{"epochs": 4}, {"learning_rate": 0.01}])
 def test_the_checkpoint_of_another_recipe_is_refused(bars_task, make_net, tmp_path, change):
-    fit(make_net(0), bars_task, RECIPE, Setting(0, CPU, tmp_path / "x.pt"))
+    train_net(make_net(0), bars_task, RECIPE, Setting(0, CPU, tmp_path / "x.pt"))
     other = RECIPE.model_copy(update=change)
-    with pytest.raises(StoreError, match=r"x\.pt: is the checkpoint of another training \(other recipe\)"):
-        fit(make_net(0), bars_task, other, Setting(0, CPU, tmp_path / "x.pt"))
+    with pytest.raises(StoreError, match=rf"x\.pt: is the checkpoint of another training \({next(iter(change))} "):
+        train_net(make_net(0), bars_task, other, Setting(0, CPU, tmp_path / "x.pt"))
 
 
 def test_the_checkpoint_of_another_net_is_refused(bars_task, make_net, tmp_path):
-    fit(make_net(0), bars_task, RECIPE, Setting(0, CPU, tmp_path / "x.pt"))
+    train_net(make_net(0), bars_task, RECIPE, Setting(0, CPU, tmp_path / "x.pt"))
     other = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
-    with pytest.raises(StoreError, match=r"x\.pt: is the checkpoint of another net"):
-        fit(other, bars_task, RECIPE, Setting(0, CPU, tmp_path / "x.pt"))
+    with pytest.raises(StoreError, match=r"x\.pt: is the checkpoint of another training \(other net\)"):
+        train_net(other, bars_task, RECIPE, Setting(0, CPU, tmp_path / "x.pt"))
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(bars_task, make_net, tmp_path, monkeypatch, caplog):
     path = tmp_path / "x.pt"
     whole, resumed = make_net(0), make_net(0)
-    fit(whole, bars_task, RECIPE, Setting(0, CPU))
+    train_net(whole, bars_task, RECIPE, Setting(0, CPU))
     fit_until(9, make_net(0), bars_task, RECIPE, path, monkeypatch)
     path.write_bytes(path.read_bytes()[:1000])
-    fit(resumed, bars_task, RECIPE, Setting(0, CPU, path))
+    train_net(resumed, bars_task, RECIPE, Setting(0, CPU, path))
     assert "going on from the checkpoint before it" in caplog.text
     assert equal(whole, resumed)
 
@@ -167,7 +176,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(bars_task, make_net, t
 def test_a_loss_that_is_no_number_is_an_error_with_advice(bars_task, make_net):
     recipe = RECIPE.model_copy(update={"learning_rate": 1e20})
     with pytest.raises(KdsearchError, match=r"training bars: the loss became (nan|inf) in epoch 1; lower learn"):
-        fit(make_net(0), bars_task, recipe, Setting(0, CPU, note="bars"))
+        train_net(make_net(0), bars_task, recipe, Setting(0, CPU, note="bars"))
 
 
 def test_weights_are_plain_after_channels_last_training(bars_task, make_net):
@@ -182,14 +191,14 @@ def test_clip_norm_bounds_the_first_step(bars_task):
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
     before = {key: value.clone() for key, value in net.state_dict().items()}
     data = {"epochs": 1, "batch_size": 120, "learning_rate": 2.0, "clip_norm": 0.25, "weight_decay": 0.0}
-    fit(net, bars_task, Recipe(**data), Setting(0, CPU))
+    train_net(net, bars_task, Recipe(**data), Setting(0, CPU))
     moved = math.sqrt(sum(float((net.state_dict()[key] - before[key]).square().sum()) for key in before))
     assert moved == pytest.approx(0.5, rel=1e-3)
 
 
 def test_bf16_trains_too(bars_task, make_net):
     net = make_net(0)
-    fit(net, bars_task, RECIPE.model_copy(update={"precision": "bf16"}), Setting(0, CPU))
+    train_net(net, bars_task, RECIPE.model_copy(update={"precision": "bf16"}), Setting(0, CPU))
     assert bars_task.evaluate(net, "test", device=CPU)["accuracy"] > 0.8
 
 
@@ -199,7 +208,7 @@ def test_bf16_trains_too(bars_task, make_net):
 def test_cuda_trains_in_bf16_and_resumes(bars_task, make_net, tmp_path, monkeypatch):
     cuda = torch.device("cuda")
     whole, resumed = make_net(0), make_net(0)
-    history = fit(whole, bars_task, RECIPE, Setting(0, cuda))
-    assert len(fit(make_net(0), bars_task, RECIPE, Setting(0, cuda, tmp_path / "x.pt", deadline=0.0))) == 0
-    assert len(fit(resumed, bars_task, RECIPE, Setting(0, cuda, tmp_path / "x.pt"))) == len(history)
+    history = train_net(whole, bars_task, RECIPE, Setting(0, cuda))
+    assert len(train_net(make_net(0), bars_task, RECIPE, Setting(0, cuda, tmp_path / "x.pt", deadline=0.0))) == 0
+    assert len(train_net(resumed, bars_task, RECIPE, Setting(0, cuda, tmp_path / "x.pt"))) == len(history)
     assert bars_task.evaluate(resumed, "test", device=cuda)["accuracy"] > 0.9

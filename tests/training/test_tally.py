@@ -26,7 +26,7 @@ def test_figures_are_the_mean_loss_and_the_share_of_images_classified_right(mixe
         tally.add(loss, logits, labels)
         losses.append(loss.item())
         right += (logits.argmax(1) == (labels.argmax(1) if mixed else labels)).tolist()
-    figures = tally.figures(150)
+    figures = tally.figures()
     assert figures["loss"] == pytest.approx(sum(losses) / 150, rel=1e-12)
     assert figures["train_accuracy"] == sum(right) / 750
 
@@ -56,4 +56,4 @@ def test_a_loss_that_is_no_number_shows():
     tally = Tally(Classification)
     for loss, logits, labels in steps(3):
         tally.add(loss * torch.nan, logits, labels)
-    assert tally.figures(3)["loss"] != tally.figures(3)["loss"]
+    assert tally.figures()["loss"] != tally.figures()["loss"]
