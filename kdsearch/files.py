@@ -14,6 +14,8 @@ from typing import Any
 
 from kdsearch.errors import StoreError
 
+_HASHES = "hashes.json"
+
 
 def save_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Calls ``write`` with a new name in the same folder, flushes that file to disk and renames it to ``path``.
@@ -101,7 +103,8 @@ def save_sealed(path: Path, content: Mapping[str, Any]) -> None:
 
 def seal(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content with its own SHA-256 under ``seal``."""
-    return {**content, "seal": _seal_of(content)}
+    plain: dict[str, Any] = json.loads(json.dumps(content))  # as it will be read
+    return {**plain, "seal": _seal_of(plain)}
 
 
 def unseal(content: Any, path: Path) -> dict[str, Any]:
@@ -127,6 +130,37 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 def _seal_of(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def note_hashes(folder: Path) -> None:
+    """Writes down the hashes of all files in a folder, which is complete.
+
+    Raises:
+        StoreError: they cannot be written.
+    """
+    found = {path.name: hash_file(path) for path in _files_in(folder)}
+    save_sealed(folder / _HASHES, {"files": found})
+
+
+def has_hashes(folder: Path) -> bool:
+    """Whether the folder was complete once."""
+    return (folder / _HASHES).exists()
+
+
+def check_hashes(folder: Path) -> None:
+    """Compares the files in a folder with the hashes that were noted.
+
+    Raises:
+        StoreError: one has been changed or is missing, or the hashes themselves are damaged.
+    """
+    for name, noted in read_sealed(folder / _HASHES)["files"].items():
+        if not (folder / name).is_file() or hash_file(folder / name) != noted:
+            raise StoreError(f"{folder / name}: damaged (it is not what was written)")
+
+
+def _files_in(folder: Path) -> list[Path]:
+    # a name with a dot is what a writer that was killed left
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
 
 
 def hash_file(path: Path) -> str:

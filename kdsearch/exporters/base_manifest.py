@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kdsearch.errors import ExportError
-from kdsearch.files import hash_file
+from kdsearch.files import hash_file, save_bytes, seal
 
 SCHEMA = 1
 FILE_NAME = "manifest.json"
@@ -25,6 +25,8 @@ class Manifest:
     machine and the thread count; ``lineage``: teacher, data hash, seed, study, versions. ``fused``: where blocks of the
     net became single layers, how many, and what the net was before, whose weights and costs those of the trainable form
     are; ``costs`` are of what is delivered.
+    machine and the thread count; ``lineage``: teacher, data hash, seed, study, versions; ``rebuild``: what makes
+    the net for the weights beside the exported files.
     """
 
     image_shape: tuple[int, int, int]
@@ -38,6 +40,7 @@ class Manifest:
     latency: Mapping[str, Any] = field(default_factory=dict)
     lineage: Mapping[str, Any] = field(default_factory=dict)
     fused: Mapping[str, Any] = field(default_factory=dict)
+    rebuild: Mapping[str, Any] = field(default_factory=dict)
 
     def describe(self, format_name: str, parity: Mapping[str, float]) -> dict[str, Any]:
         """The manifest that is put inside a file: everything but hashes, which no file can hold of itself."""
@@ -64,12 +67,24 @@ class Manifest:
             "latency": dict(self.latency),
             "lineage": dict(self.lineage),
             "fused": dict(self.fused),
+            "rebuild": dict(self.rebuild),
         }
 
 
 def to_json(described: Mapping[str, Any]) -> str:
     """The manifest as text. Raises ValueError on a figure that is not finite: JSON has no word for it."""
     return json.dumps(described, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def list_weights(folder: Path, manifest: Manifest, weights: Path) -> None:
+    """Adds the net's weights to the manifest in the folder, or begins one, and seals it against changed bytes."""
+    path = folder / FILE_NAME
+    described: dict[str, Any] = {**manifest.describe("weights", {}), "files": {}}
+    if path.is_file():
+        described = json.loads(path.read_text(encoding="utf-8"))
+    described.pop("seal", None)
+    described["weights"] = {"path": weights.name, "sha256": hash_file(weights), "size_bytes": weights.stat().st_size}
+    save_bytes(path, to_json(seal(described)).encode())
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -85,7 +100,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ExportError(f"{path}: cannot be read: {error}; export the student again") from None
     if not isinstance(described, dict) or described.get("schema") != SCHEMA:
         raise ExportError(f"{path}: needs schema {SCHEMA}; it was written by another version, export the student again")
-    for name, about in described["files"].items():
+    if "seal" in described and described != seal({key: inner for key, inner in described.items() if key != "seal"}):
+        raise ExportError(f"{path}: damaged (it is not what was written); export the student again")
+    listed = dict(described["files"]) | ({"weights": described["weights"]} if "weights" in described else {})
+    for name, about in listed.items():
         model = folder / about["path"]
         if not model.is_file():
             raise ExportError(f"{model}: missing, though {path} lists it as {name}; export the student again")

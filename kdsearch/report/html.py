@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from kdsearch.files import read_json
 from kdsearch.records import Outcome, RunPaths
 from kdsearch.report import parts
 from kdsearch.report.amounts import draw_amounts
@@ -101,8 +101,7 @@ def _summarise_so_far(paths: RunPaths) -> dict[str, Any]:
 
 def _load(path: Path) -> dict[str, Any]:
     """A JSON file that the run writes whole or not at all; empty where it has not come to that yet."""
-    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return loaded
+    return {key: value for key, value in read_json(path).items() if key != "seal"} if path.exists() else {}
 
 
 def _read(name: str) -> str:

@@ -9,6 +9,7 @@ import secrets
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from kdsearch.candidates.space import Choice, Real
 from kdsearch.errors import StoreError
 from kdsearch.records import Outcome, RunPaths
-from kdsearch.rundir.ledger_trials import find_distribution, make_trial, read_trial
+from kdsearch.rundir.ledger_trials import find_distribution, is_whole, make_trial, read_trial
 from kdsearch.spec.metric import ACCURACY, Metric
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Ledger:
         self._costs = costs
         self._distributions = {parameter.name: find_distribution(parameter) for parameter in parameters}
         if self._journal is not None:
-            _mend(self._journal)
+            _mend(self._journal, name)
         self._study = _open_study(paths, storage, name, metric, costs)
         self._numbers = {trial.user_attrs["number"] for trial in self._study.get_trials(deepcopy=False)}
 
@@ -147,6 +148,8 @@ def _study_of(paths: RunPaths) -> Iterator[optuna.Study | None]:
         try:
             study = optuna.load_study(study_name=_study_name(paths, storage, name), storage=_storage(paths, storage))
         except KeyError:
+            if storage == JOURNAL and (paths.root / _FILE).stat().st_size:
+                raise StoreError(f"{paths.root / _FILE}: holds no study {name}; it is damaged: resume") from None
             study = None
         yield study
 
@@ -225,20 +228,29 @@ def _damage_told(paths: RunPaths, storage: str) -> Iterator[None]:
         raise StoreError(f"{where}: the ledger cannot be read: {_first_line(error)}") from None
 
 
-def _mend(journal: Path) -> None:
-    """Cuts off a last line that a crash left unfinished, and frees the lock of a driver that was killed."""
+def _mend(journal: Path, name: str) -> None:
+    """Cuts the journal off before its first damaged line, and frees the lock of a driver that was killed.
+
+    A crash leaves half of a last line, a disk loses a byte: trials from there on are evaluated again.
+    """
     journal.with_name(journal.name + ".lock").unlink(missing_ok=True)
     if not journal.exists():
         return
     content = journal.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    last = content.rfind(b"\n", 0, max(whole - 1, 0)) + 1
-    if whole and not _is_json(content[last:whole]):
-        whole = last
-    if whole < len(content):
+    lines = content.splitlines(keepends=True)
+    good = list(takewhile(lambda line: line.endswith(b"\n") and is_whole(line), lines))
+    if good and json.loads(good[0]).get("study_name") != name:
+        good = []
+    if len(good) == len(lines):
+        return
+    whole = sum(map(len, good))
+    if len(lines) - len(good) == 1 and not _is_json(lines[-1]):
         _log.warning("%s: cut off %d bytes of a line that was not written to its end", journal, len(content) - whole)
-        with journal.open("r+b") as file:
-            file.truncate(whole)
+    else:
+        lost = len(lines) - len(good)
+        _log.warning("%s: line %d is damaged; the %d from there on are evaluated again", journal, len(good) + 1, lost)
+    with journal.open("r+b") as file:
+        file.truncate(whole)
 
 
 def _is_json(line: bytes) -> bool:
@@ -246,7 +258,7 @@ def _is_json(line: bytes) -> bool:
         json.loads(line)
     except ValueError:
         return False
-    return True
+    return line.endswith(b"\n")
 
 
 def _first_line(error: Exception) -> str:

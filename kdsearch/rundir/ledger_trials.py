@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -9,6 +11,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.candidates.space import Candidate, Choice, Real
+from kdsearch.errors import StoreError
 from kdsearch.records import Outcome
 from kdsearch.spec.metric import ACCURACY, Metric
 
@@ -16,7 +19,8 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-_METRIC, _COST = "metric ", "cost "
+_METRIC, _COST, _SEAL = "metric ", "cost ", "seal"
+_CREATED = 4  # the journal's code for a trial that is added
 
 
 def make_trial(outcome: Outcome, costs: Sequence[str], distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
@@ -37,6 +41,7 @@ def make_trial(outcome: Outcome, costs: Sequence[str], distributions: Mapping[st
         distributions={name: distributions[name] for name, _ in outcome.candidate.pairs},
         user_attrs=_attributes(outcome),
     )
+    trial.user_attrs = {**trial.user_attrs, _SEAL: _seal(*_parts(trial))}
     if trial.datetime_complete is not None:
         trial.datetime_start = trial.datetime_complete - timedelta(seconds=outcome.seconds)
     return trial
@@ -77,8 +82,16 @@ def _plain(value: float) -> int | float | str:
 
 
 def read_trial(trial: FrozenTrial, metric: Metric = ACCURACY) -> Outcome:
-    """The outcome that ``make_trial`` was given, of a task with this ``metric``."""
+    """The outcome that ``make_trial`` was given, of a task with this ``metric``.
+
+    Raises:
+        StoreError: it is not what was written.
+    """
     attributes = trial.user_attrs
+    if attributes.get(_SEAL, "") not in ("", _seal(*_parts(trial))):
+        raise StoreError(
+            f"trial {attributes.get('number')} of the ledger is damaged (it is not what was written); resume the run"
+        )
     return Outcome(
         number=attributes["number"],
         candidate=Candidate.of(trial.params, attributes["origin"]),
@@ -90,6 +103,38 @@ def read_trial(trial: FrozenTrial, metric: Metric = ACCURACY) -> Outcome:
         curve=tuple(value for _, value in sorted(trial.intermediate_values.items())),
         metric=metric,
     )
+
+
+def is_whole(line: bytes) -> bool:
+    """Whether a line of a journal is what was written, as far as it says itself; trials carry their own hash."""
+    try:
+        said = json.loads(line)
+        if said["op_code"] != _CREATED or not said["user_attrs"].get(_SEAL):
+            return True
+        values = said["values"] if said["values"] is not None else [said["value"]]
+        found = _seal(said["user_attrs"], said["params"], said["intermediate_values"], values)
+        return bool(found == said["user_attrs"][_SEAL])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return False
+
+
+def _parts(trial: FrozenTrial) -> tuple[dict[str, Any], dict[str, float], dict[str, float], list[float | None]]:
+    """What is hashed of a trial, as its line in the journal has it."""
+    params = {name: trial.distributions[name].to_internal_repr(value) for name, value in trial.params.items()}
+    curve = {str(epoch): value for epoch, value in trial.intermediate_values.items()}
+    return trial.user_attrs, params, curve, list(trial.values) if trial.values is not None else [None]
+
+
+def _seal(
+    attributes: Mapping[str, Any],
+    params: Mapping[str, float],
+    curve: Mapping[str, float],
+    values: Sequence[float | None],
+) -> str:
+    own = {name: value for name, value in attributes.items() if name != _SEAL}
+    numbers = {name: float(value) for name, value in params.items()}
+    text = json.dumps([own, numbers, dict(curve), list(values)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _figures(attributes: Mapping[str, Any], prefix: str) -> dict[str, float]:

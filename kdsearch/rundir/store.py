@@ -15,7 +15,7 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from kdsearch.errors import SpecError, StoreError
-from kdsearch.files import save_atomically, try_lock
+from kdsearch.files import save_atomically, seal, try_lock, unseal
 from kdsearch.records import RunPaths
 from kdsearch.rundir.identity import is_as_launched, note_identity
 from kdsearch.spec.study_spec import StudySpec, dumps, load_spec, loads, to_yaml
@@ -115,7 +115,7 @@ def write_summary(paths: RunPaths, summary: Mapping[str, Any]) -> None:
     Raises:
         StoreError: it cannot be written; the old one is still there.
     """
-    save_text(paths.root / _SUMMARY, json.dumps({"schema": SCHEMA, **summary}, indent=2) + "\n")
+    save_text(paths.root / _SUMMARY, json.dumps(seal({"schema": SCHEMA, **summary}), indent=2) + "\n")
 
 
 def read_summary(paths: RunPaths) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def read_summary(paths: RunPaths) -> dict[str, Any]:
         raise StoreError(f"{path}: cannot be read: {error}") from None
     if not isinstance(summary, dict) or summary.get("schema") != SCHEMA:
         raise StoreError(f"{path}: needs schema {SCHEMA}; another version of kdsearch wrote it")
-    return summary
+    return unseal(summary, path)
 
 
 class RunLock:

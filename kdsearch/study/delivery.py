@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch import registry
 from kdsearch.costs import FILE_SIZE
-from kdsearch.exporters.base_manifest import Manifest
+from kdsearch.exporters.base_manifest import Manifest, list_weights
 from kdsearch.progress import Progress, Watch
 from kdsearch.records import Student
 from kdsearch.study.compressing import final_net
@@ -116,6 +116,7 @@ def export_to(study: Study, student: Student, net: nn.Module, folder: Path) -> S
         latency=latency,
         lineage=lineage | _origin(study),
         fused=fused,
+        rebuild=_rebuild(study, student),
     )
     files: dict[str, str] = {}
     parity: dict[str, float] = {}
@@ -126,6 +127,7 @@ def export_to(study: Study, student: Student, net: nn.Module, folder: Path) -> S
         parity |= dict(made.parity)
     weights = folder / WEIGHTS
     save_weights(weights, _trainable(study, student, net).state_dict())
+    list_weights(folder, manifest, weights)
     files["weights"] = _relative(weights, study.ctx.paths.root)
     return replace(student, files=files, parity=parity)
 
@@ -142,6 +144,13 @@ def _before_fusing(student: Student) -> dict[str, Any]:
     """The form that was trained, before blocks were fused: where its weights are, and its costs."""
     costs = {name: cost for name, cost in student.costs.items() if name != "latency_ms"}
     return {"weights": WEIGHTS, "costs": costs}
+
+
+def _rebuild(study: Study, student: Student) -> dict[str, Any]:
+    """What makes the net that the weights belong to: the full net, and how many channels each group keeps of it."""
+    task, net = study.task, study.spec.student.model_dump(mode="json", exclude_none=True, exclude={"weights"})
+    shape = {"in_channels": task.image_shape[0], "image_size": task.image_shape[1], "num_classes": len(task.classes)}
+    return {"net": net, **shape, "seed": study.spec.seed, "widths": dict(student.candidate.widths)}
 
 
 def _origin(study: Study) -> dict[str, Any]:

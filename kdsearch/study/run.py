@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch import registry
 from kdsearch.costs import HEADLINE
-from kdsearch.errors import SpecError, StoreError
-from kdsearch.files import read_json, save_json
+from kdsearch.errors import KdsearchError, SpecError, StoreError
+from kdsearch.exporters.base_manifest import read_manifest
+from kdsearch.files import check_hashes, has_hashes, note_hashes, read_json, read_sealed, save_json, save_sealed
 from kdsearch.progress import Phase, Progress, Watch, unwatched
 from kdsearch.records import Finalist, RunPaths, Student, Training
 from kdsearch.report.html import write_html
 from kdsearch.rundir.identity import check_identity
-from kdsearch.rundir.ledger import Ledger
+from kdsearch.rundir.ledger import Ledger, read_outcomes
 from kdsearch.rundir.runlog import recording
 from kdsearch.rundir.store import (
     RunLock,
@@ -37,6 +39,7 @@ from kdsearch.study.planning import cache_dir
 from kdsearch.study.searching import End, search
 from kdsearch.study.sharing import shared_files
 from kdsearch.study.summary import RunFacts, summarise
+from kdsearch.study.trained import check_trained
 from kdsearch.study.trainings import noted, train_all
 from kdsearch.study.trial import start_worker, use
 
@@ -123,12 +126,28 @@ def _ended(paths: RunPaths) -> dict[str, Any] | None:
         return None
     try:
         summary = read_summary(paths)
-    except StoreError as error:
+        check_run(paths, summary)
+    except KdsearchError as error:
         log.warning("%s; it is written again", error)
         return None
     if not (paths.root / "report.html").exists():
         write_html(paths.root)
     return summary
+
+
+def check_run(paths: RunPaths, summary: Mapping[str, Any]) -> None:
+    """Compares what an ended run holds with the hashes that were noted as it was written.
+
+    Raises:
+        KdsearchError: something is damaged, or a student's file is missing.
+    """
+    if has_hashes(paths.prepared):
+        check_hashes(paths.prepared)
+    read_outcomes(paths)
+    check_trained(paths)
+    for row in summary["students"]:
+        if row["files"]:
+            read_manifest(paths.students / row["id"])
 
 
 def _moved(study: Study, paths: RunPaths) -> Study:
@@ -157,7 +176,7 @@ class _Run:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
             path = self.study.ctx.paths.root / "seconds.json"
-            save_json(path, self.seconds)
+            save_sealed(path, self.seconds)
 
 
 def _drive(study: Study, watch: Watch) -> dict[str, Any]:
@@ -170,7 +189,7 @@ def _drive(study: Study, watch: Watch) -> dict[str, Any]:
             paths, spec.storage, spec.name, study.ctx.space.parameters, costs=costs, metric=study.task.metric
         )
         timed = paths.root / "seconds.json"
-        run = _Run(study, watch, ledger, read_json(timed) if timed.exists() else {})
+        run = _Run(study, watch, ledger, _read_seconds(timed))
         use(study)
         with run.phase("prepare"):
             prepared = prepare(study, watch)
@@ -189,20 +208,34 @@ def _drive(study: Study, watch: Watch) -> dict[str, Any]:
         return summary
 
 
+def _read_seconds(path: Path) -> dict[str, float]:
+    """Seconds by phase of earlier starts; none, with a warning, where they are damaged."""
+    try:
+        return read_sealed(path) if path.exists() else {}
+    except StoreError as damage:
+        log.warning("%s; the seconds of earlier starts are lost", damage)
+        return {}
+
+
 def prepare(study: Study, watch: Watch) -> Mapping[str, Any]:
     """What the strategy's preparation found, done once a run and read from the run directory afterwards."""
-    done = study.ctx.paths.prepared / "prepared.json"
-    if done.exists():
+    folder = study.ctx.paths.prepared
+    done = folder / "prepared.json"
+    if has_hashes(folder):
         try:
+            check_hashes(folder)
             read: Mapping[str, Any] = read_json(done)
             study.strategy.load(study.ctx)
         except StoreError as damage:
             log.warning("%s; it is prepared again", damage)
+            shutil.rmtree(folder)
+            folder.mkdir()
         else:
             return read
     # the finish's teacher is asked now: what goes wrong there should not cost a search
     figures = {**study.strategy.prepare(study.ctx, watch), "finish": study.finish.provision(study.ctx, watch)}
     save_json(done, figures)
+    note_hashes(folder)  # last: what has them is prepared
     return figures
 
 

@@ -178,16 +178,30 @@ def test_a_trial_torn_in_the_middle_is_the_only_one_lost(paths):
     assert len(read_outcomes(paths)) == 3
 
 
-def test_damage_inside_the_journal_is_told_in_one_line(paths):
+def _rubbish(line: bytes) -> bytes:
+    return b"rubbish\n"
+
+
+def _one_bit(line: bytes) -> bytes:
+    at = line.index(b'"metric accuracy":') + 20
+    return line[:at] + bytes([line[at] ^ 1]) + line[at + 1 :]
+
+
+@pytest.mark.parametrize("damage", [_rubbish, _one_bit])
+def test_damage_inside_the_journal_is_told_to_readers_and_cut_off_by_the_next_driver(paths, damage, caplog):
     with _ledger(paths) as ledger:
         for number in range(3):
             ledger.append(_outcome(number))
     journal = paths.root / "study.journal"
     lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join([*lines[:-2], b"rubbish\n", lines[-1]]))
-    for opens in (_ledger, read_outcomes):
-        with pytest.raises(StoreError, match=r"study\.journal: the ledger cannot be read: "):
-            opens(paths)
+    journal.write_bytes(b"".join([*lines[:-2], damage(lines[-2]), lines[-1]]))
+    with pytest.raises(
+        StoreError, match=r"study\.journal: the ledger cannot be read: |^trial 1 of the ledger is damaged"
+    ):
+        read_outcomes(paths)
+    with _ledger(paths) as ledger:
+        assert [outcome.number for outcome in ledger.outcomes()] == [0]
+    assert "study.journal: line 4 is damaged; the 2 from there on are evaluated again" in caplog.text
 
 
 def test_a_run_without_trials_has_no_outcomes(paths):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from kdsearch.candidates.space import Candidate
 from kdsearch.errors import InfeasibleError, SpecError
+from kdsearch.files import read_sealed, save_sealed
 from kdsearch.records import Outcome
 from kdsearch.spec.study_spec import load_spec
 from kdsearch.study.finalists import choose_winners
@@ -35,11 +34,11 @@ def reaching(study, tmp_path, accuracies, rounds):
         for training in trainings:
             train_here(study, training)
             path = tmp_path / f"checkpoints/finish/{digest(training.candidate)}-{training.epochs}epochs-seed1000.json"
-            record = json.loads(path.read_text())
+            record = read_sealed(path)
             assert len(record["history"]) == training.epochs
             reached = accuracies[training.candidate][len(rounds) - 1]
             metrics = reached if isinstance(reached, dict) else {"accuracy": reached, "loss": 1 - reached}
-            path.write_text(json.dumps(record | {"metrics": metrics}))
+            save_sealed(path, record | {"metrics": metrics})
 
     return run
 

@@ -163,7 +163,7 @@ def test_torn_and_damaged_files_are_mended_or_named(tmp_path, whole, caplog):
     with pytest.raises(Stop):
         resume_study(run_dir, stopping("finish", 1))
     assert "line that was not written to its end" in caplog.text
-    assert "pruningnet.safetensors: cannot be read" in caplog.text
+    assert "pruningnet.safetensors: damaged" in caplog.text
     for record in (run_dir / "checkpoints/finish").glob("*.safetensors"):
         record.unlink()
     assert_same(run_dir, resume_study(run_dir), whole)
