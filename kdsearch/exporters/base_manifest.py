@@ -24,9 +24,7 @@ class Manifest:
     ``deviation`` over all trainings of this net, and how many ``trainings`` that were. ``latency``: figures with the
     machine and the thread count; ``lineage``: teacher, data hash, seed, study, versions. ``fused``: where blocks of the
     net became single layers, how many, and what the net was before, whose weights and costs those of the trainable form
-    are; ``costs`` are of what is delivered.
-    machine and the thread count; ``lineage``: teacher, data hash, seed, study, versions; ``rebuild``: what makes
-    the net for the weights beside the exported files.
+    are; ``costs`` are of what is delivered. ``rebuild``: what makes the net for the weights beside the exported files.
     """
 
     image_shape: tuple[int, int, int]

@@ -239,7 +239,7 @@ def _mend(journal: Path, name: str) -> None:
     content = journal.read_bytes()
     lines = content.splitlines(keepends=True)
     good = list(takewhile(lambda line: line.endswith(b"\n") and is_whole(line), lines))
-    if good and json.loads(good[0]).get("study_name") != name:
+    if good and _opens(json.loads(good[0])) != name:
         good = []
     if len(good) == len(lines):
         return
@@ -251,6 +251,11 @@ def _mend(journal: Path, name: str) -> None:
         _log.warning("%s: line %d is damaged; the %d from there on are evaluated again", journal, len(good) + 1, lost)
     with journal.open("r+b") as file:
         file.truncate(whole)
+
+
+def _opens(line: Any) -> Any:
+    """The name of the study that a journal's first line makes."""
+    return line.get("study_name") if line.get("op_code") == 0 else None
 
 
 def _is_json(line: bytes) -> bool:

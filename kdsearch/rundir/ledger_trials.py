@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ def make_trial(outcome: Outcome, costs: Sequence[str], distributions: Mapping[st
         distributions={name: distributions[name] for name, _ in outcome.candidate.pairs},
         user_attrs=_attributes(outcome),
     )
-    trial.user_attrs = {**trial.user_attrs, _SEAL: _seal(*_parts(trial))}
+    trial.user_attrs = {**trial.user_attrs, _SEAL: _seal(_line_of(trial))}
     if trial.datetime_complete is not None:
         trial.datetime_start = trial.datetime_complete - timedelta(seconds=outcome.seconds)
     return trial
@@ -88,7 +88,7 @@ def read_trial(trial: FrozenTrial, metric: Metric = ACCURACY) -> Outcome:
         StoreError: it is not what was written.
     """
     attributes = trial.user_attrs
-    if attributes.get(_SEAL, "") not in ("", _seal(*_parts(trial))):
+    if attributes.get(_SEAL, "") not in ("", _seal(_line_of(trial))):
         raise StoreError(
             f"trial {attributes.get('number')} of the ledger is damaged (it is not what was written); resume the run"
         )
@@ -109,32 +109,39 @@ def is_whole(line: bytes) -> bool:
     """Whether a line of a journal is what was written, as far as it says itself; trials carry their own hash."""
     try:
         said = json.loads(line)
+        if said.get("study_id", 0) != 0 or (said["op_code"] == _CREATED) != ("distributions" in said):
+            return False
         if said["op_code"] != _CREATED or not said["user_attrs"].get(_SEAL):
             return True
-        values = said["values"] if said["values"] is not None else [said["value"]]
-        found = _seal(said["user_attrs"], said["params"], said["intermediate_values"], values)
-        return bool(found == said["user_attrs"][_SEAL])
+        for moment in (said["datetime_start"], said["datetime_complete"]):
+            datetime.fromisoformat(moment)
+        return bool(_seal(said) == said["user_attrs"][_SEAL])
     except (ValueError, LookupError, TypeError, AttributeError):
         return False
 
 
-def _parts(trial: FrozenTrial) -> tuple[dict[str, Any], dict[str, float], dict[str, float], list[float | None]]:
+def _line_of(trial: FrozenTrial) -> dict[str, Any]:
     """What is hashed of a trial, as its line in the journal has it."""
-    params = {name: trial.distributions[name].to_internal_repr(value) for name, value in trial.params.items()}
-    curve = {str(epoch): value for epoch, value in trial.intermediate_values.items()}
-    return trial.user_attrs, params, curve, list(trial.values) if trial.values is not None else [None]
+    from optuna.distributions import distribution_to_json
+
+    kinds = trial.distributions
+    return {
+        "state": trial.state.value,
+        "value": None,
+        "values": trial.values,
+        "user_attrs": trial.user_attrs,
+        "params": {name: kinds[name].to_internal_repr(value) for name, value in trial.params.items()},
+        "distributions": {name: distribution_to_json(kind) for name, kind in kinds.items()},
+        "intermediate_values": {str(epoch): value for epoch, value in trial.intermediate_values.items()},
+    }
 
 
-def _seal(
-    attributes: Mapping[str, Any],
-    params: Mapping[str, float],
-    curve: Mapping[str, float],
-    values: Sequence[float | None],
-) -> str:
-    own = {name: value for name, value in attributes.items() if name != _SEAL}
-    numbers = {name: float(value) for name, value in params.items()}
-    text = json.dumps([own, numbers, dict(curve), list(values)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _seal(line: Mapping[str, Any]) -> str:
+    own = {name: value for name, value in line["user_attrs"].items() if name != _SEAL}
+    numbers = {name: float(value) for name, value in line["params"].items()}
+    values = line["values"] if line["values"] is not None else [line["value"]]
+    parts = [line["state"], own, numbers, line["distributions"], line["intermediate_values"], list(values)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _figures(attributes: Mapping[str, Any], prefix: str) -> dict[str, float]:
