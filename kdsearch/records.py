@@ -12,6 +12,9 @@ from kdsearch.candidates.space import Candidate
 from kdsearch.costs import HEADLINE
 from kdsearch.spec.metric import ACCURACY, Metric
 
+SCORE = "score"
+"""The metric by which candidates are ranked where a strategy gives it, instead of by the headline figure."""
+
 
 def comparable(figure: float) -> float:
     """The figure by which candidates are ordered, higher is better; minus infinity for what is not finite."""
@@ -70,7 +73,7 @@ class Outcome:
         """
         if self.state != "done":
             return -math.inf
-        return comparable(self.metrics["score"] if "score" in self.metrics else self.metric.merit(self.figure))
+        return comparable(self.metrics[SCORE] if SCORE in self.metrics else self.metric.merit(self.figure))
 
     @property
     def figure(self) -> float:
@@ -80,7 +83,7 @@ class Outcome:
     @property
     def merit_stderr(self) -> float:
         """The standard error of ``merit``, 0 where the strategy gives none."""
-        return self.metrics.get("score_stderr" if "score" in self.metrics else self.metric.stderr, 0.0)
+        return self.metrics.get("score_stderr" if SCORE in self.metrics else self.metric.stderr, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""dashboard: optuna-dashboard on a run's trials, for this machine only."""
+"""dashboard: optuna-dashboard on a run's trials, for this machine only, and only to look at."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from kdsearch.cli.output import remark, say_json
+from kdsearch.cli.read_only import guard
 from kdsearch.cli.runs import find_run
 from kdsearch.errors import KdsearchError
 from kdsearch.records import RunPaths
@@ -29,8 +30,8 @@ def dashboard(given: argparse.Namespace) -> int:
             "optuna-dashboard is not installed: in the checkout, pip install -e '.[dashboard]'"
         ) from None
     _note_results(RunPaths(run_dir))
-    # optuna-dashboard's own server takes Ctrl-C for a normal end, and logs every request
-    app = optuna_dashboard.wsgi(_open(storage, run_dir))
+    # optuna-dashboard's own server takes Ctrl-C for a normal end, and logs every request; its page can delete a study
+    app = guard(optuna_dashboard.wsgi(_open(storage, run_dir)))
     try:
         server = make_server(_HOST, given.port, app, server_class=_Server, handler_class=_Handler)
     except (OSError, OverflowError) as error:

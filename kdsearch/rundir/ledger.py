@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from kdsearch.candidates.space import Choice, Real
 from kdsearch.errors import StoreError
-from kdsearch.records import Outcome, RunPaths
+from kdsearch.records import SCORE, Outcome, RunPaths
 from kdsearch.rundir.ledger_trials import find_distribution, is_whole, make_trial, read_trial
 from kdsearch.spec.metric import ACCURACY, Metric
 
@@ -33,7 +33,9 @@ class Ledger:
     """The outcomes of a run, in the order they were appended; written by the driver only, under its ``RunLock``.
 
     ``storage``: journal (a file in the run directory) or an Optuna storage URL. ``parameters``: what a candidate is
-    made of. ``costs``: costs to show as objectives beside the ``metric``. What a crash left of a last line is cut off.
+    made of. ``objectives``: what Optuna shows as the values of a trial, first that by which candidates are ranked
+    (``score`` or the ``metric``'s name, as by default), then costs; a ledger keeps those that it was begun with. What a
+    crash left of a last line is cut off.
 
     Raises:
         StoreError: the storage is damaged or cannot be reached.
@@ -46,15 +48,15 @@ class Ledger:
         name: str,
         parameters: Sequence[Choice | Real],
         *,
-        costs: tuple[str, ...] = (),
+        objectives: tuple[str, ...] = (),
         metric: Metric = ACCURACY,
     ) -> None:
         self._journal = paths.root / _FILE if storage == JOURNAL else None
-        self._costs = costs
         self._distributions = {parameter.name: find_distribution(parameter) for parameter in parameters}
         if self._journal is not None:
             _mend(self._journal, name)
-        self._study = _open_study(paths, storage, name, metric, costs)
+        self._study = _open_study(paths, storage, name, metric, objectives or (metric.name,))
+        self._objectives = tuple(self._study.metric_names or (metric.name,))
         self._numbers = {trial.user_attrs["number"] for trial in self._study.get_trials(deepcopy=False)}
 
     def __enter__(self) -> Self:
@@ -72,7 +74,7 @@ class Ledger:
         if outcome.number in self._numbers:
             raise ValueError(f"trial {outcome.number} is in the ledger already")
         with self._whole_lines():
-            self._study.add_trial(make_trial(outcome, self._costs, self._distributions))
+            self._study.add_trial(make_trial(outcome, self._objectives, self._distributions))
         self._numbers.add(outcome.number)
 
     def outcomes(self) -> list[Outcome]:
@@ -159,7 +161,7 @@ def journal_path(paths: RunPaths) -> Path:
     return paths.root / _FILE
 
 
-def _open_study(paths: RunPaths, storage: str, name: str, metric: Metric, costs: tuple[str, ...]) -> optuna.Study:
+def _open_study(paths: RunPaths, storage: str, name: str, metric: Metric, objectives: tuple[str, ...]) -> optuna.Study:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -169,12 +171,12 @@ def _open_study(paths: RunPaths, storage: str, name: str, metric: Metric, costs:
         try:
             study = optuna.load_study(study_name=study_name, storage=opened)
         except KeyError:
-            best = "maximize" if metric.better == "higher" else "minimize"
-            directions: list[Any] = [best, *["minimize"] * len(costs)]
+            best = "maximize" if objectives[0] == SCORE or metric.better == "higher" else "minimize"
+            directions: list[Any] = [best, *["minimize"] * (len(objectives) - 1)]
             study = optuna.create_study(study_name=study_name, storage=opened, directions=directions)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # naming them is that new
-                study.set_metric_names([metric.name, *costs])
+                study.set_metric_names(list(objectives))
         if _METRIC not in study.user_attrs:
             study.set_user_attr(_METRIC, metric.describe())
         return study

@@ -23,16 +23,16 @@ _METRIC, _COST, _SEAL = "metric ", "cost ", "seal"
 _CREATED = 4  # the journal's code for a trial that is added
 
 
-def make_trial(outcome: Outcome, costs: Sequence[str], distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
-    """The outcome as a finished trial: headline figure and these ``costs`` are its values, all else its attributes."""
+def make_trial(
+    outcome: Outcome, objectives: Sequence[str], distributions: Mapping[str, BaseDistribution]
+) -> FrozenTrial:
+    """The outcome as a finished trial: these are its values, a metric and then costs, and every figure an attribute."""
     from optuna.trial import TrialState, create_trial
 
-    values = [
-        outcome.metrics.get(outcome.metric.name, math.nan),
-        *(outcome.costs.get(cost, math.nan) for cost in costs),
-    ]
+    ranked_by, *costs = objectives
+    values = [outcome.metrics.get(ranked_by, math.nan), *(outcome.costs.get(cost, math.nan) for cost in costs)]
     done = outcome.state == "done" and all(math.isfinite(value) for value in values)
-    ended = TrialState.PRUNED if outcome.metrics.get("pruned") and len(values) == 1 else TrialState.COMPLETE
+    ended = TrialState.PRUNED if outcome.partial and len(values) == 1 else TrialState.COMPLETE
     trial = create_trial(
         state=ended if done else TrialState.FAIL,
         intermediate_values={epoch: value for epoch, value in enumerate(outcome.curve, start=1) if done},

@@ -17,7 +17,7 @@ from kdsearch.errors import KdsearchError, SpecError, StoreError
 from kdsearch.exporters.base_manifest import read_manifest
 from kdsearch.files import check_hashes, has_hashes, note_hashes, read_json, read_sealed, save_json, save_sealed
 from kdsearch.progress import Phase, Progress, Watch, unwatched
-from kdsearch.records import Finalist, RunPaths, Student, Training
+from kdsearch.records import SCORE, Finalist, RunPaths, Student, Training
 from kdsearch.report.html import write_html
 from kdsearch.rundir.identity import check_identity
 from kdsearch.rundir.ledger import Ledger, read_outcomes
@@ -184,9 +184,10 @@ def _drive(study: Study, watch: Watch) -> dict[str, Any]:
 
     paths, spec = study.ctx.paths, study.spec
     with RunLock(paths), recording(paths):
-        costs = (HEADLINE,) if len(study.ctx.budgets) > 1 else ()
+        ranked_by = SCORE if study.ranks_by_likelihood else study.task.metric.name
+        objectives = (ranked_by, HEADLINE) if len(study.ctx.budgets) > 1 else (ranked_by,)
         ledger = Ledger(
-            paths, spec.storage, spec.name, study.ctx.space.parameters, costs=costs, metric=study.task.metric
+            paths, spec.storage, spec.name, study.ctx.space.parameters, objectives=objectives, metric=study.task.metric
         )
         timed = paths.root / "seconds.json"
         run = _Run(study, watch, ledger, _read_seconds(timed))

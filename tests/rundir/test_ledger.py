@@ -18,6 +18,7 @@ from kdsearch.candidates.space import Candidate, Choice, Real, SearchSpace
 from kdsearch.errors import StoreError
 from kdsearch.records import Outcome, RunPaths
 from kdsearch.rundir.ledger import Ledger, note, read_outcomes
+from kdsearch.spec.metric import Metric
 
 ROOT = Path(__file__).parents[2]
 PARAMETERS = (
@@ -98,7 +99,7 @@ def test_figures_that_are_no_numbers_survive_and_the_journal_stays_plain_json(pa
 
 
 def test_the_dashboard_sees_one_trial_an_outcome_with_its_figures(paths):
-    with _ledger(paths, costs=("macs",)) as ledger:
+    with _ledger(paths, objectives=("accuracy", "macs")) as ledger:
         ledger.append(_outcome(0))
         ledger.append(_outcome(1, "failed"))
         study = ledger._study
@@ -111,6 +112,46 @@ def test_the_dashboard_sees_one_trial_an_outcome_with_its_figures(paths):
     assert done.duration.total_seconds() == 1.25
     assert failed.state == optuna.trial.TrialState.FAIL
     assert failed.user_attrs["traceback"].endswith("ValueError: no")
+
+
+def _scored(number, score, accuracy, **more):
+    candidate = SPACE.sample(np.random.default_rng(number), "random")
+    metrics = {"accuracy": accuracy, "score": score, **more}
+    return Outcome(number, candidate, "done", metrics, {"macs": 5}, 1.0)
+
+
+@pytest.mark.parametrize("ranked_by", ["score", "accuracy"])
+def test_optunas_best_trial_is_the_one_that_ranks_first(paths, ranked_by):
+    """Likelihood and accuracy disagree about these two; a third one was given up on its first images."""
+    with _ledger(paths, objectives=(ranked_by,)) as ledger:
+        ledger.append(_scored(0, score=-1.5, accuracy=0.4))
+        ledger.append(_scored(1, score=-2.5, accuracy=0.6))
+        ledger.append(_scored(2, score=-0.1, accuracy=0.9, dropped=1.0))
+        study = ledger._study
+    assert study.metric_names == [ranked_by]
+    assert study.best_trial.user_attrs["number"] == {"score": 0, "accuracy": 1}[ranked_by]
+    assert study.best_trial.user_attrs["metric accuracy"] == {"score": 0.4, "accuracy": 0.6}[ranked_by]
+    if ranked_by == "score":
+        assert study.best_trial.user_attrs["number"] == max(ledger.outcomes()[:2], key=lambda each: each.merit).number
+
+
+def test_a_figure_of_which_lower_is_better_is_minimised_and_its_score_maximised(paths, tmp_path):
+    error = Metric("error", better="lower")
+    for name, direction in (("error", "MINIMIZE"), ("score", "MAXIMIZE")):
+        paths = RunPaths(tmp_path / name)
+        paths.root.mkdir()
+        with _ledger(paths, objectives=(name, "macs"), metric=error) as ledger:
+            assert [each.name for each in ledger._study.directions] == [direction, "MINIMIZE"]
+
+
+def test_a_ledger_that_was_begun_with_accuracies_goes_on_with_them(paths):
+    """As an older version left it, though its strategy ranks by likelihood."""
+    with _ledger(paths) as ledger:
+        ledger.append(_scored(0, score=-1.5, accuracy=0.4))
+    with _ledger(paths, objectives=("score",)) as again:
+        again.append(_scored(1, score=-2.5, accuracy=0.6))
+        assert [trial.value for trial in again._study.trials] == [0.4, 0.6]
+    assert [outcome.merit for outcome in read_outcomes(paths)] == [-1.5, -2.5]
 
 
 @pytest.mark.medium

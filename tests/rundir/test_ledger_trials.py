@@ -19,6 +19,7 @@ from kdsearch.rundir.ledger_trials import find_distribution, make_trial, read_tr
 SPACE = SearchSpace([Choice("width", (8, 24, 32)), Choice("loss", ("kl", "l2")), Real("rate", 1e-4, 1e-1, log=True)])
 DISTRIBUTIONS = {parameter.name: find_distribution(parameter) for parameter in SPACE.parameters}
 FIGURE = st.floats(width=64) | st.integers(-(10**12), 10**12)
+ONE = ("accuracy",)
 NAMES = st.sampled_from(["score", "score_stderr", "images", "a name with spaces"])
 
 
@@ -30,33 +31,37 @@ def outcome(number: int = 3, **figures) -> Outcome:
 @given(accuracy=st.floats(0, 1), more=st.dictionaries(NAMES, FIGURE), macs=FIGURE)
 def test_every_figure_comes_back_as_it_was(accuracy, more, macs):
     before = outcome(metrics={"accuracy": accuracy, **more}, costs={"macs": macs}, seconds=1.5)
-    after = read_trial(make_trial(before, (), DISTRIBUTIONS))
+    after = read_trial(make_trial(before, ONE, DISTRIBUTIONS))
     assert repr(after) == repr(before)  # nan is not equal to itself, and its words are
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_attributes_are_words_where_json_has_no_number(value):
-    trial = make_trial(outcome(metrics={"accuracy": 0.5, "score": value}), (), DISTRIBUTIONS)
+    trial = make_trial(outcome(metrics={"accuracy": 0.5, "score": value}), ONE, DISTRIBUTIONS)
     json.dumps(trial.user_attrs, allow_nan=False)
 
 
 @pytest.mark.parametrize(
-    ("made", "costs", "state"),
+    ("made", "objectives", "state"),
     [
-        (outcome(), (), TrialState.COMPLETE),
-        (outcome(metrics={"accuracy": 0.5, "pruned": 1.0}), (), TrialState.PRUNED),
+        (outcome(), ONE, TrialState.COMPLETE),
+        (outcome(metrics={"accuracy": 0.5, "pruned": 1.0}), ONE, TrialState.PRUNED),
         # Optuna prunes no trial that has several values
-        (outcome(metrics={"accuracy": 0.5, "pruned": 1.0}, costs={"macs": 5}), ("macs",), TrialState.COMPLETE),
-        (outcome(metrics={"accuracy": math.nan}), (), TrialState.FAIL),
-        (outcome(state="failed", metrics={}, traceback="Traceback:\nValueError: no"), (), TrialState.FAIL),
+        (
+            outcome(metrics={"accuracy": 0.5, "pruned": 1.0}, costs={"macs": 5}),
+            ("accuracy", "macs"),
+            TrialState.COMPLETE,
+        ),
+        (outcome(metrics={"accuracy": math.nan}), ONE, TrialState.FAIL),
+        (outcome(state="failed", metrics={}, traceback="Traceback:\nValueError: no"), ONE, TrialState.FAIL),
     ],
 )
-def test_the_dashboard_sees_how_a_trial_ended(made, costs, state):
-    assert make_trial(made, costs, DISTRIBUTIONS).state == state
+def test_the_dashboard_sees_how_a_trial_ended(made, objectives, state):
+    assert make_trial(made, objectives, DISTRIBUTIONS).state == state
 
 
 def test_a_trial_took_as_long_as_the_outcome_says_and_keeps_its_curve():
-    trial = make_trial(outcome(seconds=90.0, curve=(0.2, 0.4)), (), DISTRIBUTIONS)
+    trial = make_trial(outcome(seconds=90.0, curve=(0.2, 0.4)), ONE, DISTRIBUTIONS)
     assert trial.duration is not None
     assert trial.duration.total_seconds() == 90
     assert trial.intermediate_values == {1: 0.2, 2: 0.4}
