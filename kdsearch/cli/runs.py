@@ -12,6 +12,7 @@ from typing import Any
 from kdsearch.cli.output import say, say_json
 from kdsearch.errors import ExportError, SpecError, StoreError
 from kdsearch.exporters.base_manifest import read_manifest
+from kdsearch.files import unseal
 from kdsearch.records import RunPaths
 from kdsearch.rundir.runlog import read_failure
 from kdsearch.spec.metric import ACCURACY, Metric
@@ -136,7 +137,8 @@ def describe_progress(path: Path) -> dict[str, Any]:
     found["trials"] = {"done": len(done), "failed": len(outcomes) - len(done), "of": spec.budget.trials}
     if best:
         found["best"] = {"trial": best.number, best.metric.name: best.figure, **best.costs}
-    found["seconds"] = _read_json(path / "seconds.json")
+    seconds = _read_json(path / "seconds.json")
+    found["seconds"] = unseal(seconds, path / "seconds.json") if "seal" in seconds else seconds
     name = _metric(summary).name
     found["students"] = {row["id"]: {name: row["metrics"][name]} for row in summary.get("students", ())}
     if exported := {row["id"] for row in summary.get("students", ()) if set(row.get("files", ())) - {"weights"}}:

@@ -226,7 +226,8 @@ def _damage_told(paths: RunPaths, storage: str) -> Iterator[None]:
     where = f"{paths.root / _FILE}" if storage == JOURNAL else f"storage {storage.rsplit('@', 1)[-1]}"
     try:
         yield
-    except (ValueError, LookupError, OSError, ImportError, SQLAlchemyError) as error:
+    # a damaged line makes Optuna call its classes with what they do not know
+    except (ValueError, TypeError, AttributeError, LookupError, OSError, ImportError, SQLAlchemyError) as error:
         raise StoreError(f"{where}: the ledger cannot be read: {_first_line(error)}") from None
 
 

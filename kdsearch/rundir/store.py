@@ -133,7 +133,7 @@ def read_summary(paths: RunPaths) -> dict[str, Any]:
         raise StoreError(f"{path}: cannot be read: {error}") from None
     if not isinstance(summary, dict) or summary.get("schema") != SCHEMA:
         raise StoreError(f"{path}: needs schema {SCHEMA}; another version of kdsearch wrote it")
-    return unseal(summary, path)
+    return unseal(summary, path) if "seal" in summary else summary  # older ones have none
 
 
 class RunLock:

@@ -92,17 +92,17 @@ def resume_study(run_dir: str | Path, watch: Watch = unwatched, *, net: nn.Modul
     from kdsearch.study.planning import plan
 
     paths = open_run(Path(run_dir))
+    spec = read_spec(paths)
+    warn_of_changed_yaml(paths)
     if (summary := _ended(paths)) is not None:
         log.warning("%s: is %s already; there is nothing left to do", run_dir, summary["state"])
         return summary
-    spec = read_spec(paths)
     if spec.student.net == GIVEN:
         if net is None:
             raise SpecError(
                 f"{run_dir}: this run's net was passed from Python; use kdsearch.resume_study(run_dir, net=...)"
             )
         check_identity(paths, {"given": hash_given(net)})
-    warn_of_changed_yaml(paths)
     with _naming(paths):
         study = plan(spec, paths, net=net)
         check_identity(paths, identify(study))

@@ -228,7 +228,12 @@ def _one_bit(line: bytes) -> bytes:
     return line[:at] + bytes([line[at] ^ 1]) + line[at + 1 :]
 
 
-@pytest.mark.parametrize("damage", [_rubbish, _one_bit])
+def _other_key(line: bytes) -> bytes:
+    assert b'\\"step\\"' in line
+    return line.replace(b'\\"step\\"', b'\\"rtep\\"')
+
+
+@pytest.mark.parametrize("damage", [_rubbish, _one_bit, _other_key])
 def test_damage_inside_the_journal_is_told_to_readers_and_cut_off_by_the_next_driver(paths, damage, caplog):
     with _ledger(paths) as ledger:
         for number in range(3):
