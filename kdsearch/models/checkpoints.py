@@ -18,7 +18,7 @@ from kdsearch.errors import SpecError
 
 log = logging.getLogger(__name__)
 
-_UNREADABLE = (
+UNREADABLE = (
     SafetensorError,
     pickle.UnpicklingError,
     struct.error,
@@ -42,10 +42,18 @@ def load_weights(net: nn.Module, path: Path) -> None:
     Raises:
         SpecError: the file cannot be read, or it is of another net; the message counts and names what differs.
     """
-    given = read_weights(path)
+    fill_net(net, read_weights(path), str(path))
+
+
+def fill_net(net: nn.Module, given: Mapping[str, Tensor], source: str) -> None:
+    """Fills the net from named tensors as ``load_weights`` does; ``source`` is what messages call them.
+
+    Raises:
+        SpecError: they are of another net; the message counts and names what differs.
+    """
     own = net.state_dict()
     if head := other_head(net, given):
-        log.warning("%s: is for another number of classes; %s stay untrained", path, " and ".join(head))
+        log.warning("%s: is for another number of classes; %s stay untrained", source, " and ".join(head))
         given = {name: value for name, value in given.items() if name not in head}
         own = {name: value for name, value in own.items() if name not in head}
     wrong = [
@@ -61,18 +69,22 @@ def load_weights(net: nn.Module, path: Path) -> None:
         if names
     ]
     if faults:
-        raise SpecError(f"{path}: the weights do not fit the net: {'; '.join(faults)}")
+        raise SpecError(f"{source}: the weights do not fit the net: {'; '.join(faults)}")
     net.load_state_dict(dict(given), strict=False)
 
 
 def other_head(net: nn.Module, given: Mapping[str, Tensor]) -> tuple[str, ...]:
     """The names of the classifier's tensors where a checkpoint has them for another number of classes; else none."""
-    classifiers = [name for name, module in net.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
-    own = net.state_dict()
-    names = tuple(name for name in own if classifiers and name.rpartition(".")[0] == classifiers[-1])
+    own, names = net.state_dict(), head_names(net)
     if not all(name in given and given[name].shape[1:] == own[name].shape[1:] for name in names):
         return ()
     return names if any(given[name].shape != own[name].shape for name in names) else ()
+
+
+def head_names(net: nn.Module) -> tuple[str, ...]:
+    """The names of the classifier's tensors: of the last linear layer or convolution."""
+    classifiers = [name for name, module in net.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    return tuple(name for name in net.state_dict() if classifiers and name.rpartition(".")[0] == classifiers[-1])
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -85,7 +97,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise SpecError(f"{path}: no such weights file; give a .safetensors file, or a .pt file with tensors only")
     try:
         loaded: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         whole = "it is damaged, or no .safetensors file"
         if path.suffix != ".safetensors":
             whole = "it is damaged, or holds more than tensors; save net.state_dict() alone, with torch.save"

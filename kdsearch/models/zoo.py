@@ -13,6 +13,7 @@ from kdsearch.errors import SpecError
 from kdsearch.models.checkpoints import load_weights
 from kdsearch.models.lenet import lenet5
 from kdsearch.models.mobilenetv2_metapruning import mobilenetv2_metapruning
+from kdsearch.models.pretrained import fill_torchvision, make_pretrained_timm, match_input
 from kdsearch.models.resnet_cifar import resnet8, resnet20, resnet56
 from kdsearch.models.stems import set_stem_stride
 from kdsearch.models.vgg_cifar import vgg11_bn_cifar, vgg16_bn_cifar
@@ -39,13 +40,13 @@ def make_net(
     seed: int = 0,
     section: str = "student",
 ) -> nn.Module:
-    """The full net that ``options`` names, randomly initialised from ``seed`` or with the weights of a file.
+    """The full net that ``options`` names, randomly initialised from ``seed``, or with a file's or published weights.
 
     ``image_size``: side in pixels, needed where ``stem_stride`` is given (it finds the stem in the order of a forward).
     ``section``: what names the net, for messages.
 
     Raises:
-        SpecError: no such net, a net that cannot have such a stem, or weights that do not fit.
+        SpecError: no such net, a net that cannot have such a stem, or weights that do not fit or cannot be had.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -59,20 +60,23 @@ def make_net(
 
 def _named(options: StudentOptions, num_classes: int, in_channels: int, section: str) -> nn.Module:
     if options.timm is not None:
-        return _make_timm(options.timm, num_classes, in_channels, section)
+        return _make_timm(options, num_classes, in_channels, section)
     if options.torchvision is not None:
-        return _make_torchvision(options.torchvision, num_classes, in_channels, section)
+        return _make_torchvision(options, num_classes, in_channels, section)
     name = str(options.net)
     if name not in OWN:
         raise SpecError(_unknown(f"{section}.net", name, list(OWN)))
     return OWN[name](num_classes, in_channels, options.width)
 
 
-def _make_timm(name: str, num_classes: int, in_channels: int, section: str) -> nn.Module:
+def _make_timm(options: StudentOptions, num_classes: int, in_channels: int, section: str) -> nn.Module:
     import timm
 
-    if name not in timm.list_models():
+    name = str(options.timm)
+    if name not in timm.list_models() and name not in timm.list_pretrained():  # the latter have their tags
         raise SpecError(_unknown(f"{section}.timm", name, timm.list_models()))
+    if options.pretrained:
+        return make_pretrained_timm(name, num_classes, in_channels)
     try:
         net: nn.Module = timm.create_model(name, num_classes=num_classes, in_chans=in_channels)
     except (RuntimeError, ValueError, TypeError, AssertionError) as error:
@@ -80,17 +84,21 @@ def _make_timm(name: str, num_classes: int, in_channels: int, section: str) -> n
     return net
 
 
-def _make_torchvision(name: str, num_classes: int, in_channels: int, section: str) -> nn.Module:
+def _make_torchvision(options: StudentOptions, num_classes: int, in_channels: int, section: str) -> nn.Module:
     import torchvision
 
+    name = str(options.torchvision)
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         raise SpecError(_unknown(f"{section}.torchvision", name, known))
-    options: dict[str, Any] = {"weights": None, "num_classes": num_classes}
+    arguments: dict[str, Any] = {"weights": None, "num_classes": num_classes}
     if name in ("googlenet", "inception_v3"):
-        options.update(aux_logits=False, init_weights=True)
-    net: nn.Module = torchvision.models.get_model(name, **options)
+        arguments.update(aux_logits=False, init_weights=True)
+    net: nn.Module = torchvision.models.get_model(name, **arguments)
     _read_channels(net, in_channels)
+    if options.pretrained:
+        match_input(net, options)
+        fill_torchvision(net, name, in_channels)
     return net
 
 

@@ -22,6 +22,7 @@ _TOLD = {
     "data": ("other data", "put the files back as they were"),
     "teacher": ("another teacher", "put that one back"),
     "student_weights": ("another file of student.weights", "put that one back"),
+    "pretrained": ("other published weights", "put the hub's cache back as it was"),
     "given": ("a net of other weights", "pass the net as it was then"),
 }
 _log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def check_identity(paths: RunPaths, now: Mapping[str, Any]) -> None:
         _log.warning("%s: an older kdsearch launched it and did not note with what; nothing is compared", paths.root)
         return
     for name, (what, remedy) in _TOLD.items():
-        if name in now and now[name] != launched.get(name):
+        if name in now and (now[name] or "") != (launched.get(name) or ""):
             raise StoreError(
                 f"{paths.root}: was launched with {what} ({_short(launched.get(name))}, now {_short(now[name])}); "
                 f"{remedy}, or launch a new run"

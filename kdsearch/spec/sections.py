@@ -95,9 +95,11 @@ class StudentOptions(WidthOptions):
 
     ``width`` multiplies the channels of our own nets. ``stem_stride``: total stride of the stem; 1 fits ImageNet nets
     to 32-pixel images. ``weights``: a local checkpoint to start from (.safetensors, or .pt with tensors only).
+    ``pretrained``: start from the weights that timm or torchvision publish, fetched from their hub or its cache; the
+    classifier is a fresh one for another number of classes, and a timm name may have a tag (resnet18.a1_in1k).
     ``trained``: a module passed from Python (``net: given``) is trained already, so that nothing pretrains it again.
     ``mean``, ``std``: what its weights were trained with, of pixels in 0..1, one number for all channels or one for
-    each; where they are left out, the training images' own.
+    each; where they are left out, those of the published weights, or else the training images' own.
     """
 
     timm: str | None = None
@@ -106,6 +108,7 @@ class StudentOptions(WidthOptions):
     width: float = Field(1.0, gt=0, le=4)
     stem_stride: Literal[1, 2, 4] | None = None
     weights: Path | None = None
+    pretrained: bool = False
     trained: bool = False
     mean: ChannelNumbers | None = None
     std: ChannelNumbers | None = None
@@ -138,6 +141,14 @@ class StudentOptions(WidthOptions):
         _require_one(self, "timm", "torchvision", "net")
         if self.width != 1.0 and self.net is None:
             raise ValueError("width goes with net only; a timm or torchvision net has its width in its name")
+        return self
+
+    @model_validator(mode="after")
+    def _starts_from_one_set_of_weights(self) -> StudentOptions:
+        if self.pretrained and self.net is not None:
+            raise ValueError(f"pretrained goes with timm or torchvision; nobody publishes weights of net: {self.net}")
+        if self.pretrained and self.weights is not None:
+            raise ValueError("pretrained and weights are two starts; leave one of them out")
         return self
 
     @model_validator(mode="after")

@@ -12,11 +12,17 @@ if TYPE_CHECKING:
 
 
 def identify(study: Study) -> dict[str, Any]:
-    """Its data, teacher, net and the versions that compute it; as ``rundir/identity.py`` compares them."""
+    """Its data, teacher, net and the versions that compute it; as ``rundir/identity.py`` compares them.
+
+    The net must not have been trained since the study was planned.
+    """
+    from kdsearch.models.pretrained import hash_pretrained
+
     weights, teaching = study.spec.student.weights, study.ctx.teaching
     return {
         "data": study.task.digest,
         "teacher": "" if teaching is None else teaching.teacher.identity,
         "student_weights": "" if weights is None else hash_file(weights),
+        "pretrained": hash_pretrained(study.ctx.net) if study.spec.student.pretrained else "",
         "versions": versions(),
     }

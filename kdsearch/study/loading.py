@@ -64,6 +64,7 @@ def _choose(summary: Mapping[str, Any], wanted: str | None, paths: RunPaths) -> 
 def _make_full(spec: StudySpec, summary: Mapping[str, Any], net: nn.Module | None, paths: RunPaths) -> nn.Module:
     import copy
 
+    from kdsearch.models.pretrained import match_input
     from kdsearch.models.zoo import make_net
 
     if spec.student.net == GIVEN:
@@ -71,9 +72,12 @@ def _make_full(spec: StudySpec, summary: Mapping[str, Any], net: nn.Module | Non
             raise SpecError(f"{paths.root}: this run's net was passed from Python; pass it again as net=")
         return copy.deepcopy(net).cpu()
     channels, side, _ = summary["task"]["input"]["shape"]
-    options = spec.student.model_copy(update={"weights": None})  # what it started from is overwritten anyway
+    # what it started from is overwritten anyway
+    options = spec.student.model_copy(update={"weights": None, "pretrained": False})
     classes = len(summary["task"]["classes"])
-    return make_net(options, num_classes=classes, in_channels=channels, image_size=side, seed=spec.seed)
+    made = make_net(options, num_classes=classes, in_channels=channels, image_size=side, seed=spec.seed)
+    match_input(made, spec.student)
+    return made
 
 
 def _find_weights(paths: RunPaths, row: Mapping[str, Any], candidate: Candidate) -> Path:

@@ -17,9 +17,9 @@ def normalise_for(student: StudentOptions, task: Task) -> Task:
     Raises:
         SpecError: ``student.mean`` or ``student.std`` has not one number, nor one a channel.
     """
-    if student.mean is None or student.std is None:
-        return task
     channels = task.image_shape[0]
+    if student.mean is None or student.std is None:
+        return _as_published(student, task) if student.pretrained else task
     for key, given in (("mean", student.mean), ("std", student.std)):
         if len(given) not in (1, channels):
             raise SpecError(
@@ -28,3 +28,9 @@ def normalise_for(student: StudentOptions, task: Task) -> Task:
             )
     mean, std = (given * channels if len(given) == 1 else given for given in (student.mean, student.std))
     return task.normalised_by(mean, std)
+
+
+def _as_published(student: StudentOptions, task: Task) -> Task:
+    from kdsearch.models.pretrained import published_normalisation
+
+    return task.normalised_by(*published_normalisation(student, task.image_shape[0]))

@@ -177,7 +177,7 @@ def make_context(
         uniform=uniform,
         device=device,
         seed=spec.seed,
-        trained=_is_trained(spec, net),
+        trained=_is_trained(spec, net, task.num_classes),
         paths=paths,
         teaching=_teaching(spec, task, device),
         trainings=_trainings(spec, strategy, finish),
@@ -201,12 +201,15 @@ def _find_widths(spec: StudySpec, task: Task, net: nn.Module) -> WidthSpace:
     return widths
 
 
-def _is_trained(spec: StudySpec, net: nn.Module) -> bool:
+def _is_trained(spec: StudySpec, net: nn.Module, num_classes: int) -> bool:
     """Whether the net starts as a classifier of these classes, so that pretraining it would be lost time."""
     from kdsearch.models.checkpoints import other_head, read_weights
+    from kdsearch.models.pretrained import keeps_head
 
     if spec.student.net == GIVEN:
         return spec.student.trained
+    if spec.student.pretrained:
+        return keeps_head(spec.student, num_classes)
     weights = spec.student.weights
     return weights is not None and not other_head(net, read_weights(weights))
 

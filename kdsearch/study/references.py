@@ -53,7 +53,8 @@ def find_references(study: Study) -> Iterator[Reference]:
     """The student as it came, if it came trained, and the teacher, if there is one."""
     ctx, student = study.ctx, study.spec.student
     if ctx.trained:
-        yield Reference("given", student.label, ctx.net, study.task, normalised=student.mean is not None)
+        normalised = student.mean is not None or student.pretrained
+        yield Reference("given", student.label, ctx.net, study.task, normalised=normalised)
     if ctx.teaching is not None and study.spec.teacher is not None:
         from kdsearch.spec.teacher_card import read_card
 
