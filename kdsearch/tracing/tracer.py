@@ -26,18 +26,9 @@ from kdsearch.tracing.modes import training_steadily
 from kdsearch.tracing.ops import apply_rule
 from kdsearch.tracing.swap import Slots, swapped
 from kdsearch.tracing.traits import Traits
-from kdsearch.tracing.units import Ledger
+from kdsearch.tracing.units import Ledger, Mark
 
-FOREIGN_ERRORS = (
-    RuntimeError,
-    ValueError,
-    TypeError,
-    IndexError,
-    KeyError,
-    AttributeError,
-    AssertionError,
-    ArithmeticError,
-)
+FOREIGN_ERRORS = (Exception,)
 """What somebody else's forward may raise when it is run at sizes that it was not written for."""
 
 
@@ -117,6 +108,11 @@ class Tracer:
         units = tuple(along(piece, dim) for piece in pieces)
         self.splits.setdefault(self.here, {})[tuple(sizes)] = units
 
+    def see(self, operator: str, result: Any) -> None:
+        """Tells the ledger what an operator or a layer gave."""
+        for tensor in tensors_in(result):
+            self.ledger.see(self.here, Mark(operator, tuple(tensor.shape), self._labels.get(tensor)))
+
     def add_macs(self, macs: int, first: Tensor | None = None, second: Tensor | None = None) -> None:
         """Adds MACs that are proportional to the numbers of these units."""
         sizes = (1 if first is None else first.numel()) * (1 if second is None else second.numel())
@@ -195,6 +191,7 @@ class Tracer:
         through = label_through_layer(self.ledger, name, module, (label, tuple(source.shape)), tuple(output.shape))
         self.set(output, through.label)
         self.add_macs(self.layer_macs, through.units_out, through.units_in)
+        self.see("", output)
 
 
 class _FunctionWatch(TorchFunctionMode):
@@ -269,12 +266,23 @@ class _OperatorWatch(TorchDispatchMode):
         if self.tracer.inside:
             self.tracer.layer_macs += macs
         else:
-            apply_rule(Call(self.tracer, func, args, kwargs, result, macs))
+            call = Call(self.tracer, func, args, kwargs, result, macs)
+            apply_rule(call)
+            self.tracer.see(call.name, result)
         return result
+
+
+def shapes_of(output: Any) -> tuple[tuple[int, ...], ...]:
+    """The shapes of a net's output."""
+    return tuple(tuple(tensor.shape) for tensor in tensors_of(output))
+
+
+def tensors_of(output: Any) -> Iterator[Tensor]:
+    """The tensors of a net's output, also of a mapping."""
+    return tensors_in(list(output.values()) if isinstance(output, Mapping) else output)
 
 
 def units_of_output(tracer: Tracer, output: Any) -> list[Tensor]:
     """The units that the net's output consists of."""
-    held = list(output.values()) if isinstance(output, Mapping) else output
-    labels = [tracer.label(tensor) for tensor in tensors_in(held)]
+    labels = [tracer.label(tensor) for tensor in tensors_of(output)]
     return [label.reshape(-1) for label in labels if label is not None]

@@ -20,6 +20,15 @@ Port = tuple[str, int]
 """A dimension of a parameter or buffer, or of a layer: ("conv.weight", 0), ("conv:in", 0)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A tensor that the full net computed: by which operator, its shape, and its label if it has one."""
+
+    operator: str
+    shape: tuple[int, ...]
+    label: Tensor | None
+
+
 class UnitMismatchError(RuntimeError):
     """A cropped net brought other channels to a place than the crop says."""
 
@@ -48,6 +57,9 @@ class Ledger(Protocol):
     def single(self, units: Tensor, reason: str) -> Tensor | None:
         """The label of a tensor all of whose elements belong to one unit."""
 
+    def see(self, module: str, mark: Mark) -> None:
+        """What an operator or a layer gave in the module whose forward is running."""
+
 
 @dataclass(slots=True)
 class UnitRecorder:
@@ -57,6 +69,7 @@ class UnitRecorder:
     ports: dict[Port, Tensor] = field(default_factory=dict)
     tied: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     frozen: list[tuple[Tensor, str]] = field(default_factory=list)
+    marks: dict[str, list[Mark]] = field(default_factory=dict)
 
     def arrive(self, port: Port, units: Tensor) -> None:
         known = self.ports.setdefault(port, units)
@@ -95,6 +108,9 @@ class UnitRecorder:
     def single(self, units: Tensor, reason: str) -> Tensor | None:
         self.freeze(units, reason)
         return None
+
+    def see(self, module: str, mark: Mark) -> None:
+        self.marks.setdefault(module, []).append(mark)
 
 
 @dataclass(frozen=True, slots=True)

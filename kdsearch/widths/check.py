@@ -7,26 +7,28 @@ if that makes the crop right; a group that still fails keeps its full width and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
 
 import numpy as np
 from torch import Tensor, nn
 
 from kdsearch.errors import WidthError
 from kdsearch.tracing.swap import Slots
-from kdsearch.tracing.tracer import FOREIGN_ERRORS, Tracer
-from kdsearch.tracing.units import Ids, Port
+from kdsearch.tracing.tracer import FOREIGN_ERRORS, Tracer, shapes_of
+from kdsearch.tracing.units import Ids, Mark, Port, UnitMismatchError
 from kdsearch.widths.crop import take
-from kdsearch.widths.groups import Grouping
+from kdsearch.widths.groups import ChannelGroup, Grouping
 from kdsearch.widths.layers import Attribute, Place
 from kdsearch.widths.layout import Layout
+from kdsearch.widths.proof_crops import edge_crops, lone_crop, separating_crops
+from kdsearch.widths.remembered import explain_derived, explain_sizes, explain_splits
 from kdsearch.widths.unit_check import UnitCheck
 
 _TRIES = 24
 _NEAR = 6
 _MOST = 300  # runs, after which nothing is patched any more and whole neighbourhoods are frozen
+_STEPS_ALONE = 1_000  # not seconds: every machine has to find the same widths
 _END = 1_000_000
 
 
@@ -49,8 +51,9 @@ class Failure:
 class CropProof:
     """Finds the groups that can be cropped and the remembered sizes that must change with them.
 
-    ``crops``: the kept classes that each have to run right. ``own``: sizes that layers remember; ``patches``: further
-    ones that were found to matter. ``trains``: training takes another path through the net, which is run as well.
+    ``groups``: the grouping's, with their choices. ``own``: sizes that layers remember; ``patches``: further ones that
+    were found to matter. ``marks``: what the full net computed on its way in evaluation and, where training takes
+    another path, in training; ``shapes``: those of its output.
     """
 
     net: nn.Module
@@ -62,12 +65,16 @@ class CropProof:
     tensors: Mapping[str, Tensor]
     image: Tensor
     own: tuple[Attribute, ...]
-    crops: tuple[Ids, ...]
-    trains: bool = False
+    groups: tuple[ChannelGroup, ...]
+    marks: tuple[Mapping[str, Sequence[Mark]], ...]
+    shapes: tuple[tuple[int, ...], ...]
     patches: dict[Place, Attribute] = field(default_factory=dict)
     frozen: dict[int, str] = field(default_factory=dict)
     _tried: set[tuple[Place, bytes]] = field(default_factory=set)
+    _passed: set[tuple[int, bytes]] = field(default_factory=set)
     _attempts: int = 0
+    _accepted: int = 0
+    _steps: int = 0
 
     @property
     def full(self) -> Ids:
@@ -87,14 +94,54 @@ class CropProof:
         """
         if failure := self.attempt(self.full):
             raise WidthError(f"{failure.where} cannot be followed: {failure.reason}")
+        self._pass_all(edge_crops(self.groups))
+        while True:
+            known = self._state
+            self._pass_all((*edge_crops(self.groups), *self._separating()))
+            self._pass_alone()
+            if self._state == known:
+                return
+
+    @property
+    def _state(self) -> tuple[int, int]:
+        return self._accepted, len(self.frozen)
+
+    def _separating(self) -> tuple[Ids, ...]:
+        """Crops that tell the groups apart which the remembered sizes of some module may stand for."""
+        return separating_crops(self.groups, self._open()) if self.patches else ()
+
+    def _open(self) -> list[int]:
+        return [group for group in range(len(self.groups)) if group not in self.frozen]
+
+    def _pass_all(self, crops: Sequence[Ids]) -> None:
         is_clean = False
         while not is_clean:
             is_clean = True
-            for kept in self.crops:
-                while failure := self.attempt(self._allowed(kept)):
+            for kept in crops:
+                while failure := self._fails(kept):
                     is_clean = False
                     if not self._patch(failure, kept):
                         self._freeze(failure, kept)
+
+    def _pass_alone(self) -> None:
+        """Each group alone at its smallest, as far as the steps for it reach."""
+        left = _STEPS_ALONE
+        for group in self._open():
+            left -= self._steps
+            if left < 0:
+                return
+            self._pass_all((lone_crop(self.groups, group),))
+
+    def _fails(self, kept: Ids) -> Failure | None:
+        """Where the allowed part of a crop fails; what has passed as things stand is not run again."""
+        allowed = self._allowed(kept)
+        key = (self._accepted, allowed.tobytes())
+        if key in self._passed:
+            return None
+        failure = self.attempt(allowed)
+        if failure is None:
+            self._passed.add(key)
+        return failure
 
     def attempt(self, kept: Ids, extra: Sequence[Attribute] = ()) -> Failure | None:
         """Runs the crop; where it failed, or None."""
@@ -103,16 +150,22 @@ class CropProof:
         layout = Layout.of(self.net, self.slots, self.grouping, self.ports, [*self.own, *patches.values()])
         crop = layout.decode(kept)
         cropped = {name: take(tensor, crop.index[name]) for name, tensor in self.tensors.items()}
-        is_strict = bool((kept > 1).all())
         steps = 0
-        for trains in (False, True) if self.trains else (False,):
-            tracer = Tracer(self.net, self.slots, UnitCheck(self.grouping, self.ports, kept, is_strict), trains=trains)
+        for trains, marks in enumerate(self.marks):
+            check = UnitCheck(self.grouping, self.ports, kept, marks)
+            tracer = Tracer(self.net, self.slots, check, trains=trains > 0)
             try:
-                tracer.run(cropped, self.image, crop.settings)
+                self._check_output(tracer, tracer.run(cropped, self.image, crop.settings))
             except FOREIGN_ERRORS as error:
                 return Failure(tracer.failed_in, steps + tracer.steps, _first_line(error), self._near(tracer))
             steps += tracer.steps
+        self._steps = steps
         return None
+
+    def _check_output(self, tracer: Tracer, output: object) -> None:
+        shapes = shapes_of(output)
+        if not tracer.trains and shapes != self.shapes:
+            raise UnitMismatchError(f"the output has the shapes {shapes}, the full net's {self.shapes}")
 
     def _near(self, tracer: Tracer) -> frozenset[int]:
         """The groups whose units the innermost failing module has handled; its parents' if none."""
@@ -143,6 +196,7 @@ class CropProof:
             singles = [[candidate] for candidate in candidates[:_TRIES]]
             extras = [*self._split_sizes(module), *[together] * (len(together) > 1), *singles]
             best = self._best(extras if self._attempts < _MOST else [], failure, kept)
+            best = best or self._best_derived(module, failure, kept)
             if best:
                 self._accept(best)
                 alike = self._alike(best)
@@ -151,31 +205,44 @@ class CropProof:
                 return True
         return False
 
+    def _best_derived(self, module: str, failure: Failure, kept: Ids) -> tuple[Attribute, ...]:
+        found = self._untried(explain_derived(self.net, module, self.seen, self._key))
+        return self._best([[one] for one in found] if self._attempts < _MOST else [], failure, kept)
+
     def _split_sizes(self, module: str) -> list[list[Attribute]]:
-        """The sizes into which a module splits channels, where it remembers them in a list or one by one."""
-        held = self.net.get_submodule(module).__dict__
-        found = []
-        for sizes, pieces in self.splits.get(module, {}).items():
-            places = [(at, units) for at, units in enumerate(pieces) if units is not None]
-            lists = [name for name, value in held.items() if _is_list(value) and tuple(value) == sizes]
-            found += [[Attribute(module, name, units, 1, at) for at, units in places] for name in lists]
-            numbers = [(name, number) for name, value in held.items() for at, number in _numbers(value) if at is None]
-            equal = [(name, units) for at, units in places for name, number in numbers if number == sizes[at]]
-            found.append([Attribute(module, name, units) for name, units in equal])
+        """The sizes into which a module splits channels, but for what was tried."""
+        found = explain_splits(self.net, module, self.splits)
         return [extra for extra in found if any((a.place, _bytes(a)) not in self._tried for a in extra)]
 
     def _best(self, extras: Sequence[Sequence[Attribute]], failure: Failure, kept: Ids) -> tuple[Attribute, ...]:
-        """The patches with which the net gets furthest; none where it fails in the same place with all of them."""
-        best: tuple[Attribute, ...] = ()
-        steps = failure.steps
-        for extra in extras:
-            after = self.attempt(self._allowed(kept), extra)
-            reached = after.steps if after else failure.steps + _END
-            if reached > steps:
-                best, steps = tuple(extra), reached
-        return best
+        """The patches with which the net gets furthest; none where it fails in the same place with all of them.
+
+        Of explanations that are equal there, the one that gets through most of the crops in which they differ.
+        """
+        reached = [self._reach(kept, extra) for extra in extras]
+        most = max(reached, default=0)
+        if most <= failure.steps:
+            return ()
+        equal = [tuple(extra) for extra, steps in zip(extras, reached, strict=True) if steps == most]
+        for crop in self._deciding(equal):
+            if len(equal) == 1 or self._attempts >= _MOST:
+                break
+            reached = [self._reach(crop, extra) for extra in equal]
+            equal = [extra for extra, steps in zip(equal, reached, strict=True) if steps == max(reached)]
+        return equal[0]
+
+    def _reach(self, kept: Ids, extra: Sequence[Attribute]) -> int:
+        after = self.attempt(self._allowed(kept), extra)
+        return after.steps if after else _END
+
+    def _deciding(self, equal: Sequence[Sequence[Attribute]]) -> Iterator[Ids]:
+        """Crops of the groups that equal explanations speak of; none where only one is left."""
+        if len(equal) > 1:
+            among = sorted({group for extra in equal for attribute in extra for group in self._groups(attribute.units)})
+            yield from separating_crops(self.groups, among)
 
     def _accept(self, attributes: Sequence[Attribute]) -> None:
+        self._accepted += 1
         self._tried.update((attribute.place, _bytes(attribute)) for attribute in attributes)
         self.patches.update({attribute.place: attribute for attribute in attributes})
 
@@ -203,22 +270,15 @@ class CropProof:
 
     def _candidates(self, module: str, *, is_open: bool = True) -> list[Attribute]:
         """The numbers in a module that equal the size of something with croppable channels that it handles."""
-        held = self.net.get_submodule(module).__dict__
-        inner = [name for name in self.seen if name != module and name.startswith(f"{module}." if module else "")]
-        by_size: dict[int, dict[bytes, Tensor]] = {}
-        for units in (units for name in (module, *inner) for units in self.seen.get(name, {}).values()):
-            if self._groups(units):
-                roots = self.grouping.classes.of(units)
-                by_size.setdefault(len(roots), {}).setdefault(roots.tobytes(), units)
-        found = [
-            Attribute(module, name, units, 1, position)
-            for name, value in held.items()
-            for position, number in _numbers(value)
-            for units in by_size.get(number, {}).values()
-        ]
+        return self._untried(explain_sizes(self.net, module, self.seen, self._key), is_open=is_open)
+
+    def _untried(self, found: Sequence[Attribute], *, is_open: bool = True) -> list[Attribute]:
         layers_own = {attribute.place for attribute in self.own}
         tried = self._tried if is_open else set()
         return [a for a in found if a.place not in layers_own and (a.place, _bytes(a)) not in tried]
+
+    def _key(self, units: Tensor) -> bytes | None:
+        return self.grouping.classes.of(units).tobytes() if self._groups(units) else None
 
     def _freeze(self, failure: Failure, kept: Ids) -> None:
         """Freezes the groups near the failure that fail alone; all of them if none does."""
@@ -237,20 +297,7 @@ class CropProof:
 
 
 def _bytes(attribute: Attribute) -> bytes:
-    return attribute.units.numpy().tobytes()
-
-
-def _numbers(value: object) -> list[tuple[int | None, int]]:
-    """The numbers above 1 in an attribute, each with its position in a tuple or list."""
-    if isinstance(value, bool):
-        return []
-    if isinstance(value, int):
-        return [(None, value)] if value > 1 else []
-    return [(at, item) for at, item in enumerate(value) if item > 1] if _is_list(value) else []
-
-
-def _is_list(value: Any) -> TypeGuard[Sequence[int]]:
-    return isinstance(value, tuple | list) and all(isinstance(item, int) for item in value)
+    return attribute.divisor.to_bytes(4, "little") + attribute.units.numpy().tobytes()
 
 
 def _first_line(error: BaseException) -> str:

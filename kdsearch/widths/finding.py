@@ -14,14 +14,14 @@ from kdsearch.spec.sections import WidthOptions
 from kdsearch.tracing.calls import RealTensorsNeededError
 from kdsearch.tracing.layers import MAPPING
 from kdsearch.tracing.swap import Slots
-from kdsearch.tracing.tracer import FOREIGN_ERRORS, Tracer, units_of_output
-from kdsearch.tracing.units import Ids, UnitClasses, UnitRecorder, classify
+from kdsearch.tracing.tracer import FOREIGN_ERRORS, Tracer, shapes_of, units_of_output
+from kdsearch.tracing.units import Ids, Mark, UnitClasses, UnitRecorder, classify
 from kdsearch.widths.check import CropProof
 from kdsearch.widths.choices import choices, scaled_widths
-from kdsearch.widths.groups import Grouping, group_units
+from kdsearch.widths.groups import ChannelGroup, Grouping, group_units
 from kdsearch.widths.layers import Attribute, LayerWiring
 from kdsearch.widths.layout import Layout
-from kdsearch.widths.space import ChannelGroup, WidthParts, WidthSpace
+from kdsearch.widths.space import WidthParts, WidthSpace
 from kdsearch.widths.ties import tie_bottlenecks
 from kdsearch.widths.training_path import freeze_training_only, trace_training
 
@@ -32,7 +32,7 @@ _OUTPUT = "gives the net's output"
 class Traced:
     """A net that was traced, with the tensors and image that its crops are tried on.
 
-    ``trains``: its path in training differs from that of evaluation, and was traced as well.
+    ``marks``: what it computed on its way, in evaluation and, where that takes another path, in training.
     """
 
     net: nn.Module
@@ -43,7 +43,8 @@ class Traced:
     image: Tensor
     attributes: tuple[Attribute, ...]
     output: tuple[Tensor, ...]
-    trains: bool
+    shapes: tuple[tuple[int, ...], ...]
+    marks: tuple[Mapping[str, Sequence[Mark]], ...]
 
 
 def find_widths(net: nn.Module, image_shape: Sequence[int], options: WidthOptions | None = None) -> WidthSpace:
@@ -95,9 +96,11 @@ def trace(net: nn.Module, image_shape: Sequence[int]) -> Traced:
 def _trace(net: nn.Module, slots: Slots, tensors: Mapping[str, Tensor], image: Tensor) -> Traced:
     recorder = UnitRecorder()
     tracer = Tracer(net, slots, recorder)
-    output = tuple(units_of_output(tracer, tracer.run(tensors, image)))
+    given = tracer.run(tensors, image)
+    output = tuple(units_of_output(tracer, given))
     for units in output:
         recorder.freeze(units, _OUTPUT)
+    marks, recorder.marks = recorder.marks, {}
     taught = trace_training(tracer, tensors, image)
     own = slots.tensors()
     wiring = LayerWiring(recorder, {id(tensor): name for name, tensor in own.items()}, [])
@@ -105,7 +108,10 @@ def _trace(net: nn.Module, slots: Slots, tensors: Mapping[str, Tensor], image: T
         wiring.add(name, module)
     if taught:
         freeze_training_only(tracer, taught, recorder)
-    return Traced(net, slots, tracer, recorder, tensors, image, tuple(wiring.attributes), output, taught is not None)
+    paths = (marks, recorder.marks) if taught else (marks,)
+    return Traced(
+        net, slots, tracer, recorder, tensors, image, tuple(wiring.attributes), output, shapes_of(given), paths
+    )
 
 
 def _counted(traced: Traced) -> list[Tensor]:
@@ -133,23 +139,12 @@ def _prove(traced: Traced, grouping: Grouping, options: WidthOptions) -> CropPro
         traced.tensors,
         traced.image,
         traced.attributes,
-        _crops(_channel_groups(grouping, options)),
-        traced.trains,
+        tuple(_channel_groups(grouping, options)),
+        traced.marks,
+        traced.shapes,
     )
     proof.settle()
     return proof
-
-
-def _crops(groups: Sequence[ChannelGroup]) -> tuple[Ids, ...]:
-    """The crops to prove, in kept classes: two random ones, in which unlike groups differ, and the smallest.
-
-    Where the smallest keeps a single class somewhere, it is tried with two as well.
-    """
-    random = np.random.default_rng(0)
-    drawn = [[int(random.choice(group.choices)) // group.multiplicity for group in groups] for _ in range(2)]
-    smallest = [group.choices[0] // group.multiplicity for group in groups]
-    paired = [np.maximum(2, np.array(kept, dtype=np.int64)) for kept in (drawn[0], smallest, drawn[1])]
-    return (*paired, np.array(smallest, dtype=np.int64)) if 1 in smallest else tuple(paired)
 
 
 def _channel_groups(grouping: Grouping, options: WidthOptions) -> list[ChannelGroup]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from torch import Tensor
@@ -27,6 +27,20 @@ class RawGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelGroup:
+    """Channels that shrink together: ``width`` of the layer ``name`` (its full output channels), and its choices.
+
+    ``multiplicity``: channels of that layer which only go together; ``scaled``: the width of every scale, repeats too.
+    """
+
+    name: str
+    width: int
+    choices: tuple[int, ...]
+    multiplicity: int = 1
+    scaled: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Grouping:
     """All groups, and for each unit class its group (-1: fixed) and its rank there."""
 
@@ -34,11 +48,15 @@ class Grouping:
     classes: UnitClasses
     group_of: Ids
     rank_of: Ids
+    _vectors: dict[int, tuple[Tensor, Vector]] = field(default_factory=dict, repr=False, compare=False)
 
     def vector(self, units: Tensor) -> Vector:
-        """The places of a dimension that consists of these units."""
-        roots = self.classes.of(units)
-        return Vector.of(self.group_of[roots], self.rank_of[roots])
+        """The places of a dimension that consists of these units; each tensor of units is looked up once."""
+        known = self._vectors.get(id(units))
+        if known is None or known[0] is not units:
+            roots = self.classes.of(units)
+            known = self._vectors[id(units)] = (units, Vector.of(self.group_of[roots], self.rank_of[roots]))
+        return known[1]
 
 
 def group_units(recorder: UnitRecorder, classes: UnitClasses, counted: Sequence[Tensor]) -> Grouping:

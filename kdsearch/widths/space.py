@@ -20,6 +20,7 @@ from kdsearch.tracing.swap import swapped
 from kdsearch.tracing.units import Ids
 from kdsearch.widths.compact import build_compact
 from kdsearch.widths.crop import Crop
+from kdsearch.widths.groups import ChannelGroup
 from kdsearch.widths.layout import Layout
 from kdsearch.widths.parity import find_gaps
 
@@ -27,20 +28,6 @@ log = logging.getLogger(__name__)
 
 _PARITY = 1e-5
 _PARITY_AT_WORK = 1e-3  # of smaller numbers: rounding alone is 4e-5 in a deep net without batch norm
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelGroup:
-    """Channels that shrink together: ``width`` of the layer ``name`` (its full output channels), and its choices.
-
-    ``multiplicity``: channels of that layer which only go together; ``scaled``: the width of every scale, repeats too.
-    """
-
-    name: str
-    width: int
-    choices: tuple[int, ...]
-    multiplicity: int = 1
-    scaled: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

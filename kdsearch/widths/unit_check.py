@@ -2,51 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kdsearch.tracing.units import Ids, Port, UnitMismatchError
+from kdsearch.tracing.labels import varying
+from kdsearch.tracing.units import Ids, Mark, Port, UnitMismatchError
 from kdsearch.widths.groups import Grouping
 
 
 @dataclass(slots=True)
 class UnitCheck:
-    """A ledger that compares a cropped net's units with those of the full net.
+    """A ledger that compares a cropped net's units, and the shapes on its way, with those of the full net.
 
-    A group cropped to one class has no order to compare: with such a crop only sizes are checked (``is_strict`` False).
+    A group cropped to one class has no order to compare: its units count as fixed ones, their number is checked.
+    ``marks``: what the full net computed in each module.
     """
 
     grouping: Grouping
     ports: Mapping[Port, Tensor]
     kept: Ids
-    is_strict: bool = True
+    marks: Mapping[str, Sequence[Mark]]
+    _expected: dict[Port, Tensor] = field(default_factory=dict)
+    _next: dict[str, int] = field(default_factory=dict)
 
     def expected(self, port: Port) -> Tensor:
         """The classes that should be at a port under this crop; 0 stands for all fixed ones."""
-        roots = self.grouping.classes.of(self.ports[port])
-        named = np.where(self.grouping.group_of[roots] < 0, 0, roots)
-        return torch.from_numpy(named[self.grouping.vector(self.ports[port]).mask(self.kept)])
+        if port not in self._expected:
+            roots, vector = self.grouping.classes.of(self.ports[port]), self.grouping.vector(self.ports[port])
+            is_fixed = (vector.group < 0) | (self.kept[vector.group] == 1) if self.kept.size else vector.group < 0
+            self._expected[port] = torch.from_numpy(np.where(is_fixed, 0, roots)[vector.mask(self.kept)])
+        return self._expected[port]
 
     def arrive(self, port: Port, units: Tensor) -> None:
-        if self.is_strict and not torch.equal(self.expected(port), units.reshape(-1)):
-            raise UnitMismatchError(f"other channels arrive at {port[0].removesuffix(':in')} than the crop keeps")
+        expected, name = self.expected(port), port[0].removesuffix(":in")
+        if units.numel() != len(expected):
+            raise UnitMismatchError(f"{units.numel()} channels arrive at {name}, the crop keeps {len(expected)}")
+        if not torch.equal(expected, units.reshape(-1)):
+            raise UnitMismatchError(f"other channels arrive at {name} than the crop keeps")
 
     def leave(self, port: Port, count: int) -> Tensor | None:
-        if not self.is_strict or port not in self.ports or len(self.ports[port]) == 1:
+        if port not in self.ports or len(self.ports[port]) == 1:
             return None
         units = self.expected(port)
         if len(units) != count:
-            raise UnitMismatchError(
-                f"{port[0].removesuffix(':out')} gives {count} channels, the crop keeps {len(units)}"
-            )
-        return units
+            name = port[0].removesuffix(":out")
+            raise UnitMismatchError(f"{name} gives {count} channels, the crop keeps {len(units)}")
+        return units if count > 1 else None
 
     def tie(self, first: Tensor, second: Tensor) -> None:
-        if not bool((first == second).all()):
+        try:
+            first, second = torch.broadcast_tensors(first, second)
+        except RuntimeError:
+            raise UnitMismatchError("unlike numbers of channels meet") from None
+        if not torch.equal(first, second):
             raise UnitMismatchError("channels meet that the crop takes for different ones")
 
     def pair(self, first: Tensor, second: Tensor) -> None:
@@ -61,3 +73,22 @@ class UnitCheck:
 
     def single(self, units: Tensor, reason: str) -> Tensor | None:  # noqa: ARG002
         return units
+
+    def see(self, module: str, mark: Mark) -> None:
+        """Compares a shape, but in a module that comes to run other operators at other sizes."""
+        at = self._next.get(module, 0)
+        known = self.marks.get(module, ())
+        if at >= len(known) or known[at].operator != mark.operator:
+            self._next[module] = len(known)
+            return
+        self._next[module] = at + 1
+        expected = self._shape(known[at])
+        if expected is not None and expected != mark.shape:
+            raise UnitMismatchError(f"{mark.operator or 'it'} gives the shape {mark.shape}, the crop keeps {expected}")
+
+    def _shape(self, mark: Mark) -> tuple[int, ...] | None:
+        if mark.label is None or mark.label.ndim != len(mark.shape) or len(varying(mark.label)) != 1:
+            return None
+        shape, dim = list(mark.shape), varying(mark.label)[0]
+        shape[dim] = int(self.grouping.vector(mark.label).mask(self.kept).sum())
+        return tuple(shape)
