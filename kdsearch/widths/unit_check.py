@@ -18,8 +18,8 @@ from kdsearch.widths.groups import Grouping
 class UnitCheck:
     """A ledger that compares a cropped net's units, and the shapes on its way, with those of the full net.
 
-    A group cropped to one class has no order to compare: its units count as fixed ones, their number is checked.
-    ``marks``: what the full net computed in each module.
+    A group cropped to one class has no order to compare: with such a crop only shapes and numbers of channels are
+    checked. ``marks``: what the full net computed in each module.
     """
 
     grouping: Grouping
@@ -29,19 +29,23 @@ class UnitCheck:
     _expected: dict[Port, Tensor] = field(default_factory=dict)
     _next: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def is_strict(self) -> bool:
+        """Whether each channel is told apart from the others."""
+        return bool((self.kept > 1).all())
+
     def expected(self, port: Port) -> Tensor:
         """The classes that should be at a port under this crop; 0 stands for all fixed ones."""
         if port not in self._expected:
             roots, vector = self.grouping.classes.of(self.ports[port]), self.grouping.vector(self.ports[port])
-            is_fixed = (vector.group < 0) | (self.kept[vector.group] == 1) if self.kept.size else vector.group < 0
-            self._expected[port] = torch.from_numpy(np.where(is_fixed, 0, roots)[vector.mask(self.kept)])
+            self._expected[port] = torch.from_numpy(np.where(vector.group < 0, 0, roots)[vector.mask(self.kept)])
         return self._expected[port]
 
     def arrive(self, port: Port, units: Tensor) -> None:
         expected, name = self.expected(port), port[0].removesuffix(":in")
         if units.numel() != len(expected):
             raise UnitMismatchError(f"{units.numel()} channels arrive at {name}, the crop keeps {len(expected)}")
-        if not torch.equal(expected, units.reshape(-1)):
+        if self.is_strict and not torch.equal(expected, units.reshape(-1)):
             raise UnitMismatchError(f"other channels arrive at {name} than the crop keeps")
 
     def leave(self, port: Port, count: int) -> Tensor | None:
@@ -51,7 +55,7 @@ class UnitCheck:
         if len(units) != count:
             name = port[0].removesuffix(":out")
             raise UnitMismatchError(f"{name} gives {count} channels, the crop keeps {len(units)}")
-        return units if count > 1 else None
+        return units if self.is_strict else None
 
     def tie(self, first: Tensor, second: Tensor) -> None:
         try:
