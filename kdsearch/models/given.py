@@ -24,6 +24,7 @@ from kdsearch.models.refusing import (
     refuse_unusable,
     refuse_without_gradients,
 )
+from kdsearch.models.rows import refuse_mixed_rows
 from kdsearch.models.unwrapping import drop_hooks, unwrap_children, unwrap_layers, unwrap_root
 from kdsearch.tracing.copying import copy_net, is_lazy
 from kdsearch.tracing.tracer import FOREIGN_ERRORS
@@ -90,11 +91,19 @@ def _make_plain(own: nn.Module, trial: Trial) -> list[str]:
     refuse_foreign_tensors(own, trial.image_BCHW, trial.who)
     refuse_frozen(own, trial.who)
     refuse_untrainable(own, trial.image_BCHW, trial.who)
-    changes += avoid_reentrance(own, trial.image_BCHW)
+    changes += _avoid_reentrance(own, trial)
     changes += let_go_of_maps(own, trial.image_BCHW)
     refuse_without_gradients(own, trial.image_BCHW, trial.who)
     keep_main_output(own, trial.image_BCHW, trial.num_classes, trial.who)
+    refuse_mixed_rows(own, trial.image_BCHW, trial.who)
     return changes
+
+
+def _avoid_reentrance(own: nn.Module, trial: Trial) -> list[str]:
+    try:
+        return avoid_reentrance(own, trial.image_BCHW)
+    except FOREIGN_ERRORS as error:
+        raise SpecError(f"student: {trial.who} does not run where gradients are kept: {one_line(error)}") from error
 
 
 def _copied(root: nn.Module, trial: Trial) -> nn.Module:

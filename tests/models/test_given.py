@@ -428,6 +428,11 @@ class Detached(Base):
         return super().forward(image).detach()
 
 
+class ReadsWithGradients(Base):
+    def forward(self, image):
+        return self.late(self.early(image) * float(self.early(image).numpy().mean()))
+
+
 def locked() -> nn.Module:
     net = Base()
     net.lock = threading.Lock()
@@ -467,6 +472,7 @@ REFUSED = {
     "two inputs": (Needs, "cannot read images of 3x8x8: .* missing 1 required positional argument: 'label'"),
     "changes in place": (InPlace, "cannot be trained: its backward pass fails: one of the variables needed"),
     "detached": (Detached, "cannot be trained: what it gives depends on no parameter; do not detach it"),
+    "values read with gradients": (ReadsWithGradients, "does not run where gradients are kept: Can't call numpy"),
     "labels in training": (TrainsByLabel, "does not run in training mode: "),
 }
 
