@@ -33,9 +33,10 @@ def find_gaps(widths: WidthSpace, gene: Candidate, batch: Tensor) -> tuple[float
     far their outputs lie apart, None if they do not, so that nothing can be told.
 
     Raises:
-        WidthError: an output is not finite.
+        WidthError: an output is not finite, or not of the full net's shape.
     """
     cropped, compact = _outputs(widths, gene, batch, widths.layout.slots.tensors())
+    _compare_shapes(widths, batch, cropped, compact)
     largest = float(compact.abs().max())
     gap = float((cropped - compact).abs().max()) / max(1.0, largest)
     cropped, compact = _outputs(widths, gene, _draw_patches(batch), _shake(widths), at_work=True)
@@ -45,6 +46,14 @@ def find_gaps(widths: WidthSpace, gene: Candidate, batch: Tensor) -> tuple[float
     if spread <= _LEAST_SPREAD * float(compact.abs().max()):
         return gap, None
     return gap, float((cropped - compact).abs().max()) / spread
+
+
+def _compare_shapes(widths: WidthSpace, batch: Tensor, cropped: Tensor, compact: Tensor) -> None:
+    with torch.no_grad(), _modes(widths.net, at_work=False):
+        full = widths.net(batch)
+    for kind, output in (("cropped net", cropped), ("compact build", compact)):
+        if output.shape != full.shape:
+            raise WidthError(f"the {kind} gives {tuple(output.shape)}, the full net {tuple(full.shape)}")
 
 
 def _outputs(

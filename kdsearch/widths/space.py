@@ -17,9 +17,11 @@ from kdsearch.cost.flops import CostModel
 from kdsearch.costs import FILE_SIZE
 from kdsearch.errors import WidthError
 from kdsearch.tracing.swap import swapped
+from kdsearch.tracing.tracer import FOREIGN_ERRORS
 from kdsearch.tracing.units import Ids
 from kdsearch.widths.compact import build_compact
 from kdsearch.widths.crop import Crop
+from kdsearch.widths.failure import first_line
 from kdsearch.widths.groups import ChannelGroup
 from kdsearch.widths.layout import Layout
 from kdsearch.widths.parity import find_gaps
@@ -166,10 +168,16 @@ class WidthSpace:
         every channel at work, relative to how far their outputs lie apart (``kdsearch.widths.parity``).
 
         Raises:
-            WidthError: they differ by more than 1e-5, or with every channel at work by more than 1e-3.
+            WidthError: one of them does not run or gives another shape than the full net; they differ by more than
+                1e-5, or with every channel at work by more than 1e-3.
         """
         batch = images if isinstance(images, Tensor) else torch.stack(list(images))
-        gap, gap_at_work = find_gaps(self, gene, batch)
+        try:
+            gap, gap_at_work = find_gaps(self, gene, batch)
+        except WidthError:
+            raise
+        except FOREIGN_ERRORS as error:
+            raise WidthError(f"the net does not run at the widths of {gene.values}: {first_line(error)}") from error
         if not gap <= _PARITY:
             raise WidthError(f"the cropped net and its compact build differ by {gap:.2g} (allowed: {_PARITY:g})")
         if gap_at_work is None:

@@ -94,3 +94,33 @@ def test_a_net_that_says_the_same_of_any_image_cannot_be_compared_and_that_is_sa
     with caplog.at_level(logging.WARNING):
         assert space.verify(space.smallest, images()) <= 1e-5
     assert "nearly the same of any image" in caplog.text
+
+
+class Counting(nn.Module):
+    """A net whose compact copies go wrong in their own way once ``wrong`` is set."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.last = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Linear(8, 5)
+        self.wrong = None
+
+    def forward(self, x):
+        logits = self.last(self.second(self.first(x)).mean((2, 3)))
+        if self.wrong == "raises" and self.first.out_channels < 8:
+            raise ZeroDivisionError("nothing is left\nof it")
+        return logits[:1] if self.wrong == "shape" and self.first.out_channels < 8 else logits
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ("raises", r"the net does not run at the widths of \{.*\}: nothing is left$"),
+        ("shape", r"the (cropped net|compact build) gives \(1, 5\), the full net \(4, 5\)$"),
+    ],
+)
+def test_what_goes_wrong_at_some_widths_only_is_said_in_a_line(wrong, words):
+    net = Counting().eval()
+    space = find_widths(net, SHAPE)
+    net.wrong = wrong
+    with pytest.raises(WidthError, match=words):
+        space.verify(space.smallest, images())
