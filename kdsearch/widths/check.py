@@ -18,6 +18,7 @@ from kdsearch.tracing.swap import Slots
 from kdsearch.tracing.tracer import FOREIGN_ERRORS, Tracer, shapes_of
 from kdsearch.tracing.units import Ids, Mark, Port, UnitMismatchError
 from kdsearch.widths.crop import take
+from kdsearch.widths.failure import Failure, first_line
 from kdsearch.widths.groups import ChannelGroup, Grouping
 from kdsearch.widths.layers import Attribute, Place
 from kdsearch.widths.layout import Layout
@@ -30,21 +31,6 @@ _NEAR = 6
 _MOST = 300  # runs, after which nothing is patched any more and whole neighbourhoods are frozen
 _STEPS_ALONE = 1_000  # not seconds: every machine has to find the same widths
 _END = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Where a cropped net failed (modules from the outside in), after how many steps, and why."""
-
-    path: tuple[str, ...]
-    steps: int
-    reason: str
-    groups: frozenset[int] = frozenset()
-
-    @property
-    def where(self) -> str:
-        """The innermost module that failed."""
-        return next((module for module in reversed(self.path) if module), "the net")
 
 
 @dataclass(slots=True)
@@ -157,7 +143,7 @@ class CropProof:
             try:
                 self._check_output(tracer, tracer.run(cropped, self.image, crop.settings))
             except FOREIGN_ERRORS as error:
-                return Failure(tracer.failed_in, steps + tracer.steps, _first_line(error), self._near(tracer))
+                return Failure(tracer.failed_in, steps + tracer.steps, first_line(error), self._near(tracer))
             steps += tracer.steps
         self._steps = steps
         return None
@@ -298,8 +284,3 @@ class CropProof:
 
 def _bytes(attribute: Attribute) -> bytes:
     return attribute.divisor.to_bytes(4, "little") + attribute.units.numpy().tobytes()
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:160]

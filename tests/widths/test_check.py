@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from kdsearch.candidates.space import Candidate
 from kdsearch.widths.finding import find_widths
@@ -48,24 +47,3 @@ def test_each_width_alone_can_be_smallest_where_a_remembered_number_equals_two()
     genes = [Candidate.of(full | {group.name: group.choices[0]}) for group in space.groups]
     assert len(genes) > 4
     assert count_failures(space, genes) == 0
-
-
-class Gates(nn.Module):
-    """Two channels of which a gene may keep one; ``broken`` where the net then lays it over all of another width."""
-
-    def __init__(self, broken):
-        super().__init__()
-        self.broken = broken
-        self.stem, self.two, self.head = nn.Conv2d(3, 2, 3), nn.Conv2d(2, 2, 1), nn.Linear(2, 5)
-
-    def forward(self, x):
-        x = self.stem(x)
-        y = self.two(x)[:, : 2 if self.broken else None]
-        return self.head((y.expand(-1, 2, -1, -1) if self.broken else y).mean((2, 3)))
-
-
-def test_a_width_of_two_is_proved_at_one_channel_too():
-    """Kept at one channel, what is expanded to two would go on unseen with one channel's values for both."""
-    frozen = dict(find_widths(Gates(broken=True), IMAGE).frozen)
-    assert "two" in frozen
-    assert "two" not in dict(find_widths(Gates(broken=False), IMAGE).frozen)
