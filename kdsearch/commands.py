@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from kdsearch import __version__
-from kdsearch.errors import KdsearchError
+from kdsearch.errors import KdsearchError, did_you_mean
 
 _SUITES = ("step", "coverage", "score", "ranking", "data", "losses", "distill", "samplers", "recipes", "results")
 _ONE_OF = "COMMAND, one of"
@@ -74,6 +74,13 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=_wide, **options)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """As argparse's own, and names the nearest choice; Python 3.14 can do that by itself (suggest_on_error)."""
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            hint = did_you_mean(str(value), known) or f"; choose from {', '.join(known)}"
+            raise argparse.ArgumentError(action, f"invalid choice: {value!r}{hint}")
 
     def error(self, message: str) -> NoReturn:
         message = message.replace(_ONE_OF, "COMMAND")

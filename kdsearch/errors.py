@@ -1,6 +1,9 @@
-"""The errors that a user can cause, each with the exit code of the command that met it."""
+"""The errors that a user can cause, each with the exit code of the command that met it, and what helps with a typo."""
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class KdsearchError(Exception):
@@ -45,3 +48,14 @@ class StoreError(KdsearchError):
 
 class ExportError(KdsearchError):
     """An exported file does not compute what the net computes, or cannot be loaded; it has been removed."""
+
+
+def find_near(name: str, known: Iterable[str], *, most: int = 1) -> list[str]:
+    """The known names that look most like this one, the nearest first; empty if none does."""
+    return difflib.get_close_matches(name, [*known], n=most)
+
+
+def did_you_mean(name: str, known: Iterable[str], *, most: int = 1) -> str:
+    """The end of a message on an unknown name: ``; did you mean 'x'?``; empty if no known name is near."""
+    near = " or ".join(f"'{each}'" for each in find_near(name, known, most=most))
+    return f"; did you mean {near}?" if near else ""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import pkgutil
 from types import ModuleType
 
-from kdsearch.errors import SpecError
+from kdsearch.errors import SpecError, did_you_mean
 
 
 def available(package: str) -> tuple[str, ...]:
@@ -28,9 +27,7 @@ def find(package: str, name: str) -> type:
     known = available(package)
     if name not in known:
         kind = package.rsplit(".", 1)[-1]
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise SpecError(f"unknown {kind} '{name}'; known: {', '.join(known)}{hint}")
+        raise SpecError(f"unknown {kind} '{name}'; known: {', '.join(known)}{did_you_mean(name, known)}")
     module = importlib.import_module(f"{package}.{name}")
     found = [kind for kind in _own_classes(module) if hasattr(kind, "Options")]
     if len(found) != 1:

@@ -62,7 +62,12 @@ def test_every_command_has_a_function_and_help_of_its_own(name, capsys):
     [
         ([], "kdsearch: the following arguments are required: COMMAND"),
         (["launch"], "kdsearch launch: the following arguments are required: STUDY (see kdsearch launch --help)"),
-        (["bench", "stp"], "kdsearch bench: argument SUITE: invalid choice: 'stp'"),
+        (["bench", "stp"], "kdsearch bench: argument SUITE: invalid choice: 'stp'; did you mean 'step'?"),
+        (
+            ["lunch", "x"],
+            "kdsearch: argument COMMAND: invalid choice: 'lunch'; did you mean 'launch'?",
+        ),
+        (["xyz"], "kdsearch: argument COMMAND: invalid choice: 'xyz'; choose from launch, resume, "),
         (["dashboard", "x", "--port", "y"], "kdsearch dashboard: argument --port: invalid int value: 'y'"),
     ],
 )

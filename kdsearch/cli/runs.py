@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kdsearch.cli.output import say, say_json
-from kdsearch.errors import ExportError, SpecError, StoreError
+from kdsearch.errors import ExportError, SpecError, StoreError, did_you_mean
 from kdsearch.exporters.base_manifest import read_manifest
 from kdsearch.files import unseal
 from kdsearch.records import RunPaths
@@ -33,8 +32,7 @@ def find_run(text: str) -> Path:
         if (path / _SPEC).is_file():
             return path.absolute()
     known = [path.name for path in known_runs()]
-    near = difflib.get_close_matches(Path(text).name, known, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
+    hint = did_you_mean(Path(text).name, known)
     raise SpecError(f"{text}: not a run directory, nor the name of a run ({', '.join(known) or 'there is none'}){hint}")
 
 

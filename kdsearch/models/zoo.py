@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import nn
 
-from kdsearch.errors import SpecError
+from kdsearch.errors import SpecError, did_you_mean
 from kdsearch.models.checkpoints import load_weights
 from kdsearch.models.lenet import lenet5
 from kdsearch.models.mobilenetv2_metapruning import mobilenetv2_metapruning
@@ -117,6 +116,5 @@ def _read_channels(net: nn.Module, in_channels: int) -> None:
 
 
 def _unknown(key: str, name: str, known: Sequence[str]) -> str:
-    near = get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"; did you mean {', '.join(near)}?" if near else f"; there are {len(known)}, such as {', '.join(known[:3])}"
+    hint = did_you_mean(name, known, most=3) or f"; there are {len(known)}, such as {', '.join(known[:3])}"
     return f"{key}: no net is called {name}{hint}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
+from kdsearch.errors import did_you_mean
 from kdsearch.spec.yaml import Document, Key, dotted
 
 Allowed = Callable[[Key], Sequence[str]]
@@ -129,10 +129,7 @@ def one_line(text: str) -> str:
 def unknown(kind: str, name: str, known: Sequence[str]) -> str:
     """What to say of a name that does not exist: the nearest known one, or else all of them."""
     said = f"unknown {kind}" if kind == "key" else f"unknown {kind} '{shown(name)}'"
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f"{said}; did you mean '{near[0]}'?"
-    return f"{said}; known: {', '.join(known) or 'none'}"
+    return said + (did_you_mean(name, known) or f"; known: {', '.join(known) or 'none'}")
 
 
 def _join(said: Sequence[str]) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kdsearch.errors import SpecError
+from kdsearch.errors import SpecError, did_you_mean
 from kdsearch.spec.errors import shown
 from kdsearch.spec.yaml import MAX_CHARACTERS, Document, Key, read_yaml
 
@@ -36,9 +35,7 @@ def pick_shipped(name: str, shipped: Mapping[str, Path], said: str) -> Path:
     for known in (name, f"{name}.yaml"):
         if known in shipped:
             return shipped[known]
-    near = difflib.get_close_matches(Path(name).name, shipped, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    raise SpecError(f"{said} ({', '.join(shipped)}){hint}")
+    raise SpecError(f"{said} ({', '.join(shipped)}){did_you_mean(Path(name).name, shipped)}")
 
 
 def find_study(study: str | Path) -> Path:

@@ -5,14 +5,13 @@ A tap is a module path: ``layer3`` is what that module gives, ``fc:input`` what 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
 from torch import Tensor, nn
 
-from kdsearch.errors import SpecError
+from kdsearch.errors import SpecError, find_near
 
 _INPUT = ":input"
 
@@ -109,7 +108,7 @@ def find_module(net: nn.Module, path: str) -> nn.Module:
     except AttributeError:
         pass
     known = [at for at, _ in net.named_modules() if at]
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[-3:]
+    near = find_near(name, known, most=3) or known[-3:]
     raise SpecError(f"taps: {type(net).__name__} has no module {name!r}; near it are {', '.join(near)}")
 
 

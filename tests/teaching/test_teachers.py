@@ -199,7 +199,7 @@ def test_a_file_that_has_the_right_hash_and_is_no_weights_is_refused(card_path):
 
 def test_a_net_that_does_not_exist_is_named_as_the_cards(card_path):
     net = read_card(card_path).net.model_copy(update={"net": None, "timm": "resnt18", "width": 1.0})
-    with pytest.raises(SpecError, match=r"teacher card: net.timm: no net is called resnt18; did you mean resnet18"):
+    with pytest.raises(SpecError, match=r"teacher card: net.timm: no net is called resnt18; did you mean 'resnet18'"):
         load_teacher(change(card_path, net=net), task_in(card_path), CPU)
 
 
