@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import subprocess
@@ -14,7 +13,7 @@ from kdsearch.errors import InfeasibleError, SpecError, StoreError
 from kdsearch.models.zoo import make_net
 from kdsearch.records import RunPaths, Trial
 from kdsearch.rundir.ledger import journal_path, read_outcomes
-from kdsearch.rundir.store import RunLock, create_run
+from kdsearch.rundir.store import RunLock, create_run, read_summary
 from kdsearch.study.planning import plan
 from kdsearch.study.run import resume_study, run_study
 from tests.tiny import SETS, kill_in, outcomes_of, start, tiny_spec, untimed, weights_of
@@ -70,7 +69,7 @@ def test_killed_in_every_phase_and_resumed_ends_in_the_same_bits(tmp_path, whole
         said = driver.stderr.read()
     assert (driver.returncode, said) == (0, "")
     assert outcomes_of(run_dir)[: len(before)] == before
-    assert_same(run_dir, json.loads((run_dir / "summary.json").read_text()), whole)
+    assert_same(run_dir, read_summary(RunPaths(run_dir)), whole)
 
 
 def test_a_stop_names_the_run_as_seen_from_where_one_is(tmp_path, monkeypatch):
@@ -124,7 +123,7 @@ def test_resuming_a_finished_run_does_nothing_and_says_so(whole, caplog):
     run_dir, _ = whole
     before = {path: path.stat().st_mtime_ns for path in run_dir.rglob("*")}
     with caplog.at_level(logging.WARNING):
-        assert resume_study(run_dir) == json.loads((run_dir / "summary.json").read_text())
+        assert resume_study(run_dir) == read_summary(RunPaths(run_dir))
     assert f"{run_dir}: is done already; there is nothing left to do" in caplog.text
     assert {path: path.stat().st_mtime_ns for path in run_dir.rglob("*")} == before
 

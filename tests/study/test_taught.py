@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from kdsearch.errors import StoreError
 from kdsearch.records import RunPaths
 from kdsearch.rundir.ledger import read_outcomes
+from kdsearch.rundir.store import read_summary
 from kdsearch.spec.study_spec import load_spec
 from kdsearch.spec.teacher_card import shipped_cards
 from kdsearch.study.run import resume_study, run_study
@@ -53,7 +52,7 @@ def test_killed_in_search_and_finish_and_resumed_ends_in_the_same_bits(tmp_path,
     assert driver.returncode == 0, said
     run_dir, (expected_dir, expected) = tmp_path / "runs/taught", whole
     assert outcomes_of(run_dir) == outcomes_of(expected_dir)
-    assert untimed(json.loads((run_dir / "summary.json").read_text())) == untimed(expected)
+    assert untimed(read_summary(RunPaths(run_dir))) == untimed(expected)
     assert weights_of(run_dir) == weights_of(expected_dir)
 
 
