@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdsearch.cost.flops import count_bytes, count_macs, count_parameters
+from kdsearch.cost.flops import count_costs
 from kdsearch.tracing.copying import copy_net
 from kdsearch.tracing.tracer import FOREIGN_ERRORS
 
@@ -55,8 +55,7 @@ def delivered_costs(net: nn.Module, image_shape: Sequence[int]) -> dict[str, int
     fused, blocks = fuse_blocks(still, example_BCHW)
     if not blocks:
         return {}
-    macs, parameters, size = count_macs(fused, image_shape), count_parameters(fused), count_bytes(fused)
-    return {"blocks": blocks, "macs": macs, "parameters": parameters, "size_bytes": size}
+    return {"blocks": blocks, **count_costs(fused, image_shape)}
 
 
 def _methods(module: nn.Module) -> list[Callable[[], Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from kdsearch.costs import COSTS, HEADLINE
+from kdsearch.costs import COSTS, FILE_SIZE, HEADLINE
 from kdsearch.report.figures import Figure
 from kdsearch.report.lineage import say_ranking, say_teacher, trace_origin
 from kdsearch.report.markup import write_html_table, write_section, write_text_table
@@ -100,7 +100,7 @@ def _write_figures(run: Run, winner: Net) -> str:
         value, full = winner.cost(row.name), run.full_costs.get(row.name)
         if value is not None:
             more = [f"full net {say_cost(row.name, full)}"] if full else []
-            if row.name in winner.delivered and row.name != "size_bytes":  # which is the file's already
+            if row.name in winner.delivered and row.name != FILE_SIZE:  # which is the file's already
                 more.append(f"{say_cost(row.name, winner.delivered[row.name])} as exported, fused")
             figures.append((row.label, say_cost(row.name, value), "; ".join(more)))
     return "".join(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
 
-from kdsearch.cost.flops import count_bytes, count_macs, count_parameters
+from kdsearch.cost.flops import count_costs
 from kdsearch.errors import SpecError
 from kdsearch.study.plausibility import Doubt, doubt_net
 
@@ -104,9 +104,5 @@ def _measure(study: Study, reference: Reference) -> dict[str, Any]:
         "role": reference.role,
         "name": reference.name,
         "metrics": {name: figures[name], f"validation_{name}": validated[name]},
-        "costs": {
-            "macs": count_macs(reference.net, task.image_shape),
-            "parameters": count_parameters(reference.net),
-            "size_bytes": count_bytes(reference.net),
-        },
+        "costs": count_costs(reference.net, task.image_shape),
     }

@@ -14,6 +14,7 @@ from kdsearch.models.zoo import make_net
 from kdsearch.records import RunPaths, Trial
 from kdsearch.rundir.ledger import journal_path, read_outcomes
 from kdsearch.rundir.store import RunLock, create_run, read_summary
+from kdsearch.study.identifying import identify
 from kdsearch.study.planning import plan
 from kdsearch.study.run import resume_study, run_study
 from tests.tiny import SETS, kill_in, outcomes_of, start, tiny_spec, untimed, weights_of
@@ -136,7 +137,8 @@ def test_a_lost_report_is_written_again(whole):
 
 
 def test_a_second_driver_is_refused(tmp_path):
-    paths = create_run(tiny_spec(), tmp_path / "run")
+    spec = tiny_spec()
+    paths = create_run(spec, tmp_path / "run", facts=identify(plan(spec, RunPaths(tmp_path))))
     with (
         RunLock(paths),
         pytest.raises(StoreError, match=rf"run: in use by process {os.getpid()} on .*; wait for it, or stop it"),
