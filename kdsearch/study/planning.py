@@ -25,6 +25,7 @@ from kdsearch.strategies.base import Strategy
 from kdsearch.study.control import uniform_gene
 from kdsearch.study.file_size import file_overhead
 from kdsearch.study.normalising import normalise_for
+from kdsearch.study.renewing import check_renewal
 
 if TYPE_CHECKING:
     import torch
@@ -198,6 +199,7 @@ def _find_widths(spec: StudySpec, task: Task, net: nn.Module) -> WidthSpace:
     device = next(net.parameters()).device
     for gene in (widths.smallest, widths.uniform(0.5)):
         widths.verify(gene, task.calibration(4, seed=spec.seed, device=device))
+    check_renewal(widths.build(widths.smallest), task.calibration(4, seed=spec.seed, device=device), spec.student)
     return widths
 
 
