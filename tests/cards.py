@@ -45,7 +45,7 @@ def task_of(card: Card, **changes: object) -> Classification:
     """The task of a card, with its options changed; ``seed`` is the split's."""
     assert card.task is not None
     seed = int(str(changes.pop("seed", card.seed)))
-    options = card.task.model_copy(update=changes)
+    options = card.task.options.model_copy(update=changes)
     return Classification(options, load_dataset(options, cache_dir=Path("unused"), seed=seed))
 
 

@@ -36,7 +36,7 @@ LAYERS = (
     ("bench.*",),
     ("cli.*", "commands"),
 )
-PLUGINS = ("searchers", "strategies", "compress", "exporters", "executors")
+PLUGINS = ("tasks", "searchers", "strategies", "compress", "exporters", "executors")
 
 
 @cache

@@ -29,7 +29,7 @@ def test_it_validates_and_begins_with_what_it_is(name):
 @pytest.mark.parametrize("name", ["quickstart.yaml", "metapruning.yaml"])
 def test_the_studies_of_the_first_hour_need_no_file(name):
     spec = load_spec(name)
-    assert spec.task.dataset == "mnist5k"
+    assert spec.task.options.dataset == "mnist5k"
     assert spec.teacher is None
     assert spec.student.weights is None
     assert spec.finish.controls.uniform

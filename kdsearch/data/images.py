@@ -14,7 +14,10 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """Images as uint8 and their labels as int64; the images may be a memory-mapped file."""
+    """Images as uint8, which may be a memory-mapped file, and a label of each: a class (int64), or another.
+
+    Labels that are no classes are float32, N or N x anything.
+    """
 
     images_NCHW: Tensor
     labels_N: Tensor
@@ -22,8 +25,12 @@ class ImageSet:
     def __post_init__(self) -> None:
         if self.images_NCHW.dtype != torch.uint8 or self.images_NCHW.ndim != 4:
             raise ValueError(f"images must be uint8 NCHW, got {self.images_NCHW.dtype} {tuple(self.images_NCHW.shape)}")
-        if self.labels_N.dtype != torch.int64 or self.labels_N.shape != self.images_NCHW.shape[:1]:
-            raise ValueError(f"labels must be {len(self.images_NCHW)} of int64, got {tuple(self.labels_N.shape)}")
+        labels = self.labels_N
+        kind = labels.dtype == torch.float32 or (labels.dtype == torch.int64 and labels.ndim == 1)
+        if not kind or labels.shape[:1] != self.images_NCHW.shape[:1]:
+            raise ValueError(
+                f"labels must be {len(self.images_NCHW)} of int64 or float32, got {labels.dtype} {tuple(labels.shape)}"
+            )
 
     def __len__(self) -> int:
         return len(self.labels_N)

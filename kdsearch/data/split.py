@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -59,3 +60,13 @@ def thin_out(labels_N: Tensor, rows: Tensor, count: int, *, seed: int) -> Tensor
         members = torch.nonzero(labels == label).squeeze(1)
         place[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
     return shuffled[torch.argsort(place, stable=True)[:count]].sort().values
+
+
+def spread_over_classes(labels: Sequence[int], count: int) -> list[int]:
+    """``count`` places, of all if there are fewer: the first of every class, then the second of every class, and on."""
+    met: Counter[int] = Counter()
+    rounds = []
+    for place, label in enumerate(labels):
+        rounds.append((met[label], label, place))
+        met[label] += 1
+    return [place for _, _, place in sorted(rounds)[:count]]

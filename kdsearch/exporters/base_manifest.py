@@ -19,8 +19,9 @@ FILE_NAME = "manifest.json"
 class Manifest:
     """All that is known about a student before its files are written.
 
-    ``image_shape``: channels, height, width. ``mean``, ``std``: of the pixels in 0..1, for information: exported files
-    normalise by themselves. ``metrics``: of the exported weights, one training's; ``over_seeds``: their ``mean`` and
+    ``image_shape``: channels, height, width. ``output_meaning``: what a task says its outputs are. ``mean``,
+    ``std``: of the pixels in 0..1, for information: exported files normalise by themselves.
+    ``metrics``: of the exported weights, one training's; ``over_seeds``: their ``mean`` and
     ``deviation`` over all trainings of this net, and how many ``trainings`` that were. ``latency``: figures with the
     machine and the thread count; ``lineage``: teacher, data hash, seed, study, versions. ``fused``: where blocks of the
     net became single layers, how many, and what the net was before, whose weights and costs those of the trainable form
@@ -31,6 +32,7 @@ class Manifest:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     classes: tuple[str, ...]
+    output_meaning: str = "logits"
     widths: Mapping[str, int] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -55,7 +57,7 @@ class Manifest:
                 "std": list(self.std),
                 "normalised_inside": True,
             },
-            "output": {"shape": [1, len(self.classes)], "dtype": "float32", "meaning": "logits"},
+            "output": {"shape": [1, len(self.classes)], "dtype": "float32", "meaning": self.output_meaning},
             "classes": list(self.classes),
             "widths": dict(self.widths),
             "costs": dict(self.costs),

@@ -6,7 +6,7 @@ B: batch, C: classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -99,6 +99,45 @@ def classify(  # noqa: PLR0913 - what the figures depend on, all of it
     }
     confusion_CC = count_confusions(torch.cat(answers), chosen.labels_N, num_classes)
     return Reading(figures, confusion_CC, torch.bincount(chosen.labels_N, minlength=num_classes))
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Over so many images: of their figure, of its square, and of their loss."""
+
+    figure: float
+    squares: float
+    loss: float
+    images: int
+
+
+def judge_images(  # noqa: PLR0913 - what the figures depend on, all of it
+    model: nn.Module,
+    images: ImageSet,
+    judge: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    *,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    device: torch.device,
+    batch_size: int,
+    limit: int | None = None,
+) -> Sums:
+    """What ``judge`` makes of the outputs and labels of a batch, (B, B): each image's figure and its loss, summed.
+
+    ``limit`` as in ``classify``.
+    """
+    chosen = images if limit is None or limit >= len(images) else images.subset(_sample(len(images), limit))
+    total_3 = torch.zeros(3, dtype=torch.float64, device=device)
+    layout = image_layout(model)
+    with evaluating(model), torch.inference_mode():
+        for start in range(0, len(chosen), batch_size):
+            pixels = chosen.images_NCHW[start : start + batch_size].to(device)
+            labels = chosen.labels_N[start : start + batch_size].to(device)
+            figure_B, loss_B = judge(model(normalise(pixels, mean, std).to(memory_format=layout)), labels)
+            figure_B = figure_B.double()
+            total_3 += torch.stack([figure_B.sum(), figure_B.square().sum(), loss_B.double().sum()])
+    figure, squares, loss = total_3.tolist()
+    return Sums(figure, squares, loss, len(chosen))
 
 
 def count_confusions(answer_N: Tensor, label_N: Tensor, num_classes: int) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from kdsearch.data.seeds import mix_seed, seeded
 from kdsearch.losses.pointwise import cross_entropy
+from kdsearch.pruningnet.supernet import LabelLoss
 from kdsearch.training.loop import Setting
 from kdsearch.training.net import train_net
 from kdsearch.widths.channel_order import channel_sums, permuted
@@ -34,12 +35,19 @@ def pretrain(net: nn.Module, task: Task, recipe: Recipe, setting: Setting) -> di
 
 
 def sort_channels(
-    net: nn.Module, widths: WidthSpace, batches: Iterable[tuple[Tensor, Tensor]], *, seed: int = 0
+    net: nn.Module,
+    widths: WidthSpace,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    *,
+    seed: int = 0,
+    loss: LabelLoss = cross_entropy,
 ) -> None:
     """Reorders the channels of every group of ``net`` in place, most important first; the net computes the same.
 
     Importance is the first-order Taylor estimate of the loss that a channel's removal costs: (sum of w dL/dw over what
-    belongs to the channel)^2, summed over batches (Molchanov et al. 2019, eq. 8). ``seed``: of dropout.
+    belongs to the channel)^2, summed over batches (Molchanov et al. 2019, eq. 8).
+
+    ``seed``: of dropout; ``loss``: the task's.
     """
     parameters = dict(net.named_parameters())
     buffers = {name: value.clone() for name, value in net.named_buffers()}
@@ -49,7 +57,7 @@ def sort_channels(
         net.zero_grad()
         with seeded(mix_seed(seed, step, 9), image_BCHW.device):
             logits_BC = net(image_BCHW)
-        cross_entropy(logits_BC, label_B, 0.0).backward()
+        loss(logits_BC, label_B, 0.0).backward()
         products = {name: (p * p.grad).detach() for name, p in parameters.items() if p.grad is not None}
         for name, sums in channel_sums(widths, products).items():
             scores[name] = scores[name] + sums.square()

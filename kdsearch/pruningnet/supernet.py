@@ -38,7 +38,8 @@ class Supernet:
     ``distill``: the first gene of a step teaches the others (in-place distillation, US-Nets, Yu and Huang 2019);
     else each learns from the labels. ``precision``: of the forward, as in a recipe. Unlike in US-Nets, which add the
     gradients of a step's genes up, every gene makes its own update: an update costs what its crop has weights, and the
-    sum would have to be kept and walked at full width. ``label_loss``: of logits, labels and their smoothing.
+    sum would have to be kept and walked at full width. ``label_loss``: of logits, labels and their smoothing;
+    ``imitation_loss``: of logits and those that a distilled gene is to imitate.
     """
 
     net: nn.Module
@@ -47,11 +48,12 @@ class Supernet:
     distill: bool
     precision: Precision = "auto"
     label_loss: LabelLoss = cross_entropy
+    imitation_loss: Callable[[Tensor, Tensor], Tensor] = kd_loss
 
     def step(
         self, image_BCHW: Tensor, labels: Tensor, genes: Sequence[Candidate], descent: Descent, smoothing: float
     ) -> float:
-        """The cross-entropy, in nats, of the step's first gene; every gene makes its own update.
+        """The loss on the labels of the step's first gene; every gene makes its own update.
 
         ``labels``: classes (B), or targets (BC) of mixed images.
         """
@@ -64,7 +66,7 @@ class Supernet:
                 with autocast(self.precision, image_BCHW.device):
                     logits_BC = self.net(image_BCHW)
                 if position and self.distill and taught_BC is not None:
-                    loss = kd_loss(logits_BC, taught_BC, 1.0)
+                    loss = self.imitation_loss(logits_BC, taught_BC)
                 else:
                     loss = self.label_loss(logits_BC, labels, smoothing)
                     taught_BC = logits_BC.detach() if taught_BC is None else taught_BC

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kdsearch import registry
 from kdsearch.files import read_json
 from kdsearch.records import Outcome, RunPaths
 from kdsearch.report import parts
@@ -20,6 +21,9 @@ from kdsearch.report.finalists import write_finalists
 from kdsearch.report.reading import read_run
 from kdsearch.rundir import store
 from kdsearch.rundir.runlog import read_failure
+
+if TYPE_CHECKING:
+    from kdsearch.tasks.base import Task
 
 FILE_NAME = "report.html"
 
@@ -82,8 +86,8 @@ def read_summary(run_dir: str | Path) -> dict[str, Any]:
 def _summarise_so_far(paths: RunPaths) -> dict[str, Any]:
     """The summary of a run under way, or killed, from the files it has written so far."""
     spec = store.read_spec(paths)
-    task, failure = spec.task, read_failure(paths)
-    sources = (task.dataset, task.npz, task.folder, task.torchvision, task.timm)
+    kind: type[Task] = registry.find(spec.task.package, spec.task.name)
+    failure = read_failure(paths)
     return {
         "schema": store.SCHEMA,
         "name": spec.name,
@@ -92,7 +96,7 @@ def _summarise_so_far(paths: RunPaths) -> dict[str, Any]:
         "run_dir": str(paths.root),
         "seed": spec.seed,
         "net": spec.student.label,
-        "task": {"data": next((str(source) for source in sources if source), "")},
+        "task": {"data": kind.source(spec.task.options), "metric": kind.metric.describe()},
         "seconds": _load(paths.root / "seconds.json"),
         "prepared": _load(paths.prepared / "prepared.json"),
         "commands": {"resume": f"kdsearch resume {paths.root}"},

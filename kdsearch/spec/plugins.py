@@ -19,6 +19,8 @@ class Plugin(Section):
     """A plug-in by name, and its own options, which stand beside the name in the study."""
 
     package: ClassVar[str]
+    default: ClassVar[str | None] = None
+    """The plug-in that is meant where a study leaves the name out, as studies might before there was a choice."""
 
     name: str
     options: Section = Field(validation_alias=OPTIONS)
@@ -36,7 +38,7 @@ class Plugin(Section):
     def fields_of(cls, given: Mapping[str, Any]) -> Mapping[str, FieldInfo]:
         """What this section may hold when it is written as ``given``: its own fields and those of the plug-in."""
         own = {key: field for key, field in cls.model_fields.items() if key != "options"}
-        name = given.get("name")
+        name = given.get("name", cls.default)
         if name not in registry.available(cls.package):
             return own
         options: type[Section] = registry.find(cls.package, str(name)).Options  # type: ignore[attr-defined]
@@ -52,7 +54,7 @@ class Plugin(Section):
             return {OPTIONS if key == "options" else key: value for key, value in given.items()}
         own = {key: value for key, value in given.items() if key in cls.model_fields and key != "options"}
         rest = {key: value for key, value in given.items() if key not in own}
-        return {"name": None, **own, OPTIONS: rest}
+        return {"name": cls.default, **own, OPTIONS: rest}
 
     @field_validator("name", mode="before")
     @classmethod
@@ -83,6 +85,13 @@ class Plugin(Section):
                 continue
             dumped[key] = value.model_dump(mode=info.mode) if isinstance(value, Section) else value
         return dumped | self.options.model_dump(mode=info.mode)
+
+
+class TaskPlugin(Plugin):
+    """``task``: what is learned, and from which images."""
+
+    package: ClassVar[str] = "kdsearch.tasks"
+    default: ClassVar[str | None] = "classification"
 
 
 class SearcherPlugin(Plugin):

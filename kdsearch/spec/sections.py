@@ -216,7 +216,7 @@ class Recipe(Section):
 
 
 class TaskOptions(Section):
-    """What is learned: exactly one of ``dataset`` (mnist5k), ``npz``, ``folder``, ``torchvision`` and ``timm``.
+    """Which images: exactly one of ``dataset`` (mnist5k), ``npz``, ``folder``, ``torchvision`` and ``timm``.
 
     ``root``: where torchvision or timm data lie. ``image_size``: side in pixels that images are resized to.
     ``train_images``: use only so many training images, stratified. ``validation_share``: share of the training images
@@ -226,7 +226,6 @@ class TaskOptions(Section):
     each class in all), or a list in the order of the classes; scaled so that an image counts once on average.
     """
 
-    name: Literal["classification"] = "classification"
     dataset: Literal["mnist5k"] | None = None
     npz: Path | None = None
     folder: Path | None = None
@@ -245,6 +244,17 @@ class TaskOptions(Section):
     def _one_source(self) -> TaskOptions:
         _require_one(self, "dataset", "npz", "folder", "torchvision", "timm")
         return self
+
+    @property
+    def source(self) -> str:
+        """Where the images are from, as the study names it."""
+        named = (self.dataset, self.npz, self.folder, self.torchvision, self.timm)
+        return next(str(source) for source in named if source is not None)
+
+    def are_there(self) -> bool:
+        """Whether everything that is named lies on the disk, so that an error is about what it holds."""
+        named = [path for path in (self.npz, self.folder, self.root) if path is not None]
+        return all(path.exists() for path in named) and (bool(named) or self.dataset is not None)
 
     def idle(self) -> Mapping[str, str]:
         found = {}

@@ -20,9 +20,10 @@ from kdsearch.spec.plugins import (
     PassPlugin,
     SearcherPlugin,
     StrategyPlugin,
+    TaskPlugin,
 )
 from kdsearch.spec.reading import absolute, check_name, read_section
-from kdsearch.spec.sections import GIVEN, OWN_NETS, Budget, Limits, Section, StudentOptions, TaskOptions
+from kdsearch.spec.sections import GIVEN, OWN_NETS, Budget, Limits, Section, StudentOptions
 from kdsearch.spec.sources import read_study
 from kdsearch.spec.yaml import Document, Key
 
@@ -39,7 +40,7 @@ class StudySpec(Section):
 
     name: str
     seed: int = Field(0, ge=0, lt=2**32)
-    task: TaskOptions
+    task: TaskPlugin
     teacher: TeacherOptions | None = None
     student: StudentOptions
     limits: Limits = Limits()

@@ -17,8 +17,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from kdsearch.errors import SpecError
 from kdsearch.spec.errors import shown, unknown
+from kdsearch.spec.plugins import TaskPlugin
 from kdsearch.spec.reading import absolute, check_name, read_section
-from kdsearch.spec.sections import OWN_NETS, Recipe, Section, StudentOptions, TaskOptions
+from kdsearch.spec.sections import OWN_NETS, Recipe, Section, StudentOptions
 from kdsearch.spec.sources import pick_shipped, read_document, shipped_files
 from kdsearch.spec.yaml import read_scalar
 
@@ -79,7 +80,7 @@ class Card(Section):
     description: str = ""
     licence: str = ""
     net: NetOptions
-    task: TaskOptions | None = None
+    task: TaskPlugin | None = None
     seed: int = Field(0, ge=0, lt=2**32)
     recipe: Recipe | None = None
     weights: Path | None = None

@@ -212,8 +212,8 @@ class MetaPruning(Strategy):
         from kdsearch.pruningnet.supernet import Supernet
 
         distill = self.options.sampling == "sandwich"
-        precision, label_loss = self.options.precision, ctx.task.loss
-        return Supernet(ctx.net, ctx.widths, generator, distill=distill, precision=precision, label_loss=label_loss)
+        precision, task = self.options.precision, ctx.task
+        return Supernet(ctx.net, ctx.widths, generator, distill, precision, task.loss, task.imitation_loss)
 
     def _pretrain(self, ctx: Context, net: nn.Module, watch: Watch) -> dict[str, float]:
         """Trains the full ``net`` in place, if no checkpoint was named, and sorts its channels."""
@@ -227,7 +227,8 @@ class MetaPruning(Strategy):
             setting = Setting(ctx.seed, ctx.device, checkpoint, watch, "prepare", "full net")
             figures = pretrain(net, ctx.task, recipe, setting)
         batches = ctx.task.train_batches(self.options, seed=ctx.seed, device=ctx.device)
-        sort_channels(net, ctx.widths, itertools.islice(batches.epoch(0), _IMPORTANCE_BATCHES), seed=ctx.seed)
+        shown = itertools.islice(batches.epoch(0), _IMPORTANCE_BATCHES)
+        sort_channels(net, ctx.widths, shown, seed=ctx.seed, loss=ctx.task.loss)
         return figures
 
     def _draw(self, ctx: Context, rng: Any) -> Sequence[Candidate]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -105,6 +104,7 @@ def export_to(study: Study, student: Student, net: nn.Module, folder: Path) -> S
         mean=task.mean,
         std=task.std,
         classes=task.classes,
+        output_meaning=task.output_meaning,
         widths=student.candidate.widths,
         costs=dict(student.costs) | delivered,
         metrics=exported_metrics(study, student),
@@ -149,7 +149,7 @@ def _before_fusing(student: Student) -> dict[str, Any]:
 def _rebuild(study: Study, student: Student) -> dict[str, Any]:
     """What makes the net that the weights belong to: the full net, and how many channels each group keeps of it."""
     task, net = study.task, study.spec.student.model_dump(mode="json", exclude_none=True, exclude={"weights"})
-    shape = {"in_channels": task.image_shape[0], "image_size": task.image_shape[1], "num_classes": len(task.classes)}
+    shape = {"in_channels": task.image_shape[0], "image_size": task.image_shape[1], "num_classes": task.num_classes}
     return {"net": net, **shape, "seed": study.spec.seed, "widths": dict(student.candidate.widths)}
 
 
@@ -180,20 +180,9 @@ def exported_metrics(study: Study, student: Student) -> dict[str, float]:
 
 
 def _pixels(study: Study) -> Tensor:
-    """Test images of every class in turn: images in a folder's order begin with one class alone."""
-    images = study.task.images("test")
-    rows = spread_over_classes(images.labels_N.tolist(), PARITY_IMAGES)
-    return images.images_NCHW[rows].float() / 255
-
-
-def spread_over_classes(labels: Sequence[int], count: int) -> list[int]:
-    """``count`` places, of all if there are fewer: the first of every class, then the second of every class, and on."""
-    met: Counter[int] = Counter()
-    rounds = []
-    for place, label in enumerate(labels):
-        rounds.append((met[label], label, place))
-        met[label] += 1
-    return [place for _, _, place in sorted(rounds)[:count]]
+    """Test images that differ as much as they may, such as in their classes."""
+    rows = study.task.pick_varied("test", PARITY_IMAGES)
+    return study.task.images("test").images_NCHW[rows].float() / 255
 
 
 def _relative(path: Path, root: Path) -> str:

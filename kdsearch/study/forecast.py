@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kdsearch.executors.base import Executor
     from kdsearch.spec.study_spec import StudySpec
     from kdsearch.study.planning import Study
+    from kdsearch.tasks.base import Task
 
 TIMED_STEPS = 3
 
@@ -61,10 +62,8 @@ def _count_images(study: Study) -> str:
 
 
 def _data_are_there(spec: StudySpec) -> bool:
-    """Whether everything that the study's task names lies on the disk, so that an error is about what it holds."""
-    task = spec.task
-    named = [path for path in (task.npz, task.folder, task.root) if path is not None]
-    return all(path.exists() for path in named) and (bool(named) or task.dataset is not None)
+    kind: type[Task] = registry.find(spec.task.package, spec.task.name)
+    return kind.has_data(spec.task.options)
 
 
 def _forecast(study: Study, note: str) -> dict[str, Any]:

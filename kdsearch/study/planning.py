@@ -20,6 +20,7 @@ from kdsearch.errors import SpecError
 from kdsearch.records import RunPaths
 from kdsearch.rundir.ledger import check_storage
 from kdsearch.searchers.base import Searcher
+from kdsearch.spec.plugins import TaskPlugin
 from kdsearch.spec.sections import GIVEN
 from kdsearch.strategies.base import Strategy
 from kdsearch.study.control import uniform_gene
@@ -78,6 +79,16 @@ def cache_dir() -> Path:
     return Path(home)
 
 
+def load_task(named: TaskPlugin, seed: int) -> Task:
+    """What is learned, with its images in memory.
+
+    Raises:
+        DataError: they cannot be read; the message names the file.
+    """
+    kind: type[Task] = registry.find(named.package, named.name)
+    return kind.load(named.options, cache_dir=cache_dir(), seed=seed)
+
+
 def plan(
     spec: StudySpec, paths: RunPaths | str | Path, *, task: Task | None = None, net: nn.Module | None = None
 ) -> Study:
@@ -90,15 +101,12 @@ def plan(
     """
     import torch
 
-    from kdsearch.data.datasets import load_dataset
-    from kdsearch.tasks.classification import Classification
-
     paths = paths if isinstance(paths, RunPaths) else RunPaths(Path(paths))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     strategy, finish = _strategy(spec.strategy), _strategy(spec.finish)
     _check_ends(spec)
     if task is None:
-        task = Classification(spec.task, load_dataset(spec.task, cache_dir=cache_dir(), seed=spec.seed))
+        task = load_task(spec.task, spec.seed)
         _check_batches(spec, len(task.images("train")))
     task = normalise_for(spec.student, task)
     ctx = make_context(spec, task, _student(spec, task, net).to(device), paths, strategy=strategy, finish=finish)

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from kdsearch.data.datasets import load_dataset
 from kdsearch.data.seen import sketch_images
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.files import hash_file, read_json, save_json
@@ -20,10 +19,10 @@ from kdsearch.progress import Progress, Watch, unwatched
 from kdsearch.records import RunPaths
 from kdsearch.rundir.runlog import recording
 from kdsearch.rundir.store import RunLock, save_text
-from kdsearch.spec.sections import TaskOptions
+from kdsearch.spec.plugins import TaskPlugin
 from kdsearch.spec.teacher_card import Card, InputOptions, Metrics, read_card, to_yaml
-from kdsearch.study.planning import cache_dir
-from kdsearch.tasks.classification import Classification
+from kdsearch.study.planning import cache_dir, load_task
+from kdsearch.tasks.base import Task
 from kdsearch.training.checkpoint import remove_checkpoint
 from kdsearch.training.loop import Setting
 from kdsearch.training.net import train_net
@@ -69,9 +68,9 @@ def teach(card: Card, run_dir: str | Path | None = None, watch: Watch = unwatche
         return _train(card, *parts, paths.root, watch, began)
 
 
-def _load(card: Card, options: TaskOptions) -> tuple[Classification, nn.Module]:
+def _load(card: Card, named: TaskPlugin) -> tuple[Task, nn.Module]:
     """The card's data and its net, untrained."""
-    task = Classification(options, load_dataset(options, cache_dir=cache_dir(), seed=card.seed))
+    task = load_task(named, card.seed)
     channels, side, _ = task.image_shape
     net = make_net(
         card.net.made_of(),
@@ -84,7 +83,7 @@ def _load(card: Card, options: TaskOptions) -> tuple[Classification, nn.Module]:
     return task, net
 
 
-def _train(card: Card, task: Classification, net: nn.Module, root: Path, watch: Watch, began: float) -> Taught:
+def _train(card: Card, task: Task, net: nn.Module, root: Path, watch: Watch, began: float) -> Taught:
     assert card.recipe is not None
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     checkpoint = root / _CHECKPOINT
@@ -101,7 +100,7 @@ def _train(card: Card, task: Classification, net: nn.Module, root: Path, watch: 
     return Taught(read_card(root / _CARD), root / _CARD, time.monotonic() - began)
 
 
-def _facts(task: Classification) -> dict[str, Any]:
+def _facts(task: Task) -> dict[str, Any]:
     """What the card says of the data that its weights expect."""
     return {
         "input": InputOptions(shape=task.image_shape),

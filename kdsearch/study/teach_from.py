@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from kdsearch.data.datasets import load_dataset
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.files import hash_file
 from kdsearch.models.checkpoints import load_weights, other_head, read_weights
@@ -18,10 +17,9 @@ from kdsearch.rundir.store import save_text
 from kdsearch.spec.sections import OWN_NETS
 from kdsearch.spec.study_spec import StudySpec
 from kdsearch.spec.teacher_card import Card, InputOptions, Metrics, NetOptions, read_card, to_yaml
-from kdsearch.study.planning import cache_dir
+from kdsearch.study.planning import load_task
 from kdsearch.study.plausibility import doubt_net
 from kdsearch.tasks.base import Task
-from kdsearch.tasks.classification import Classification
 from kdsearch.weights import save_weights
 
 _log = logging.getLogger(__name__)
@@ -46,7 +44,7 @@ def make_card(brought: Brought, study: StudySpec, folder: Path | None = None) ->
         StoreError: the folder holds a card already, or cannot be written.
     """
     options, known = _find_net(brought.like)
-    task: Task = Classification(study.task, load_dataset(study.task, cache_dir=cache_dir(), seed=study.seed))
+    task = load_task(study.task, study.seed)
     mean, std = brought.mean or (known.mean if known else None), brought.std or (known.std if known else None)
     if mean is not None and std is not None:
         task = task.normalised_by(mean, std)

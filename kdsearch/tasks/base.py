@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from kdsearch.spec.metric import Metric
@@ -35,6 +36,33 @@ class Task(ABC):
     notes: tuple[str, ...] = ()
     """What somebody who looks at results should know of the data."""
 
+    @classmethod
+    @abstractmethod
+    def load(cls, options: Any, *, cache_dir: Path, seed: int) -> Self:
+        """The task with the images that its options name in memory; the same for the same seed.
+
+        Raises:
+            DataError: they cannot be read; the message names the file.
+        """
+
+    @classmethod
+    @abstractmethod
+    def source(cls, options: Any) -> str:
+        """Where the images are from, before they are read."""
+
+    @classmethod
+    @abstractmethod
+    def has_data(cls, options: Any) -> bool:
+        """Whether all that the options name is on this machine, so that an error is about what it holds."""
+
+    @classmethod
+    def stand_in(cls, options: Any, classes: Sequence[str] | int | None) -> Self | None:  # noqa: ARG003
+        """The task with images of noise, for forecasts without the data; None where the options do not say enough.
+
+        ``classes``: those of the study's teacher, where it has one.
+        """
+        return None
+
     @abstractmethod
     def images(self, part: Part) -> ImageSet:
         """The part's images and labels.
@@ -52,8 +80,16 @@ class Task(ABC):
         """``count`` training images (all, if fewer), normalised, not augmented; the same for the same seed."""
 
     @abstractmethod
+    def pick_varied(self, part: Part, count: int) -> list[int]:
+        """The places of so many images of a part (all, if fewer) that differ as much as they may: for proofs."""
+
+    @abstractmethod
     def loss(self, logits_BC: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-        """The loss that training lowers, in nats, averaged over the batch; ``labels`` are B, or BC of mixed images."""
+        """The loss that training lowers, averaged over the batch; ``labels`` are B, or BC of mixed images."""
+
+    @abstractmethod
+    def imitation_loss(self, outputs: Tensor, taught: Tensor) -> Tensor:
+        """How far a narrow net's answers are from those of a wider one, which it is to imitate."""
 
     @classmethod
     @abstractmethod
@@ -70,9 +106,10 @@ class Task(ABC):
         """Of the headline figure, from the sum of so many images' figures and that of their squares."""
         return float((max(0.0, squares / count - (total / count) ** 2) / count) ** 0.5)
 
-    def output(self) -> Mapping[str, Any]:
-        """What the manifest says of a net's output, for one image."""
-        return {"shape": [1, self.num_classes], "dtype": "float32", "meaning": "logits"}
+    @property
+    @abstractmethod
+    def output_meaning(self) -> str:
+        """What the numbers of a net's output are, as a manifest says it."""
 
     @abstractmethod
     def evaluate(

@@ -5,88 +5,55 @@ B: batch, C: classes for logits, channels for images.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kdsearch.spec.metric import ACCURACY, Metric
-from kdsearch.spec.sections import Recipe, Section, TaskOptions
-from kdsearch.tasks.base import Part, Task
+from kdsearch.spec.sections import TaskOptions
+from kdsearch.tasks.base import Part
+from kdsearch.tasks.base_images import ImageTask
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from kdsearch.data.batches import Batches
     from kdsearch.data.datasets import Dataset
-    from kdsearch.data.images import ImageSet
 
 _LARGEST_MATRIX = 100  # classes; a matrix of more is megabytes that nobody reads
 
 
-class Classification(Task):
+class Classification(ImageTask):
     """Images with one label each; a net is measured by its top-1 accuracy."""
 
-    Options: ClassVar[type[Section]] = TaskOptions
     metric: ClassVar[Metric] = ACCURACY
 
     def __init__(self, options: TaskOptions, dataset: Dataset, *, test_readable: bool = True) -> None:
         from kdsearch.data.balance import weigh_classes
 
-        self.options = options
-        self._test_readable = test_readable
-        self._dataset = dataset
-        self.num_classes, self.image_shape = dataset.num_classes, dataset.image_shape
-        self.classes, self.digest = dataset.classes, dataset.digest
-        self.mean, self.std = dataset.mean, dataset.std
-        self.name, self.notes = dataset.name, dataset.notes
+        super().__init__(options, dataset, test_readable=test_readable)
         self.class_weights = weigh_classes(options, dataset.train.labels_N, dataset.classes)
         self._weight_on: dict[torch.device, Tensor] = {}
 
     @property
-    def dataset(self) -> Dataset:
-        """The images; without the test part's where this task may not read them."""
-        if self._test_readable:
-            return self._dataset
-        import torch
+    def output_meaning(self) -> str:
+        return "logits"
 
-        return replace(self._dataset, test=self._dataset.test.subset(torch.arange(0)))
+    def pick_varied(self, part: Part, count: int) -> list[int]:
+        """The first of every class, then the second of every class, and on: a folder's order begins with one class."""
+        from kdsearch.data.split import spread_over_classes
 
-    def images(self, part: Part) -> ImageSet:
-        if part == "test" and not self._test_readable:
-            # a bug, not a user's mistake: it would spoil the run's figures
-            raise RuntimeError("the test part is read once, after the search; score candidates on the validation part")
-        return {"train": self._dataset.train, "validation": self._dataset.validation, "test": self._dataset.test}[part]
-
-    def train_batches(self, recipe: Recipe, seed: int, device: torch.device) -> Batches:
-        from kdsearch.data.batches import Batches
-
-        return Batches(
-            self._dataset.train,
-            batch_size=recipe.batch_size,
-            seed=seed,
-            mean=self.mean,
-            std=self.std,
-            augmentation=recipe.augment,
-            device=device,
-            num_classes=self.num_classes,
-        )
-
-    def calibration(self, count: int, seed: int, device: torch.device) -> Tensor:
-        import torch
-
-        from kdsearch.data.augment import normalise
-        from kdsearch.data.seeds import mix_seed
-
-        generator = torch.Generator().manual_seed(mix_seed(seed, 2))
-        rows = torch.randperm(len(self._dataset.train), generator=generator)[:count]
-        return normalise(self._dataset.train.images_NCHW.index_select(0, rows).to(device), self.mean, self.std)
+        return spread_over_classes(self.images(part).labels_N.tolist(), count)
 
     def loss(self, logits_BC: Tensor, labels: Tensor, smoothing: float) -> Tensor:
         from kdsearch.losses.pointwise import cross_entropy
 
         return cross_entropy(logits_BC, labels, smoothing, self._class_weights(logits_BC.device))
+
+    def imitation_loss(self, outputs: Tensor, taught: Tensor) -> Tensor:
+        """The divergence of the two nets' class probabilities."""
+        from kdsearch.losses.pointwise import kd_loss
+
+        return kd_loss(outputs, taught, 1.0)
 
     def _class_weights(self, device: torch.device) -> Tensor | None:
         import torch
@@ -148,13 +115,3 @@ class Classification(Task):
         if self.num_classes <= _LARGEST_MATRIX:
             details["confusion"] = reading.confusion_CC.tolist()
         return reading.figures, details
-
-    def without_test(self) -> Self:
-        hidden = copy.copy(self)
-        hidden._test_readable = False
-        return hidden
-
-    def normalised_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Self:
-        other = copy.copy(self)
-        other.mean, other.std = mean, std
-        return other

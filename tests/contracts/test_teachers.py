@@ -58,8 +58,8 @@ def test_its_weights_are_small_and_have_its_hash(name):
 @pytest.mark.parametrize("name", TRAINED)
 def test_it_is_as_good_on_the_validation_images_as_its_card_says(name, tmp_path):
     card, cpu = read_card(name), torch.device("cpu")
-    dataset = load_dataset(card.task, cache_dir=Path(tmp_path), seed=card.seed)
-    task = Classification(card.task, dataset)
+    dataset = load_dataset(card.task.options, cache_dir=Path(tmp_path), seed=card.seed)
+    task = Classification(card.task.options, dataset)
     assert task.digest == card.data_hash
     assert warn_of_seen_images(name, task) == {"validation": 0.0, "test": 0.0}
     teacher, images = load_teacher(name, task, cpu), task.images("validation")
@@ -68,5 +68,5 @@ def test_it_is_as_good_on_the_validation_images_as_its_card_says(name, tmp_path)
     # one image in two machines' different rounding
     assert accuracy == pytest.approx(card.metrics.validation_accuracy, abs=1.5 / len(images))
     assert accuracy > 0.97
-    other = Classification(card.task, load_dataset(card.task, cache_dir=Path(tmp_path), seed=card.seed + 1))
+    other = Classification(card.task.options, load_dataset(card.task, cache_dir=Path(tmp_path), seed=card.seed + 1))
     assert min(warn_of_seen_images(name, other).values()) > 0.5  # 80 % in truth

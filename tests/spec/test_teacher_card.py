@@ -33,7 +33,7 @@ def test_weights_are_meant_from_the_cards_folder_and_data_from_the_current_one(t
     monkeypatch.chdir(tmp_path)
     card = read_card("cards/mine.yaml")
     assert card.weights == tmp_path / "cards/mine.safetensors"
-    assert card.task.npz == tmp_path / "a.npz"
+    assert card.task.options.npz == tmp_path / "a.npz"
 
 
 def test_a_card_that_was_written_is_read_back_equal(tmp_path):

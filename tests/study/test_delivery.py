@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from kdsearch.data.split import spread_over_classes
 from kdsearch.exporters.base_manifest import read_manifest
-from kdsearch.study.delivery import deliver, spread_over_classes
+from kdsearch.study.delivery import deliver
 from kdsearch.study.file_size import file_overhead
 from kdsearch.study.finishing import collect, plan_students
 from kdsearch.study.trainings import train_here

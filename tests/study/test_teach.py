@@ -161,7 +161,8 @@ def test_a_card_that_says_no_way_to_train_is_refused(tmp_path):
 
 def test_data_that_are_not_there_are_a_line_and_leave_no_directory(tmp_path):
     card = read_card(write_card(tmp_path))
-    gone = card.model_copy(update={"task": card.task.model_copy(update={"npz": tmp_path / "gone.npz"})})
+    options = card.task.options.model_copy(update={"npz": tmp_path / "gone.npz"})
+    gone = card.model_copy(update={"task": card.task.model_copy(update={"options": options})})
     with pytest.raises(DataError, match=r"gone.npz: file not found"):
         teach(gone, tmp_path / "run")
     assert not (tmp_path / "run").exists()
