@@ -1,20 +1,19 @@
-"""A second task is one file, too: a figure that is better when lower, in a unit of its own, on labels that are no classes."""
+"""A second task is one file: a figure that is better when lower, in its own unit, of labels that are no classes."""
 
 from __future__ import annotations
 
-import argparse
-import json
-
 import pytest
 
+from kdsearch.exporters.base_manifest import read_manifest
 from kdsearch.records import RunPaths
 from kdsearch.rundir.ledger import read_outcomes
-from kdsearch.spec.metric import Metric
 from kdsearch.spec.study_spec import dumps, load_spec, loads
 from kdsearch.study.run import run_study
 from tests.cards import write_images
 from tests.plugging import plugged
 from tests.toys import make_toy
+
+pytestmark = [pytest.mark.medium, pytest.mark.timeout(300)]
 
 BRIGHTNESS = '''
 """How bright an image is, in steps of 0 to 255."""
@@ -91,7 +90,45 @@ def one_output():
 
 @pytest.fixture(scope="module")
 def finished(study, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run") / "run"
-    said = []
-    summary = run_study(load_spec("quickstart", study), folder, net=one_output(), watch=said.append)
-    return summary, folder, said
+    """What a whole run of it came to, and where."""
+    folder = tmp_path_factory.mktemp("bright") / "run"
+    return run_study(load_spec("quickstart", study), folder, net=one_output()), folder
+
+
+def test_a_study_of_it_is_read_back_as_it_was_written(study):
+    spec = load_spec("quickstart", study)
+    assert spec.task.name == "brightness"
+    assert loads(dumps(spec)) == spec
+
+
+def test_its_trials_are_ranked_by_the_least_error(finished):
+    summary, folder = finished
+    outcomes = read_outcomes(RunPaths(folder))
+    assert [outcome.state for outcome in outcomes] == ["done"] * 4
+    assert [outcome.merit for outcome in outcomes] == [-outcome.metrics["mae"] for outcome in outcomes]
+    first = min(outcomes[1:], key=lambda outcome: outcome.metrics["mae"])  # trial 0 is the uniform one
+    entered = next(row for row in summary["finalists"] if row["origin"] == "random")
+    assert entered["candidate"] == first.candidate.widths
+
+
+def test_its_winner_and_the_exported_seed_have_the_least_error(finished):
+    summary, _ = finished
+    winner = next(row for row in summary["students"] if row["role"] == "winner")
+    validated = winner["lineage"]["validated"]
+    assert str(winner["lineage"]["exported_seed"]) == min(validated, key=validated.get)
+    assert winner["metrics"]["mae"] == pytest.approx(sum(winner["lineage"]["seeds"].values()) / 2)
+
+
+def test_its_report_and_manifest_speak_of_it(finished):
+    summary, folder = finished
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "steps" in page
+    assert "accuracy" not in page.split("<body>")[1].split("<script>")[0].lower()
+    assert summary["task"]["metric"]["better"] == "lower"
+    manifest = read_manifest(folder / "students" / "winner")
+    assert manifest["output"] == {"shape": [1, 1], "dtype": "float32", "meaning": "mean pixel in 0..1"}
+    assert manifest["metrics"].keys() == {"mae", "validation_mae"}
+
+
+def test_a_study_that_names_no_task_learns_classes():
+    assert load_spec("quickstart", ("task={dataset: mnist5k}",)).task.name == "classification"

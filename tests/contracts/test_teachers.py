@@ -68,5 +68,7 @@ def test_it_is_as_good_on_the_validation_images_as_its_card_says(name, tmp_path)
     # one image in two machines' different rounding
     assert accuracy == pytest.approx(card.metrics.validation_accuracy, abs=1.5 / len(images))
     assert accuracy > 0.97
-    other = Classification(card.task.options, load_dataset(card.task, cache_dir=Path(tmp_path), seed=card.seed + 1))
+    other = Classification(
+        card.task.options, load_dataset(card.task.options, cache_dir=Path(tmp_path), seed=card.seed + 1)
+    )
     assert min(warn_of_seen_images(name, other).values()) > 0.5  # 80 % in truth
