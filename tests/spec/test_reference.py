@@ -34,7 +34,12 @@ def test_every_option_of_every_plug_in_is_told(section):
 
 
 def test_a_row_says_what_a_key_may_be_and_its_default():
-    rows = {key: rest for entry in list_entries() if entry.title == "task" for key, *rest in entry.rows}
+    rows = {
+        key: rest
+        for entry in list_entries()
+        if entry.title == "task: {name: classification}"
+        for key, *rest in entry.rows
+    }
     assert rows["image_size"] == ["a whole number >= 8 <= 1024 or null", "`null`"]
     assert rows["dataset"] == ["`mnist5k` or null", "`null`"]
     (limits,) = (entry for entry in list_entries("limits"))
