@@ -78,7 +78,10 @@ def test_googlenet_keeps_the_transform_of_its_input_and_not_its_auxiliary_heads(
             r"the weights of squeezenet1_1 can be had neither from torchvision's hub .*student.weights",
         ),
         (StudentOptions(timm="lcnet_035", pretrained=True), r"timm has no weights of lcnet_035; it has those of lcnet"),
-        (StudentOptions(timm="resnet18.zzz", pretrained=True), r"no net is called resnet18.zzz; did you mean resnet18"),
+        (
+            StudentOptions(timm="resnet18.zzz", pretrained=True),
+            r"no net is called resnet18.zzz; did you mean 'resnet18'",
+        ),
     ],
 )
 def test_weights_that_cannot_be_had_are_one_line(hubs, monkeypatch, options, message):
