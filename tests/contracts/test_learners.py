@@ -33,7 +33,7 @@ from kdsearch.training.optim import make_optimizer
 from tests.toys import CPU, make_task, make_toy, toy_context, toy_teaching
 
 RECIPE = Recipe(epochs=2, batch_size=24, learning_rate=0.02, augment=Augmentation(flip=False))  # 4 steps an epoch
-pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
+pytestmark = pytest.mark.timeout(120)  # the first trace of a process takes seconds
 
 
 class Interrupted(BaseException):
