@@ -23,5 +23,9 @@ class Progress:
 Watch = Callable[[Progress], None]
 
 
+Report = Callable[[int, float], bool]
+"""Told the epoch (from 1) and the figure on validation images after each epoch, whether to train no further."""
+
+
 def unwatched(progress: Progress) -> None:
     """Nobody watches: what workers and tests pass."""

@@ -26,14 +26,24 @@ class Trial:
     """All that a worker is sent: the candidate's number, the candidate, and what it has to beat.
 
     ``bar`` is the merit that the candidate must be able to reach to matter; scoring may stop early when it
-    cannot. None: score it in full. ``curve``: the median validation accuracy of the trials before it after each epoch,
-    for strategies that train.
+    cannot. None: score it in full.
     """
 
     number: int
     candidate: Candidate
     bar: float | None = None
-    curve: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What a worker says after each epoch of a trial: the task's headline figure on the validation images.
+
+    The answer is whether to train no further. ``epoch``: from 1.
+    """
+
+    number: int
+    epoch: int
+    value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +52,8 @@ class Outcome:
 
     ``metrics``: the task's headline figure, which ``metric`` describes, and what else the strategy says.
 
-    ``curve``: the headline figure on the validation images after each epoch, where it was trained for its score.
+    ``curve``: the headline figure on the validation images after each epoch, where it was trained for its score;
+    ``metrics`` then say whether it was ``pruned``, stopped on its way.
     """
 
     number: int

@@ -29,14 +29,14 @@ LAYERS = (
     ("training.*",),
     ("pruningnet.*", "teaching.*"),  # weight generators; a card -> a frozen net, how a student learns from it
     ("context",),  # what a strategy may see
-    ("searchers.*", "strategies.*", "compress.*", "exporters.*", "executors.*"),  # the plug-ins
+    ("searchers.*", "pruners.*", "strategies.*", "compress.*", "exporters.*", "executors.*"),  # the plug-ins
     ("rundir.*",),
     ("report.*",),
     ("study.*",),  # the orchestration
     ("bench.*",),
     ("cli.*", "commands"),
 )
-PLUGINS = ("tasks", "searchers", "strategies", "compress", "exporters", "executors")
+PLUGINS = ("tasks", "searchers", "pruners", "strategies", "compress", "exporters", "executors")
 
 
 @cache

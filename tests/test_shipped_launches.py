@@ -32,9 +32,9 @@ SHORT = (
 PRUNINGNET = ("strategy.pretrain_epochs=1", "strategy.check_genes=2")
 TAUGHT = "teacher={card: lenet5_mnist5k, mode: cached, views: 2}"
 LESSONS = {
-    "kd.yaml": (TAUGHT, "strategy.prune=none"),
+    "kd.yaml": (TAUGHT, "pruner={name: nop}"),
     "cckd.yaml": (TAUGHT,),
-    "cckd_weights.yaml": (TAUGHT, "strategy.prune=none"),
+    "cckd_weights.yaml": (TAUGHT, "pruner={name: nop}"),
     "metapruning_cckd.yaml": (TAUGHT, *PRUNINGNET),
 }
 ON_PAPER = {"metapruning_paper.yaml": (), "metapruning_imagenet.yaml": pytest.mark.slow}

@@ -37,7 +37,7 @@ def _draw_amount(run: Run, name: str) -> Figure:
     stopped = [outcome for outcome in done if outcome.metrics.get("pruned")]
     whole = [outcome for outcome in done if not outcome.metrics.get("pruned")]
     layers, legend = [], []
-    groups = (("trial", "trained to the end", whole, 3.0), ("given-up", "stopped by the median", stopped, 2.5))
+    groups = (("trial", "trained to the end", whole, 3.0), ("given-up", "stopped by the pruner", stopped, 2.5))
     chosen = tuple((role, role, _trials_of(run, role, done), 5.0) for role in ("uniform", "winner"))
     for kind, words, kept, radius in (*groups, *chosen):
         if kept:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import reduce
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.candidates.space import Candidate, Choice, Real
@@ -35,7 +36,7 @@ def make_trial(
     ended = TrialState.PRUNED if outcome.partial and len(values) == 1 else TrialState.COMPLETE
     trial = create_trial(
         state=ended if done else TrialState.FAIL,
-        intermediate_values={epoch: value for epoch, value in enumerate(outcome.curve, start=1) if done},
+        intermediate_values=dict(enumerate(takewhile(math.isfinite, outcome.curve), start=1)),
         values=[float(value) for value in values] if done else None,
         params=outcome.candidate.values,
         distributions={name: distributions[name] for name, _ in outcome.candidate.pairs},

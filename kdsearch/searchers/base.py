@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import statistics
 from abc import ABC, abstractmethod
 from bisect import insort
 from dataclasses import replace
@@ -20,7 +19,6 @@ from kdsearch.spec.sections import Section
 
 _DRAWS = 50
 _LISTABLE = 4096
-_LEAST_CURVES = 5  # as Optuna's median pruner has it
 _SPREAD_99 = 2.58  # standard errors on either side of a two-sided 99% interval
 
 
@@ -59,7 +57,6 @@ class Searcher(ABC):
         self._open: dict[int, Candidate] = {}
         self._told: dict[int, Candidate] = {}
         self._taken: set[Candidate] = set()
-        self._curves: list[list[tuple[float, ...]]] = [[] for _ in budgets]
         self._ranked: list[list[Outcome]] = [[] for _ in budgets]
 
     @property
@@ -106,8 +103,6 @@ class Searcher(ABC):
         self._taken.add(outcome.candidate)
         if outcome.merit > -math.inf:
             insort(self._ranked[self.budget(outcome.number)], outcome, key=lambda each: (-each.merit, each.number))
-        if outcome.curve:
-            self._curves[self.budget(outcome.number)].append(outcome.curve)
         self._learn(outcome)
 
     def bar(self, number: int) -> float | None:
@@ -119,17 +114,6 @@ class Searcher(ABC):
         bounds = (outcome.merit - _SPREAD_99 * outcome.merit_stderr for outcome in self._ranked[self.budget(number)])
         best = heapq.nlargest(self.keeps, bounds)
         return best[-1] if len(best) == self.keeps else None
-
-    def curve(self, number: int) -> tuple[float, ...]:
-        """The median validation accuracy after each epoch over the trials told of its budget; () of fewer than 5.
-
-        At an epoch that some were stopped before, the median of those that reached it.
-        """
-        told = self._curves[self.budget(number)]
-        if len(told) < _LEAST_CURVES:
-            return ()
-        columns = ([curve[at] for curve in told if len(curve) > at] for at in range(max(map(len, told))))
-        return tuple(statistics.median(column) for column in columns)
 
     def best(self, budget: int, count: int, before: float = math.inf) -> list[Outcome]:
         """The ``count`` best outcomes of a budget, of those numbered below ``before``; failures left out."""

@@ -88,9 +88,6 @@ class DistillationOptions(TrainingOptions):
 
     An amount of a term, such as its weight, and ``learning_rate`` may be ranges that are searched: then a candidate is
     a set of amounts and the student keeps the uniform widths of its budget, unless ``search_widths``.
-
-    ``prune: median``: a trial that does worse on the validation images than the median of those before it, at the same
-    epoch, is stopped, though not in the first third of its epochs.
     """
 
     learning_rate: Positive = 0.05  # type: ignore[assignment]  # a number once the options are settled
@@ -98,9 +95,8 @@ class DistillationOptions(TrainingOptions):
     taps: TapOptions = TapOptions()
     sampler: SamplerOptions = SamplerOptions()
     search_widths: bool = False
-    prune: Literal["none", "median"] = "none"
 
-    for_search: ClassVar[frozenset[str]] = frozenset({"search_widths", "prune"})
+    for_search: ClassVar[frozenset[str]] = frozenset({"search_widths"})
 
     def idle(self) -> Mapping[str, str]:
         found = dict(super().idle())

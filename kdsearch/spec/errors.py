@@ -20,6 +20,12 @@ _UNWRITTEN = (OPTIONS, NUMBER, RANGE)
 
 _LONGEST_SHOWN = 60
 
+# keys that older studies had: how the same is said now
+_MOVED: Mapping[Key, str] = {
+    ("strategy", "prune"): "is a section of the study now: pruner: {name: median}",
+    ("finish", "prune"): "is a section of the study now, of the search alone: pruner: {name: median}",
+}
+
 _WORDS: Mapping[str, str] = {
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
@@ -76,6 +82,8 @@ def _one(item: Any, document: Document, allowed: Allowed) -> tuple[Key, str]:
     key = loc
     while key and key not in document.places:
         key = key[:-1]
+    if kind == "extra_forbidden" and loc in _MOVED:
+        return loc, _MOVED[loc]
     if kind == "extra_forbidden":
         return loc, unknown("key", str(loc[-1]), allowed(loc[:-1])) + _hint_at_renaming(loc, document)
     return key, _sentence(kind, item)

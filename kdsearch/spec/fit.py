@@ -18,6 +18,7 @@ def find_misfits(spec: StudySpec) -> Iterator[str]:
         strategy.check_search()
     except SpecError as error:
         yield str(error)
+    yield from _pruner_misfits(spec)
     if finish.inherits and spec.finish.name != spec.strategy.name:
         name = spec.finish.name
         yield f"finish.name: {name} goes on from what strategy: {{name: {name}}} prepares"
@@ -26,6 +27,18 @@ def find_misfits(spec: StudySpec) -> Iterator[str]:
     if spec.budget.trials < spec.limits.budgets:
         trials = f"{spec.budget.trials} trial{'s' if spec.budget.trials > 1 else ''}"
         yield f"budget.trials: {trials} cannot serve the {spec.limits.budgets} budgets of limits; raise it"
+
+
+def _pruner_misfits(spec: StudySpec) -> Iterator[str]:
+    """Of a pruner that would let every candidate be trained to the end, while it is meant to stop some."""
+    options = spec.strategy.options
+    epochs = options.trained_epochs
+    if epochs is None or not options.trains_candidates:
+        return
+    first = _make(spec.pruner).first_epoch(epochs)
+    if first is not None and first >= epochs:
+        name = spec.pruner.name
+        yield f"pruner: {name} stops no trial before epoch {first}; strategy.epochs is {epochs}, raise it or say nop"
 
 
 def _make(plugin: Any) -> Any:

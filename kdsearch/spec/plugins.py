@@ -108,6 +108,12 @@ class StrategyPlugin(Plugin):
     options: StrategyOptions = Field(validation_alias=OPTIONS)
 
 
+class PrunerPlugin(Plugin):
+    """``pruner``: when the training of a candidate that falls behind is stopped; for strategies that train them."""
+
+    package: ClassVar[str] = "kdsearch.pruners"
+
+
 class PassPlugin(Plugin):
     """One of ``compress``: a compression pass on the trained student."""
 

@@ -42,6 +42,11 @@ class StrategyOptions(Section):
         return False
 
     @property
+    def trains_candidates(self) -> bool:
+        """Whether it scores a candidate by a training that reports each epoch, which a pruner may stop."""
+        return False
+
+    @property
     def trained_epochs(self) -> int | None:
         """The epochs that a training takes; None where it is not counted in epochs, and cannot be shortened."""
         return None
@@ -65,7 +70,11 @@ class StrategyOptions(Section):
 
 
 class TrainingOptions(StrategyOptions, Recipe):
-    """The options of a strategy that trains by a recipe."""
+    """The options of a strategy that trains by a recipe, its candidates too unless it says otherwise."""
+
+    @property
+    def trains_candidates(self) -> bool:
+        return True
 
     @property
     def trained_epochs(self) -> int | None:

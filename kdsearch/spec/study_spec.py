@@ -18,6 +18,7 @@ from kdsearch.spec.plugins import (
     ExporterPlugin,
     FinishPlugin,
     PassPlugin,
+    PrunerPlugin,
     SearcherPlugin,
     StrategyPlugin,
     TaskPlugin,
@@ -46,12 +47,18 @@ class StudySpec(Section):
     limits: Limits = Limits()
     search: SearcherPlugin = Field(default_factory=lambda: SearcherPlugin.of("evolution"))
     strategy: StrategyPlugin
+    pruner: PrunerPlugin = Field(default_factory=lambda: PrunerPlugin.of("nop"))
     budget: Budget = Budget()
     finish: FinishPlugin
     compress: tuple[PassPlugin, ...] = ()
     export: tuple[ExporterPlugin, ...] = Field(default_factory=lambda: (ExporterPlugin.of("torchscript"),))
     executor: ExecutorPlugin = Field(default_factory=lambda: ExecutorPlugin.of("serial"))
     storage: str = "journal"
+
+    def idle(self) -> Mapping[str, str]:
+        if self.strategy.options.trains_candidates:
+            return {}
+        return {"pruner": f"strategy: {self.strategy.name} trains no candidate, so there is nothing to stop"}
 
     @field_validator("name")
     @classmethod

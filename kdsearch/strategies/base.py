@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kdsearch.candidates.space import Candidate, Choice, Real
 from kdsearch.errors import SpecError
-from kdsearch.progress import Watch, unwatched
+from kdsearch.progress import Report, Watch, unwatched
 from kdsearch.spec.sections import Recipe
 from kdsearch.spec.strategy_options import StrategyOptions
 
@@ -31,14 +31,6 @@ class Trained:
 
     model: nn.Module
     history: tuple[Mapping[str, float], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A candidate's metrics, and its headline figure on validation images after each epoch where it was trained."""
-
-    metrics: Mapping[str, float]
-    curve: tuple[float, ...] = ()
 
 
 class Strategy(ABC):
@@ -124,17 +116,13 @@ class Strategy(ABC):
     def load(self, ctx: Context) -> None:  # noqa: B027
         """Reads what ``prepare`` left, once in each process that scores or trains."""
 
-    def score(self, ctx: Context, trial: Trial) -> dict[str, float]:
+    def score(self, ctx: Context, trial: Trial, report: Report | None = None) -> dict[str, float]:
         """The candidate's metrics; the task's headline figure on the validation part is obligatory.
 
-        By default the student is trained and evaluated.
+        By default the student is trained, and stopped where ``report`` says so, and evaluated.
         """
-        trained = self.train(ctx, trial.candidate, seed=ctx.seed)
+        trained = self.train(ctx, trial.candidate, seed=ctx.seed, report=report)
         return ctx.task.evaluate(trained.model, "validation", device=ctx.device)
-
-    def score_trial(self, ctx: Context, trial: Trial) -> Scored:
-        """As ``score``, with the curve if there is one."""
-        return Scored(self.score(ctx, trial))
 
     def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:  # noqa: ARG002
         """Forecast of seconds: ``prepare`` in all, and ``score`` of one candidate, from ``steps`` timed steps."""
@@ -161,5 +149,9 @@ class Strategy(ABC):
         seed: int,
         checkpoint: Path | None = None,
         watch: Watch = unwatched,
+        report: Report | None = None,
     ) -> Trained:
-        """The candidate as a trained compact net; goes on from ``checkpoint`` if that file is there."""
+        """The candidate as a trained compact net; goes on from ``checkpoint`` if that file is there.
+
+        With ``report`` it is validated after each epoch, and trained no further once that says so.
+        """

@@ -9,23 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import SpecError, StoreError
-from kdsearch.progress import Progress, Watch, unwatched
+from kdsearch.progress import Progress, Report, Watch, unwatched
 from kdsearch.spec.distill_sections import DistillationOptions
-from kdsearch.strategies.base import Scored, Strategy, Trained
+from kdsearch.strategies.base import Strategy, Trained
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from kdsearch.candidates.space import Candidate
     from kdsearch.context import Context
     from kdsearch.records import Trial
     from kdsearch.teaching.lessons import Lesson
 
 _VALIDATIONS = 10
-_LEAST_CURVE = 2  # epochs that every trial is given, whatever the median says
-_SPARED = (
-    1 / 3
-)  # of a trial's epochs likewise: accuracies of the first ones, with batch norm's young averages, are noise
 
 
 class Distilling(Strategy):
@@ -40,10 +34,6 @@ class Distilling(Strategy):
             raise SpecError("teacher: is missing; name a card, such as teacher: teachers/resnet20_mnist5k.yaml")
         net = ctx.widths.build(ctx.uniform[0])
         check_lesson(self._lesson(ctx), net)
-
-    def check_search(self) -> None:
-        if self.options.prune == "median" and self.options.epochs <= _LEAST_CURVE:
-            raise SpecError(f"strategy.prune: median needs more than {_LEAST_CURVE} epochs (got {self.options.epochs})")
 
     def prepare(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
         return {"teacher": self.provision(ctx, watch)}
@@ -71,42 +61,17 @@ class Distilling(Strategy):
             return ()
         return (self._lesson(ctx).cache_key().place(ctx.teaching.folder),)
 
-    def score(self, ctx: Context, trial: Trial) -> dict[str, float]:
-        return dict(self.score_trial(ctx, trial).metrics)
+    def score(self, ctx: Context, trial: Trial, report: Report | None = None) -> dict[str, float]:
+        """Figures of the student trained with the candidate's weights and widths.
 
-    def score_trial(self, ctx: Context, trial: Trial) -> Scored:
-        """Accuracy of the student trained with the candidate's weights and widths, and its curve over the epochs.
-
-        A trial given up has ``pruned`` 1 and the accuracy that it had then. ``term_*``: the terms' figures at the end.
+        ``term_*``: the terms' figures at the end.
         """
         from kdsearch.teaching.distillation import term_figures
 
-        metric = ctx.task.metric
-        curve = trial.curve if self.options.prune == "median" else ()
-
-        best = -float("inf")
-
-        def behind(epoch: int, value: float) -> bool:
-            """The median rule of Vizier (Golovin et al. 2017) as Optuna has it: the best so far below the median."""
-            nonlocal best
-            best = max(best, metric.merit(value))
-            if (
-                epoch < max(_LEAST_CURVE, _SPARED * self.options.epochs)
-                or epoch > len(curve)
-                or epoch == self.options.epochs
-            ):
-                return False
-            return best < metric.merit(curve[epoch - 1])
-
-        report = behind if self.options.prune == "median" else None
-        model, history = self._train(ctx, trial.candidate, ctx.seed, every=None, report=report)
-        metrics = ctx.task.evaluate(model, "validation", device=ctx.device)
-        metrics["pruned"] = float(len(history) < self.options.epochs)
-        metrics |= {
-            f"term_{name}": history[-1][name] for name in term_figures(self.options.terms) if name in history[-1]
-        }
-        reached = tuple(record[metric.validation] for record in history if metric.validation in record)
-        return Scored(metrics, reached)
+        trained = self.train(ctx, trial.candidate, seed=ctx.seed, report=report)
+        metrics = ctx.task.evaluate(trained.model, "validation", device=ctx.device)
+        last = trained.history[-1]
+        return metrics | {f"term_{name}": last[name] for name in term_figures(self.options.terms) if name in last}
 
     def train(
         self,
@@ -116,23 +81,26 @@ class Distilling(Strategy):
         seed: int,
         checkpoint: Path | None = None,
         watch: Watch = unwatched,
+        report: Report | None = None,
     ) -> Trained:
         """The student after the recipe's epochs, without what its terms learned beside it."""
-        every = max(1, self.options.epochs // _VALIDATIONS)
-        model, history = self._train(ctx, candidate, seed, every=every, checkpoint=checkpoint, watch=watch)
-        return Trained(model, history)
-
-    def _train(self, ctx: Context, candidate: Candidate, seed: int, **setting: Any) -> tuple[nn.Module, Any]:
         from kdsearch.teaching.lessons import give_lesson
         from kdsearch.training.initialise import initialise
         from kdsearch.training.loop import Setting
 
         model = ctx.widths.build(candidate)
         initialise(model, seed)
-        every = setting.pop("every")
         lesson = replace(self._lesson(ctx), options=self.options.settled(candidate.values), mode=self._mode(ctx))
-        made = Setting(seed, ctx.device, note="student", evaluate_every_epochs=every, **setting)
-        return model, give_lesson(lesson, model, made)
+        setting = Setting(
+            seed,
+            ctx.device,
+            checkpoint,
+            watch,
+            note="student",
+            evaluate_every_epochs=max(1, self.options.epochs // _VALIDATIONS),
+            report=report,
+        )
+        return Trained(model, give_lesson(lesson, model, setting))
 
     def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:
         timed = self._forecast(ctx, ctx.uniform[0], steps)

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from kdsearch.costs import HEADLINE
 from kdsearch.errors import SpecError, StoreError
-from kdsearch.progress import Progress, Watch, unwatched
+from kdsearch.progress import Progress, Report, Watch, unwatched
 from kdsearch.records import Outcome, Trial
 from kdsearch.spec.sections import RankedBy
 from kdsearch.spec.strategy_options import TrainingOptions
@@ -102,6 +102,10 @@ class MetaPruning(Strategy):
             return {}
 
         @property
+        def trains_candidates(self) -> bool:
+            return False
+
+        @property
         def ranks_by_likelihood(self) -> bool:
             return self.ranked_by == "likelihood"
 
@@ -154,7 +158,7 @@ class MetaPruning(Strategy):
         self._generator.load(load_weights(path), momenta=False)
         self._calibration = self._calibration_batches(ctx)
 
-    def score(self, ctx: Context, trial: Trial) -> dict[str, float]:
+    def score(self, ctx: Context, trial: Trial, report: Report | None = None) -> dict[str, float]:  # noqa: ARG002
         from kdsearch.pruningnet.scoring import score_net
 
         bar = trial.bar if self.options.racing else None
@@ -183,6 +187,7 @@ class MetaPruning(Strategy):
         seed: int,
         checkpoint: Path | None = None,
         watch: Watch = unwatched,
+        report: Report | None = None,
     ) -> Trained:
         from kdsearch.training.loop import Setting
         from kdsearch.training.net import train_net
@@ -191,7 +196,7 @@ class MetaPruning(Strategy):
             self.load(ctx)
         model = ctx.widths.build(candidate)
         _fill(model, self._tensors(ctx, candidate))
-        setting = Setting(seed, ctx.device, checkpoint, watch)
+        setting = Setting(seed, ctx.device, checkpoint, watch, report=report)
         return Trained(model, train_net(model, ctx.task, self.options, setting))
 
     def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:

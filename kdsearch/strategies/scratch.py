@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdsearch.progress import Watch, unwatched
+from kdsearch.progress import Report, Watch, unwatched
 from kdsearch.spec.strategy_options import TrainingOptions
 from kdsearch.strategies.base import Strategy, Trained
 
@@ -41,6 +41,7 @@ class Scratch(Strategy):
         seed: int,
         checkpoint: Path | None = None,
         watch: Watch = unwatched,
+        report: Report | None = None,
     ) -> Trained:
         """The compact net after the recipe's epochs; weights, order, augmentation and dropout follow from the seed."""
         from kdsearch.training.initialise import initialise
@@ -56,5 +57,6 @@ class Scratch(Strategy):
             watch=watch,
             note="student",
             evaluate_every_epochs=max(1, self.options.epochs // _VALIDATIONS),
+            report=report,
         )
         return Trained(model, train_net(model, ctx.task, self.options, setting))

@@ -26,6 +26,7 @@ from kdsearch.strategies.base import Strategy
 from kdsearch.study.control import uniform_gene
 from kdsearch.study.file_size import file_overhead
 from kdsearch.study.normalising import normalise_for
+from kdsearch.study.pruning import Pruning
 from kdsearch.study.renewing import check_renewal
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from kdsearch.executors.base import Executor
+    from kdsearch.pruners.base import Pruner
     from kdsearch.spec.study_spec import StudySpec
     from kdsearch.tasks.base import Task
     from kdsearch.teaching.lessons import Teaching
@@ -69,6 +71,15 @@ class Study:
             inside=self.ctx.inside,
         )
         return searcher
+
+    def make_pruning(self) -> Pruning | None:
+        """What stops trainings of candidates, which has been told nothing; None of a strategy that trains none."""
+        epochs = self.strategy.options.trained_epochs
+        if epochs is None or not self.strategy.options.trains_candidates:
+            return None
+        plugin = self.spec.pruner
+        pruner: Pruner = registry.find("kdsearch.pruners", plugin.name)(plugin.options)
+        return Pruning(pruner, self.task.metric, epochs=epochs, budgets=len(self.ctx.budgets))
 
 
 def cache_dir() -> Path:
@@ -151,7 +162,8 @@ def _check_ends(spec: StudySpec) -> None:
 
 
 def _check_search(study: Study) -> None:
-    """Makes a searcher, which refuses what it cannot do, and gives every budget a trial at least."""
+    """Makes a searcher and a pruner, which refuse what they cannot do, and gives every budget a trial at least."""
+    study.make_pruning()
     trials, budgets = study.make_searcher().total(study.spec.budget.trials), len(study.ctx.budgets)
     if trials < budgets:
         raise SpecError(f"budget.trials: {trials} trials cannot serve the {budgets} budgets of limits; raise it")

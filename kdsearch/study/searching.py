@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kdsearch.costs import HEADLINE
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kdsearch.executors.base import Executor
     from kdsearch.searchers.base import Searcher
     from kdsearch.study.planning import Study
+    from kdsearch.study.pruning import Pruning
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +47,13 @@ def search(study: Study, ledger: Ledger, executor: Executor, watch: Watch, *, se
     searcher = study.make_searcher()
     told = ledger.outcomes()
     _check_scales(told, study)
+    pruning = study.make_pruning()
     for outcome in told:
         searcher.tell(outcome)
+        if pruning is not None:
+            pruning.tell(outcome)
     best = max(told, key=lambda outcome: outcome.merit, default=None)
-    loop = _Loop(study, ledger, executor, searcher, watch, {outcome.number for outcome in told}, best)
+    loop = _Loop(study, ledger, executor, searcher, watch, {outcome.number for outcome in told}, best, pruning)
     return loop.run(searcher.total(study.spec.budget.trials), seconds_before)
 
 
@@ -78,6 +82,7 @@ class _Loop:
     watch: Watch
     known: set[int]
     best: Outcome | None
+    pruning: Pruning | None
     pending: dict[Future[Outcome], int] = field(default_factory=dict)
     failures: int = 0
 
@@ -108,22 +113,34 @@ class _Loop:
     def _submit(self, missing: list[int]) -> None:
         while missing and len(self.pending) < self.executor.capacity and self.searcher.ready(missing[0]):
             number = missing[0]
-            trial = Trial(number, self.searcher.ask(number), self.searcher.bar(number), self.searcher.curve(number))
+            trial = Trial(number, self.searcher.ask(number), self.searcher.bar(number))
             missing.pop(0)
-            self.pending[self.executor.submit(run_trial, trial)] = number
+            hear = None if self.pruning is None else self.pruning.hear
+            self.pending[self.executor.submit(run_trial, trial, hear)] = number
 
     def _collect(self, total: int) -> None:
         finished, _ = wait(self.pending, return_when=FIRST_COMPLETED)
         for future in sorted(finished, key=self.pending.__getitem__):
             self.pending.pop(future)
-            outcome = future.result()
+            outcome = self._heard(future.result())
             self.ledger.append(outcome)
-            self.searcher.tell(outcome)
+            self._tell(outcome)
             self.known.add(outcome.number)
             self.failures += outcome.state == "failed"
             if self.best is None or outcome.merit > self.best.merit:
                 self.best = outcome
             self.watch(Progress("search", len(self.known), total, *self._describe(outcome)))
+
+    def _heard(self, outcome: Outcome) -> Outcome:
+        """The outcome; one that failed, perhaps with its worker, with what had been heard of it."""
+        if outcome.state == "done" or self.pruning is None:
+            return outcome
+        return replace(outcome, curve=self.pruning.curve(outcome.number))
+
+    def _tell(self, outcome: Outcome) -> None:
+        self.searcher.tell(outcome)
+        if self.pruning is not None:
+            self.pruning.tell(outcome)
 
     def _describe(self, outcome: Outcome) -> tuple[str, dict[str, float]]:
         """How it was drawn, or why it failed; its figures, and the headline one of the trial that ranks first."""

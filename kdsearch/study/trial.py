@@ -11,14 +11,23 @@ import tempfile
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsearch.errors import DataError, KdsearchError
 from kdsearch.memory import keep_freed_memory
 from kdsearch.progress import Progress, Watch
-from kdsearch.records import CheckpointAsked, CheckpointMade, Outcome, RunPaths, Training, TrainingResult, Trial
+from kdsearch.records import (
+    CheckpointAsked,
+    CheckpointMade,
+    Outcome,
+    Reported,
+    RunPaths,
+    Training,
+    TrainingResult,
+    Trial,
+)
 from kdsearch.weights import pack_weights
 
 if TYPE_CHECKING:
@@ -60,14 +69,17 @@ def use(study: Study) -> None:
     _worker[:] = [study]
 
 
-def run_trial(trial: Trial) -> Outcome:
-    """The trial's outcome; a candidate whose scoring fails gives a failed outcome with the traceback."""
+def run_trial(trial: Trial, say: Say | None = None) -> Outcome:
+    """The trial's outcome; a candidate whose scoring fails gives a failed outcome with the traceback.
+
+    With ``say`` a training tells the driver each epoch, which answers whether to stop it.
+    """
     study = _worker[0]
     started = time.monotonic()
     costs = study.ctx.widths.costs(trial.candidate)
+    report = None if say is None else _Reporting(trial.number, say)
     try:
-        scored = study.strategy.score_trial(study.ctx, trial)
-        metrics = dict(scored.metrics)
+        metrics = dict(study.strategy.score(study.ctx, trial, report))
         for name in (study.task.metric.name, *metrics.keys() & {"score"}):
             if not math.isfinite(metrics[name]):
                 raise ValueError(f"the {name} is {metrics[name]}")
@@ -75,17 +87,34 @@ def run_trial(trial: Trial) -> Outcome:
         failure = traceback.format_exc()
         seconds = time.monotonic() - started
         return Outcome(trial.number, trial.candidate, "failed", {}, costs, seconds, failure, metric=study.task.metric)
-    seconds = time.monotonic() - started
+    curve = () if report is None else tuple(report.curve)
+    if report is not None and curve:
+        metrics["pruned"] = float(report.stopped)
     return Outcome(
         trial.number,
         trial.candidate,
         "done",
         metrics,
         costs,
-        seconds,
-        curve=scored.curve,
+        seconds=time.monotonic() - started,
+        curve=curve,
         metric=study.task.metric,
     )
+
+
+@dataclass(slots=True)
+class _Reporting:
+    """Tells the driver of the epochs of a trial, and keeps what it told."""
+
+    number: int
+    say: Say
+    curve: list[float] = field(default_factory=list)
+    stopped: bool = False
+
+    def __call__(self, epoch: int, value: float) -> bool:
+        self.curve.append(value)
+        self.stopped = bool(self.say(Reported(self.number, epoch, value)))
+        return self.stopped
 
 
 def run_training(training: Training, say: Say) -> TrainingResult:

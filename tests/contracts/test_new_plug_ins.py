@@ -78,7 +78,7 @@ class Mimic(Strategy):
         def idle_beside(self, study):
             return {"haste": "budget.trials is small"} if study.budget.trials < 10 else {}
 
-    def score(self, ctx, trial):
+    def score(self, ctx, trial, report=None):
         figures = ctx.task.evaluate(self.train(ctx, trial.candidate, seed=0).model, "validation", device=ctx.device)
         return figures | {"score": -figures["loss"], "score_stderr": 0.01}
 
@@ -94,7 +94,7 @@ class Mimic(Strategy):
     def epoch_seconds(self, ctx, gene, steps):
         return 0.25
 
-    def train(self, ctx, candidate, *, seed, checkpoint=None, watch=None):
+    def train(self, ctx, candidate, *, seed, checkpoint=None, watch=None, report=None):
         import torch
 
         torch.manual_seed(seed)

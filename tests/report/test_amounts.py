@@ -37,7 +37,7 @@ def test_each_amount_has_a_chart_that_tells_stopped_trials_from_whole_ones():
     assert figure.svg.count('<circle class="trial"') == 2
     assert figure.svg.count('<circle class="given-up"') == 1
     assert figure.svg.count('<circle class="winner"') == figure.svg.count('<circle class="uniform"') == 1
-    assert [words for _, words in figure.legend] == ["trained to the end", "stopped by the median", "start", "winner"]
+    assert [words for _, words in figure.legend] == ["trained to the end", "stopped by the pruner", "start", "winner"]
 
 
 def test_a_search_of_widths_has_no_such_chart():

@@ -62,8 +62,8 @@ def test_parts_are_compared_without_torch(tmp_path):
 
 def test_a_name_changed_on_the_command_line_says_how_to_leave_the_files_options_behind(tmp_path):
     text = STUDY.replace("STRATEGY", "scratch").replace("metapruning", "scratch").replace("trials: 1", "trials: 8")
-    said = mistakes(tmp_path, text.replace("  optimizer: adamw\n", "  prune: median\n"), "strategy.name=scratch")
-    assert said[0].startswith("7: strategy.prune: unknown key")
+    said = mistakes(tmp_path, text.replace("  optimizer: adamw\n", "  search_widths: true\n"), "strategy.name=scratch")
+    assert said[0].startswith("7: strategy.search_widths: unknown key")
     assert said[0].endswith("; --set 'strategy={name: NAME}' leaves the file's options behind")
 
 

@@ -36,6 +36,10 @@ def lines(study: str, *sets: str) -> list[str]:
             ["search={name: evolution, mutation: 0, mutation_probability: 0.2}"],
             "search.mutation_probability: has no effect: mutation: 0 makes no mutations",
         ),
+        (
+            ["pruner={name: median}"],
+            "pruner: has no effect: strategy: metapruning trains no candidate, so there is nothing to stop",
+        ),
         (["search.migration=0.5"], "search.migration: has no effect: limits names one budget"),
         (["limits={window: 0.1}"], "limits.window: has no effect: there is no limit to stay close to"),
         (["task.root=/data"], "task.root: has no effect: torchvision and timm data have a root"),

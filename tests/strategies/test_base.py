@@ -19,7 +19,7 @@ class Untrained(Strategy):
 
     Options = StrategyOptions
 
-    def train(self, ctx, candidate, *, seed, checkpoint=None, watch=None) -> Trained:  # noqa: ARG002
+    def train(self, ctx, candidate, *, seed, checkpoint=None, watch=None, report=None) -> Trained:  # noqa: ARG002
         return Trained(ctx.widths.build(candidate), ({"seed": float(seed)},))
 
 

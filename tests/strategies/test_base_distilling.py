@@ -86,23 +86,19 @@ def test_a_learning_rate_must_stay_above_zero(rate):
         make(learning_rate=rate)
 
 
-def test_a_trial_behind_the_median_is_stopped_and_one_ahead_is_not(tmp_path):
+def test_a_training_is_stopped_by_its_report_and_scored_as_it_is_then(tmp_path):
     ctx = toy_context(tmp_path)
-    strategy = make(prune="median")
+    strategy = make()
     strategy.prepare(ctx)
-    gene = ctx.uniform[0]
-    behind = strategy.score_trial(ctx, Trial(5, gene, curve=(1.1,) * 4))
-    ahead = strategy.score_trial(ctx, Trial(5, gene, curve=(0.0,) * 4))
-    assert (len(behind.curve), behind.metrics["pruned"]) == (2, 1)
-    assert (len(ahead.curve), ahead.metrics["pruned"]) == (4, 0)
-    assert ahead.curve[:2] == behind.curve
+    heard = {}
 
+    def report(epoch, value):
+        heard[epoch] = value
+        return epoch == 2
 
-def test_the_first_third_of_a_trial_is_never_judged(tmp_path):
-    ctx = toy_context(tmp_path)
-    strategy = make(prune="median", epochs=9)
-    strategy.prepare(ctx)
-    assert len(strategy.score_trial(ctx, Trial(5, ctx.uniform[0], curve=(1.1,) * 9)).curve) == 3
+    stopped = strategy.score(ctx, Trial(5, ctx.uniform[0]), report)
+    assert list(heard) == [1, 2]
+    assert stopped["accuracy"] == heard[2]
 
 
 @pytest.mark.parametrize("mode", ["online", "cached"])
@@ -136,7 +132,7 @@ def test_a_trials_metrics_have_the_terms_figures(tmp_path):
     ctx = toy_context(tmp_path)
     strategy = make()
     strategy.prepare(ctx)
-    metrics = strategy.score_trial(ctx, Trial(0, ctx.uniform[0])).metrics
+    metrics = strategy.score(ctx, Trial(0, ctx.uniform[0]))
     assert {"term_ce", "term_kd_share", "term_cc_weight"} <= metrics.keys()
     assert sum(metrics[f"term_{kind}_share"] for kind in ("ce", "kd", "cc")) == pytest.approx(1)
 

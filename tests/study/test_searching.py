@@ -38,10 +38,10 @@ def test_out_of_minutes_still_gives_students(tmp_path, caplog):
 class Brittle(MetaPruning):
     """Fails on every second trial."""
 
-    def score(self, ctx, trial: Trial) -> dict[str, float]:
+    def score(self, ctx, trial: Trial, report=None) -> dict[str, float]:
         if trial.number > 0 and trial.number % 2:
             raise ZeroDivisionError("this net cannot be scored")
-        return super().score(ctx, trial)
+        return super().score(ctx, trial, report)
 
 
 def test_failed_candidates_end_a_search_when_they_are_too_many(tmp_path):

@@ -38,7 +38,7 @@ def test_no_student_is_trained_with_a_seed_that_chose_it(tmp_path, monkeypatch, 
     study.strategy.prepare(study.ctx)
     genes = [study.ctx.draw(0, rng) for _ in range(3)]
     told = [
-        Outcome(at, gene, "done", study.strategy.score_trial(study.ctx, Trial(at, gene)).metrics, {"macs": 1})
+        Outcome(at, gene, "done", study.strategy.score(study.ctx, Trial(at, gene)), {"macs": 1})
         for at, gene in enumerate(genes)
     ]
     searched = {study.ctx.seed, *drawn}

@@ -25,12 +25,12 @@ class Fixed(Strategy):
     def __init__(self, answer) -> None:
         self.answer = answer
 
-    def score(self, ctx, trial) -> dict[str, float]:  # noqa: ARG002
+    def score(self, ctx, trial, report=None) -> dict[str, float]:  # noqa: ARG002
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer if isinstance(self.answer, dict) else {"accuracy": self.answer}
 
-    def train(self, ctx, candidate, *, seed, checkpoint=None, watch=None) -> Trained:  # noqa: ARG002
+    def train(self, ctx, candidate, *, seed, checkpoint=None, watch=None, report=None) -> Trained:  # noqa: ARG002
         raise self.answer
 
 
@@ -69,7 +69,7 @@ def test_a_failure_is_an_outcome_with_a_traceback(outcome_of, answer, words):
 
 def test_an_interrupt_is_not_a_failure(tmp_path):
     class Interrupted(Fixed):
-        def score(self, ctx, trial) -> dict[str, float]:  # noqa: ARG002
+        def score(self, ctx, trial, report=None) -> dict[str, float]:  # noqa: ARG002
             raise KeyboardInterrupt
 
     study = replace(toy_study(tmp_path), strategy=Interrupted(None))

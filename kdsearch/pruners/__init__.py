@@ -1,0 +1,1 @@
+"""When the training of a candidate that falls behind is stopped."""

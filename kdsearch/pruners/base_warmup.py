@@ -1,0 +1,34 @@
+"""Options of pruners that leave young trials alone."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from kdsearch.spec.sections import Section
+
+_SPARED = 3  # a third of the epochs: figures of the first ones, with batch norm's young averages, are noise
+
+
+class WarmupOptions(Section):
+    """``warmup_epochs``: epochs in which no trial is stopped, null: a third of them and one at least.
+
+    ``interval_epochs``: then a trial is judged every so many epochs.
+    """
+
+    warmup_epochs: int | None = Field(None, ge=0, le=1_000_000)
+    interval_epochs: int = Field(1, ge=1, le=1_000_000)
+
+    def first_epoch(self, epochs: int) -> int:
+        """The first epoch after which a trial is judged."""
+        spared = max(1, epochs // _SPARED) if self.warmup_epochs is None else self.warmup_epochs
+        return spared + 1
+
+
+class RankOptions(WarmupOptions):
+    """``startup_trials``: no trial is stopped before so many were trained to the end.
+
+    ``min_trials``: nor at an epoch for which fewer of those have a figure.
+    """
+
+    startup_trials: int = Field(5, ge=0, le=1_000_000)
+    min_trials: int = Field(1, ge=1, le=1_000_000)

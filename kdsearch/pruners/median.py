@@ -1,0 +1,41 @@
+"""The median rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kdsearch.pruners.base import Pruner
+from kdsearch.pruners.base_warmup import RankOptions
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+
+    from kdsearch.spec.metric import Metric
+
+
+class Median(Pruner):
+    """The rule of Vizier (Golovin et al. 2017) as Optuna has it."""
+
+    class Options(RankOptions):
+        """Stops a trial whose best so far is behind the median, at that epoch, of the trials trained to the end.
+
+        ``warmup_epochs``: epochs in which none is stopped, null: a third of them and one at least;
+        ``interval_epochs``: then a trial is judged every so many epochs. ``startup_trials``: none is stopped before
+        so many were trained to the end; ``min_trials``: nor at an epoch for which fewer of those have a figure.
+        """
+
+    options: Median.Options
+
+    def make(self, epochs: int, metric: Metric) -> BasePruner:  # noqa: ARG002
+        from optuna.pruners import MedianPruner
+
+        chosen = self.options
+        return MedianPruner(
+            chosen.startup_trials,
+            chosen.first_epoch(epochs),
+            chosen.interval_epochs,
+            n_min_trials=chosen.min_trials,
+        )
+
+    def first_epoch(self, epochs: int) -> int:
+        return self.options.first_epoch(epochs)
