@@ -36,6 +36,7 @@ PRUNERS = {
 
 
 def make_study(folder: Path, strategy: str, pruner: str, trials: int = 5) -> Study:
+    folder.mkdir(exist_ok=True)
     taught = ("teacher={card: teachers/resnet20_mnist5k.yaml}",) if strategy == "kd" else ()
     study = toy_study(folder, STRATEGIES[strategy], *COMMON, *taught, pruner, f"budget={{trials: {trials}}}")
     study.strategy.prepare(study.ctx)
@@ -87,7 +88,7 @@ def test_a_stopped_trial_is_pruned_in_the_ledger_and_never_wins(tmp_path):
     assert set(states.values()) == {TrialState.PRUNED, TrialState.COMPLETE}
     stopped = {each.candidate for each in found if each.partial}
     winners, _ = choose_winners(study, found, lambda *_: None)
-    assert not stopped & {each.candidate for each in (*winners, *pareto_front(found))}
+    assert not stopped & {*winners, *(each.candidate for each in pareto_front(found))}
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
