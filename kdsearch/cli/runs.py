@@ -67,7 +67,7 @@ def describe_run(path: Path) -> dict[str, Any]:
     from kdsearch.rundir.store import read_spec
 
     try:
-        spec, summary = read_spec(RunPaths(path)), _read_json(path / "summary.json")
+        spec, summary = read_spec(RunPaths(path)), _summary_of(path)
     except StoreError:
         return {"run": str(path), "state": "damaged", "net": None, "strategy": None, ACCURACY.name: None}
     winner: dict[str, Any] = next((row for row in summary.get("students", ()) if row["role"] == "winner"), {})
@@ -119,7 +119,7 @@ def describe_progress(path: Path) -> dict[str, Any]:
     from kdsearch.rundir.store import find_driver, read_spec
 
     spec = read_spec(RunPaths(path))
-    summary = _read_json(path / "summary.json")
+    summary = _summary_of(path)
     outcomes = read_outcomes(RunPaths(path))
     done = [outcome for outcome in outcomes if outcome.state == "done"]
     best = max(done, key=lambda outcome: outcome.merit, default=None)
@@ -169,8 +169,15 @@ def _read_json(path: Path) -> dict[str, Any]:
         read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{path}: cannot be read: {error}") from None
     if not isinstance(read, dict):
         raise StoreError(f"{path}: cannot be read: it holds no JSON object")
     return read
+
+
+def _summary_of(path: Path) -> Mapping[str, Any]:
+    """What summary.json says; empty if the run has not come so far as to write it."""
+    from kdsearch.rundir.store import read_summary
+
+    return read_summary(RunPaths(path)) if (path / "summary.json").exists() else {}

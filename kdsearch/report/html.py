@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch import registry
-from kdsearch.files import read_json
 from kdsearch.records import Outcome, RunPaths
 from kdsearch.report import parts
 from kdsearch.report.amounts import draw_amounts
@@ -21,6 +20,7 @@ from kdsearch.report.finalists import write_finalists
 from kdsearch.report.reading import read_run
 from kdsearch.rundir import store
 from kdsearch.rundir.runlog import read_failure
+from kdsearch.rundir.shapes import RECORD, read_shaped
 
 if TYPE_CHECKING:
     from kdsearch.tasks.base import Task
@@ -73,7 +73,7 @@ def render(summary: Mapping[str, Any], outcomes: Sequence[Outcome]) -> str:
     )
 
 
-def read_summary(run_dir: str | Path) -> dict[str, Any]:
+def read_summary(run_dir: str | Path) -> Mapping[str, Any]:
     """What summary.json says; for a run that has none yet, what can be said before its end.
 
     Raises:
@@ -105,7 +105,7 @@ def _summarise_so_far(paths: RunPaths) -> dict[str, Any]:
 
 def _load(path: Path) -> dict[str, Any]:
     """A JSON file that the run writes whole or not at all; empty where it has not come to that yet."""
-    return {key: value for key, value in read_json(path).items() if key != "seal"} if path.exists() else {}
+    return {key: value for key, value in read_shaped(path, RECORD).items() if key != "seal"} if path.exists() else {}
 
 
 def _read(name: str) -> str:

@@ -14,10 +14,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from pydantic import ConfigDict, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
 from kdsearch.candidates.space import Choice, Real
 from kdsearch.errors import StoreError
 from kdsearch.records import SCORE, Outcome, RunPaths
+from kdsearch.rundir.journal import check_journal
 from kdsearch.rundir.ledger_trials import find_distribution, is_whole, make_trial, read_trial
+from kdsearch.rundir.shapes import read_shaped
 from kdsearch.spec.metric import ACCURACY, Metric
 
 if TYPE_CHECKING:
@@ -26,7 +31,19 @@ if TYPE_CHECKING:
 JOURNAL = "journal"
 _FILE = "study.journal"
 _METRIC = "metric"
+_DAMAGE = (ValueError, TypeError, AttributeError, LookupError, OSError, ImportError)
 _log = logging.getLogger(__name__)
+
+
+@with_config(ConfigDict(extra="allow"))
+class _Asked(TypedDict):
+    """What the ledger needs to know of a study."""
+
+    storage: str
+    name: str
+
+
+_ASKED = TypeAdapter(_Asked)
 
 
 class Ledger:
@@ -54,10 +71,12 @@ class Ledger:
         self._journal = paths.root / _FILE if storage == JOURNAL else None
         self._distributions = {parameter.name: find_distribution(parameter) for parameter in parameters}
         if self._journal is not None:
-            _mend(self._journal, name)
+            with _damage_told(paths, storage, checked=False):
+                _mend(self._journal, name)
         self._study = _open_study(paths, storage, name, metric, objectives or (metric.name,))
         self._objectives = tuple(self._study.metric_names or (metric.name,))
-        self._numbers = {trial.user_attrs["number"] for trial in self._study.get_trials(deepcopy=False)}
+        with _damage_told(paths, storage):
+            self._numbers = {trial.user_attrs["number"] for trial in self._study.get_trials(deepcopy=False)}
 
     def __enter__(self) -> Self:
         return self
@@ -135,13 +154,8 @@ def _study_of(paths: RunPaths) -> Iterator[optuna.Study | None]:
     """The Optuna study of a run; None of one that has not begun to search."""
     import optuna
 
-    try:
-        spec = json.loads((paths.root / "spec.json").read_text(encoding="utf-8"))
-        storage, name = str(spec["storage"]), str(spec["name"])
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{paths.root / 'spec.json'}: cannot be read: {error}") from None
-    except (KeyError, TypeError):
-        raise StoreError(f"{paths.root / 'spec.json'}: holds no study; it is damaged") from None
+    asked = read_shaped(paths.root / "spec.json", _ASKED, "launch the spec.yaml beside it anew")
+    storage, name = asked["storage"], asked["name"]
     study: optuna.Study | None = None
     if storage == JOURNAL and not (paths.root / _FILE).exists():
         yield study
@@ -220,14 +234,26 @@ def _study_name(paths: RunPaths, storage: str, name: str) -> str:
 
 
 @contextmanager
-def _damage_told(paths: RunPaths, storage: str) -> Iterator[None]:
+def _damage_told(paths: RunPaths, storage: str, *, checked: bool = True) -> Iterator[None]:
+    from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
 
     where = f"{paths.root / _FILE}" if storage == JOURNAL else f"storage {storage.rsplit('@', 1)[-1]}"
+    if checked and storage == JOURNAL and (paths.root / _FILE).exists():
+        check_journal(paths.root / _FILE)
     try:
         yield
     # a damaged line makes Optuna call its classes with what they do not know
-    except (ValueError, TypeError, AttributeError, LookupError, OSError, ImportError, SQLAlchemyError) as error:
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+        LookupError,
+        OSError,
+        ImportError,
+        OptunaError,
+        SQLAlchemyError,
+    ) as error:
         raise StoreError(f"{where}: the ledger cannot be read: {_first_line(error)}") from None
 
 
@@ -264,7 +290,7 @@ def _opens(line: Any) -> Any:
 def _is_json(line: bytes) -> bool:
     try:
         json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return line.endswith(b"\n")
 

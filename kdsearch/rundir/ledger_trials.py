@@ -117,7 +117,7 @@ def is_whole(line: bytes) -> bool:
         for moment in (said["datetime_start"], said["datetime_complete"]):
             datetime.fromisoformat(moment)
         return bool(_seal(said) == said["user_attrs"][_SEAL])
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return False
 
 

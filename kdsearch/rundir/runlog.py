@@ -8,14 +8,26 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Literal
+
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
 
 from kdsearch.errors import KdsearchError, StoreError
 from kdsearch.executors.base_policy import WORKERS_LOG
-from kdsearch.files import read_json, save_json
+from kdsearch.files import save_json
 from kdsearch.records import RunPaths
+from kdsearch.rundir.shapes import read_shaped
 
 _FAILURE = "failure.json"
+
+
+class _Failure(TypedDict):
+    state: Literal["failed"]
+    reason: str
+
+
+_SHAPE = TypeAdapter(_Failure)
 _LINE = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
 _package = logging.getLogger("kdsearch")
 _workers = logging.getLogger(WORKERS_LOG)
@@ -59,8 +71,7 @@ def read_failure(paths: RunPaths) -> str:
         StoreError: the record of it is damaged.
     """
     path = paths.root / _FAILURE
-    record: Any = read_json(path) if path.exists() else {}
-    return str(record.get("reason", "")) if isinstance(record, dict) else ""
+    return str(read_shaped(path, _SHAPE)["reason"]) if path.exists() else ""
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from pydantic import ValidationError
 
@@ -18,6 +18,8 @@ from kdsearch.errors import SpecError, StoreError
 from kdsearch.files import save_atomically, seal, try_lock, unseal
 from kdsearch.records import RunPaths
 from kdsearch.rundir.identity import is_as_launched, note_identity
+from kdsearch.rundir.shapes import RECORD, read_shaped
+from kdsearch.rundir.summary import Summary, check_summary
 from kdsearch.spec.study_spec import StudySpec, dumps, load_spec, loads, to_yaml
 
 SCHEMA = 1
@@ -109,7 +111,7 @@ def save_text(path: Path, text: str) -> None:
     save_atomically(path, write)
 
 
-def write_summary(paths: RunPaths, summary: Mapping[str, Any]) -> None:
+def write_summary(paths: RunPaths, summary: Summary) -> None:
     """Writes summary.json whole or not at all.
 
     Raises:
@@ -118,22 +120,21 @@ def write_summary(paths: RunPaths, summary: Mapping[str, Any]) -> None:
     save_text(paths.root / _SUMMARY, json.dumps(seal({"schema": SCHEMA, **summary}), indent=2) + "\n")
 
 
-def read_summary(paths: RunPaths) -> dict[str, Any]:
+def read_summary(paths: RunPaths) -> Summary:
     """What summary.json says.
 
     Raises:
-        StoreError: it is missing, damaged or of another schema.
+        StoreError: it is missing, damaged, of another schema, or lacks something.
     """
     path = paths.root / _SUMMARY
-    try:
-        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StoreError(f"{path}: not there yet; the run has not finished") from None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(summary, dict) or summary.get("schema") != SCHEMA:
+    if not path.exists():
+        raise StoreError(f"{path}: not there yet; the run has not finished")
+    summary = read_shaped(path, RECORD, f"kdsearch resume {paths.root} writes it again")
+    if summary.get("schema") != SCHEMA:
         raise StoreError(f"{path}: needs schema {SCHEMA}; another version of kdsearch wrote it")
-    return unseal(summary, path) if "seal" in summary else summary  # older ones have none
+    if "seal" not in summary:  # of an older kdsearch, or lost: nothing else says that it is whole
+        return check_summary(summary, path)
+    return cast("Summary", unseal(summary, path))
 
 
 class RunLock:

@@ -174,12 +174,12 @@ class Augmentation(Section):
     the pixels; each is the alpha of the Beta distribution that the share comes from, 0: off.
     """
 
-    crop: float = Field(0.125, ge=0)
+    crop: float = Field(0.125, ge=0, le=4096)
     flip: bool = True
     cutout: float = Field(0.0, ge=0, lt=1)
     resized_crop: tuple[Share, Share] | None = None
-    mixup: float = Field(0.0, ge=0)
-    cutmix: float = Field(0.0, ge=0)
+    mixup: float = Field(0.0, ge=0, le=1000)
+    cutmix: float = Field(0.0, ge=0, le=1000)
 
     @field_validator("resized_crop")
     @classmethod
@@ -364,6 +364,6 @@ class Limits(_Limited):
 class Budget(Section):
     """When the search ends: after ``trials`` evaluations or ``minutes`` of searching, whichever comes first."""
 
-    trials: int = Field(200, ge=1)
+    trials: int = Field(200, ge=1, le=1_000_000)
     minutes: float | None = Field(None, gt=0)
     max_failures: int = Field(5, ge=0)

@@ -31,6 +31,7 @@ from kdsearch.rundir.store import (
     warn_of_changed_yaml,
     write_summary,
 )
+from kdsearch.rundir.summary import Summary
 from kdsearch.spec.sections import GIVEN
 from kdsearch.spec.study_spec import StudySpec, dumps
 from kdsearch.study.delivery import deliver
@@ -56,7 +57,7 @@ log = logging.getLogger(__name__)
 
 def run_study(
     spec: StudySpec, run_dir: str | Path | None = None, watch: Watch = unwatched, *, net: nn.Module | None = None
-) -> dict[str, Any]:
+) -> Summary:
     """The summary of a new run, in ``run_dir`` or in runs/NAME below the current directory.
 
     ``net`` is a student of your own, for a study that says ``student: {net: given}``; workers in other processes cannot
@@ -80,7 +81,7 @@ def run_study(
         return _drive(_moved(scratch, paths), watch)
 
 
-def resume_study(run_dir: str | Path, watch: Watch = unwatched, *, net: nn.Module | None = None) -> dict[str, Any]:
+def resume_study(run_dir: str | Path, watch: Watch = unwatched, *, net: nn.Module | None = None) -> Summary:
     """The summary of a run that goes on where it was stopped; nothing is done to one that has ended by itself.
 
     ``net`` as in ``run_study``, with the weights that it had when the run was launched.
@@ -120,7 +121,7 @@ def _naming(paths: RunPaths) -> Iterator[None]:
         raise
 
 
-def _ended(paths: RunPaths) -> dict[str, Any] | None:
+def _ended(paths: RunPaths) -> Summary | None:
     """The summary of a run that has everything, its report included; None of one that has not."""
     if not (paths.root / "summary.json").exists():
         return None
@@ -128,7 +129,7 @@ def _ended(paths: RunPaths) -> dict[str, Any] | None:
         summary = read_summary(paths)
         check_run(paths, summary)
     except KdsearchError as error:
-        log.warning("%s; it is written again", error)
+        log.warning("%s; it is written again", str(error).rpartition("; ")[0] or error)
         return None
     if not (paths.root / "report.html").exists():
         write_html(paths.root)
@@ -179,7 +180,7 @@ class _Run:
             save_sealed(path, self.seconds)
 
 
-def _drive(study: Study, watch: Watch) -> dict[str, Any]:
+def _drive(study: Study, watch: Watch) -> Summary:
     from kdsearch.study.references import measure_references
 
     paths, spec = study.ctx.paths, study.spec

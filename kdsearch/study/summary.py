@@ -6,16 +6,28 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kdsearch import __version__
 from kdsearch.records import Finalist, Outcome, Student, pareto_front
+from kdsearch.rundir.summary import Summary
 from kdsearch.spec.sections import GIVEN
 from kdsearch.study.score_ranks import describe_ranks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kdsearch.rundir.summary import (
+        AskedRow,
+        CostsRow,
+        FinalistRow,
+        MetricRow,
+        PreparedRow,
+        ProxyRow,
+        ReferenceRow,
+        StudentRow,
+        TeacherRow,
+    )
     from kdsearch.spec.study_spec import StudySpec
     from kdsearch.study.planning import Study
 
@@ -47,9 +59,7 @@ class RunFacts:
     references: Sequence[Mapping[str, Any]] = ()
 
 
-def summarise(
-    study: Study, outcomes: Sequence[Outcome], students: Sequence[Student], facts: RunFacts
-) -> dict[str, Any]:
+def summarise(study: Study, outcomes: Sequence[Outcome], students: Sequence[Student], facts: RunFacts) -> Summary:
     """The summary of a finished run; its state is done, or stopped if the search ended early."""
     ctx, spec = study.ctx, study.spec
     failed = sum(outcome.state == "failed" for outcome in outcomes)
@@ -69,27 +79,24 @@ def summarise(
         "net": spec.student.label,
         "task": {
             "name": spec.task.name,
-            "metric": ctx.task.metric.describe(),
+            "metric": cast("MetricRow", ctx.task.metric.describe()),
             "data": ctx.task.name,
             "digest": ctx.task.digest,
             "classes": list(ctx.task.classes),
-            "input": {"shape": list(ctx.task.image_shape), "mean": list(ctx.task.mean), "std": list(ctx.task.std)},
+            "input": {"shape": ctx.task.image_shape, "mean": list(ctx.task.mean), "std": list(ctx.task.std)},
             "notes": list(ctx.task.notes),
         },
-        "budgets": [{window.cost: [window.low, window.high] for window in windows} for windows in ctx.budgets],
-        "full": _first(rows, "full") or {"costs": ctx.widths.costs(ctx.widths.full)},
-        "uniform": _first(rows, "uniform") or {"costs": ctx.widths.costs(ctx.uniform[0])},
+        "budgets": [{window.cost: (window.low, window.high) for window in windows} for windows in ctx.budgets],
+        "full": _first(rows, "full") or {"costs": dict(ctx.widths.costs(ctx.widths.full))},
+        "uniform": _first(rows, "uniform") or {"costs": dict(ctx.widths.costs(ctx.uniform[0]))},
         "teacher": _teacher(study, facts.prepared),
-        "references": [dict(row) for row in facts.references],
+        "references": [cast("ReferenceRow", dict(row)) for row in facts.references],
         "students": rows,
         "finalists": [_finalist_row(finalist) for finalist in facts.finalists],
-        "proxy": {
-            **study.strategy.judge_scores(facts.prepared, _trained_uniform(study, students), ctx.task.metric),
-            "rank": describe_ranks(outcomes, facts.finalists),
-        },
-        "prepared": dict(facts.prepared),
+        "proxy": _proxy(study, outcomes, students, facts),
+        "prepared": cast("PreparedRow", dict(facts.prepared)),
         "layers": [{"name": name, "full": full} for name, full, _ in ctx.widths.layer_widths(ctx.widths.full)],
-        "frozen": [list(pair) for pair in ctx.widths.frozen],
+        "frozen": list(ctx.widths.frozen),
         "commands": _commands(spec, ctx.paths.root),
     }
 
@@ -112,7 +119,7 @@ def _commands(spec: StudySpec, root: Path) -> dict[str, str]:
     }
 
 
-def _teacher(study: Study, prepared: Mapping[str, Any]) -> dict[str, Any] | None:
+def _teacher(study: Study, prepared: Mapping[str, Any]) -> TeacherRow | None:
     """The study's teacher, and how the search and the trainings at the end asked it."""
     teaching = study.ctx.teaching
     if teaching is None:
@@ -122,21 +129,21 @@ def _teacher(study: Study, prepared: Mapping[str, Any]) -> dict[str, Any] | None
         "name": teaching.teacher.name,
         "sha256": teaching.teacher.sha256,
         "views": teaching.views,
-        "asked": {key: made for key, made in asked.items() if made},
+        "asked": {key: cast("AskedRow", made) for key, made in asked.items() if made},
     }
 
 
-def student_row(study: Study, student: Student) -> dict[str, Any]:
+def student_row(study: Study, student: Student) -> StudentRow:
     """One entry of ``students``: the record, with the widths of every layer."""
     row = asdict(student)
     row["candidate"], row["widths"] = student.candidate.values, student.candidate.widths
     row["layer_widths"] = [list(layer) for layer in study.ctx.widths.layer_widths(student.candidate)]
     row["budget"] = student.lineage.get("budget")
-    return row
+    return cast("StudentRow", row)
 
 
-def _finalist_row(finalist: Finalist) -> dict[str, Any]:
-    return {
+def _finalist_row(finalist: Finalist) -> FinalistRow:
+    row = {
         "budget": finalist.budget,
         "round": finalist.round,
         "epochs": finalist.epochs,
@@ -145,6 +152,12 @@ def _finalist_row(finalist: Finalist) -> dict[str, Any]:
         finalist.metric.validation: finalist.figure,
         "score": finalist.score,
     }
+    return cast("FinalistRow", row)
+
+
+def _proxy(study: Study, outcomes: Sequence[Outcome], students: Sequence[Student], facts: RunFacts) -> ProxyRow:
+    judged = study.strategy.judge_scores(facts.prepared, _trained_uniform(study, students), study.task.metric)
+    return cast("ProxyRow", {**judged, "rank": describe_ranks(outcomes, facts.finalists)})
 
 
 def _trained_uniform(study: Study, students: Sequence[Student]) -> list[float | None]:
@@ -157,5 +170,5 @@ def _trained_uniform(study: Study, students: Sequence[Student]) -> list[float | 
     return [reached.get(budget) for budget in range(len(study.ctx.budgets))]
 
 
-def _first(rows: Sequence[dict[str, Any]], role: str) -> dict[str, Any] | None:
+def _first(rows: Sequence[StudentRow], role: str) -> CostsRow | None:
     return next((row for row in rows if row["role"] == role), None)

@@ -1,0 +1,256 @@
+"""The shape of summary.json, schema 1: written at the end of a study, and checked wherever it is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, NotRequired, cast
+
+from pydantic import ConfigDict, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+from kdsearch.costs import HEADLINE
+from kdsearch.errors import StoreError
+from kdsearch.rundir.shapes import Seconds, check_shape
+from kdsearch.spec.metric import ACCURACY
+
+Value = int | float | str
+_OPEN = ConfigDict(extra="allow")  # what a task, a strategy or an exporter adds of its own
+
+
+@with_config(_OPEN)
+class MetricRow(TypedDict):
+    """The task's headline metric, as ``Metric.describe`` gives it."""
+
+    name: str
+    better: Literal["higher", "lower"]
+    label: str
+    unit: str
+    times: float
+    digits: int
+    points: str
+    least: float | None
+
+
+class InputRow(TypedDict):
+    """What the nets read: shape of an image as channels, height, width; statistics of pixels in 0..1."""
+
+    shape: tuple[int, int, int]
+    mean: list[float]
+    std: list[float]
+
+
+@with_config(_OPEN)
+class TaskRow(TypedDict):
+    """What was learnt from which data."""
+
+    name: str
+    metric: MetricRow
+    data: str
+    digest: str
+    classes: list[str]
+    input: InputRow
+    notes: list[str]
+
+
+@with_config(_OPEN)
+class CostsRow(TypedDict):
+    """A net that was not trained: what it costs."""
+
+    costs: dict[str, float]
+
+
+@with_config(_OPEN)
+class ReferenceRow(CostsRow):
+    """A net that the study started from."""
+
+    id: str
+    role: Literal["given", "teacher"]
+    name: str
+    metrics: dict[str, float]
+
+
+@with_config(_OPEN)
+class PerClass(TypedDict):
+    """Test accuracy and images of each class."""
+
+    accuracy: list[float | None]
+    images: list[int]
+
+
+@with_config(_OPEN)
+class DetailsRow(TypedDict):
+    """What else the test images showed."""
+
+    per_class: NotRequired[PerClass]
+    confusion: NotRequired[list[list[int]]]
+
+
+@with_config(_OPEN)
+class LineageRow(TypedDict):
+    """Where a student came from; figures by seed."""
+
+    origin: str
+    budget: int | None
+    strategy: str
+    seeds: dict[str, float]
+    validated: dict[str, float]
+    exported_seed: int
+    delivered: NotRequired[dict[str, Any]]
+
+
+@with_config(_OPEN)
+class StudentRow(TypedDict):
+    """A trained net, as ``records.Student``, with the widths of its layers."""
+
+    id: str
+    role: Literal["winner", "uniform", "random", "full"]
+    candidate: dict[str, Value]
+    widths: dict[str, int]
+    metrics: dict[str, float]
+    spread: dict[str, float]
+    costs: dict[str, float]
+    files: dict[str, str]
+    parity: dict[str, float]
+    history: list[dict[str, Any]]
+    lineage: LineageRow
+    details: DetailsRow
+    budget: int | None
+    layer_widths: list[tuple[str, int, int]]
+
+
+@with_config(_OPEN)
+class FinalistRow(TypedDict):
+    """A net that was trained to choose the winner; its headline figure stands under the metric's name."""
+
+    budget: int
+    round: int
+    epochs: int
+    candidate: dict[str, Value]
+    origin: str
+    score: float | None
+
+
+@with_config(_OPEN)
+class AskedRow(TypedDict):
+    """How a teacher was asked."""
+
+    mode: str
+    reason: str
+
+
+class TeacherRow(TypedDict):
+    """The study's teacher."""
+
+    name: str
+    sha256: str
+    views: int
+    asked: dict[str, AskedRow]
+
+
+class RankRow(TypedDict):
+    """Agreement of scores with what finalists reached."""
+
+    tau: float
+    low: float
+    high: float
+    count: int
+
+
+@with_config(_OPEN)
+class ProxyRow(TypedDict):
+    """Whether scores could be believed."""
+
+    verdict: Literal["trusted", "weak", "unknown"]
+    advice: list[str]
+    grounds: NotRequired[list[str]]
+    ratio: NotRequired[float | None]
+    spread: NotRequired[float | None]
+    stderr: NotRequired[float | None]
+    rank: RankRow | None
+
+
+class TrialsRow(TypedDict):
+    """How many trials were scored, failed, and were in the ledger when the last driver started."""
+
+    done: int
+    failed: int
+    cached: int
+
+
+@with_config(_OPEN)
+class PreparedRow(TypedDict):
+    """Figures of the strategy's preparation."""
+
+    history: NotRequired[list[dict[str, Any]]]
+
+
+class LayerRow(TypedDict):
+    """A layer and its channels in the full net."""
+
+    name: str
+    full: int
+
+
+@with_config(_OPEN)
+class Summary(TypedDict):
+    """What a run found."""
+
+    schema: Literal[1]
+    name: str
+    state: Literal["done", "stopped"]
+    stopped: str
+    exhausted: str
+    run_dir: str
+    seed: int
+    versions: dict[str, str]
+    seconds: Seconds
+    trials: TrialsRow
+    front: list[int]
+    net: str
+    task: TaskRow
+    budgets: list[dict[str, tuple[float | None, float | None]]]
+    full: CostsRow
+    uniform: CostsRow
+    teacher: TeacherRow | None
+    references: list[ReferenceRow]
+    students: list[StudentRow]
+    finalists: list[FinalistRow]
+    proxy: ProxyRow
+    prepared: PreparedRow
+    layers: list[LayerRow]
+    frozen: list[tuple[str, str]]
+    commands: dict[str, str]
+
+
+_SHAPE = TypeAdapter(Summary)
+
+
+def check_summary(content: Any, path: Path) -> Summary:
+    """The content of summary.json, once nothing that its readers need is missing or of another kind.
+
+    Raises:
+        StoreError: something is; the message says what.
+    """
+    remedy = f"kdsearch resume {path.parent} writes it again"
+    check_shape(content, _SHAPE, path, remedy)
+    summary = cast("Summary", content)
+    lost = next(iter(_find_lost(summary)), None)
+    if lost is not None:
+        raise StoreError(f"{path}: damaged ({lost}); {remedy}")
+    return summary
+
+
+def _find_lost(summary: Summary) -> list[str]:
+    """What no type can say: keys that the metric names, and lists that belong together."""
+    task, lost = summary["task"], []
+    name = task["metric"]["name"] or ACCURACY.name
+    for at, row in enumerate(summary["students"]):
+        where = f"students.{at}"
+        lost += [f"{where}.metrics.{name}: field required"] * (name not in row["metrics"])
+        lost += [f"{where}.costs.{HEADLINE}: field required"] * (HEADLINE not in row["costs"])
+        classes = row["details"].get("per_class")
+        if classes and {len(classes["accuracy"]), len(classes["images"])} != {len(task["classes"])}:
+            lost.append(f"{where}.details.per_class: needs {len(task['classes'])} classes")
+    for at, finalist in enumerate(summary["finalists"]):
+        lost += [f"finalists.{at}.validation_{name}: field required"] * (f"validation_{name}" not in finalist)
+    return lost
