@@ -298,3 +298,16 @@ def test_any_yaml_is_a_study_or_one_line_a_mistake(tmp_path_factory, data, sets)
     except SpecError as error:
         said = str(error)
     assert all(line.startswith((str(path), "--set ")) for line in said.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("budget.trials=1000000000000", "budget.trials"),
+        ("finish.augment.crop=1.0e+308", "finish.augment.crop"),
+        ("finish.augment.mixup=1.0e+308", "finish.augment.mixup"),
+    ],
+)
+def test_absurd_amounts_are_refused_before_anything_is_counted_out(change, said):
+    with pytest.raises(SpecError, match=said):
+        load_spec("quickstart", (change,))
