@@ -51,6 +51,6 @@ def test_the_command_prints_a_section_and_refuses_what_is_none(capsys):
     assert capsys.readouterr().out.startswith("## budget\n\nWhen the search ends: after `trials` evaluations")
     assert run(["keys", "budget", "--json"]) == 0
     (entry,) = json.loads(capsys.readouterr().out)["sections"]
-    assert entry["rows"][0] == ["trials", "a whole number >= 1", "`200`"]
+    assert entry["rows"][0] == ["trials", "a whole number >= 1 <= 1000000", "`200`"]
     assert run(["keys", "budgets"]) == 2
     assert capsys.readouterr().err == "unknown section 'budgets'; did you mean 'budget'?\n"
