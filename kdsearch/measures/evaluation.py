@@ -44,20 +44,6 @@ class Reading:
     images_C: Tensor
 
 
-def classification_figures(  # noqa: PLR0913 - what the figures depend on, all of it
-    model: nn.Module,
-    images: ImageSet,
-    *,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-    device: torch.device,
-    batch_size: int,
-    limit: int | None,
-) -> dict[str, float]:
-    """The figures of ``classify`` alone."""
-    return classify(model, images, mean=mean, std=std, device=device, batch_size=batch_size, limit=limit).figures
-
-
 def classify(  # noqa: PLR0913 - what the figures depend on, all of it
     model: nn.Module,
     images: ImageSet,

@@ -94,12 +94,11 @@ class Classification(ImageTask):
 
         ``limit`` takes that many images, a random sample that is always the same.
         """
-        from kdsearch.measures.evaluation import chunk_size, classification_figures
+        from kdsearch.measures.evaluation import chunk_size, classify
 
         images, size = self.images(part), batch_size or chunk_size(device)
-        return classification_figures(
-            model, images, mean=self.mean, std=self.std, device=device, batch_size=size, limit=limit
-        )
+        read = classify(model, images, mean=self.mean, std=self.std, device=device, batch_size=size, limit=limit)
+        return read.figures
 
     def examine(
         self, model: nn.Module, part: Part, *, device: torch.device
