@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from kdsearch.bench.results import run, tabulate
 from kdsearch.errors import StoreError
+from kdsearch.records import RunPaths
+from kdsearch.rundir.store import write_summary
 
 
 def student(role, accuracy, budget, spread=None):
@@ -47,7 +47,7 @@ def test_gain_is_winner_less_uniform_in_points_and_random_nets_are_averaged():
 
 def test_runs_are_read_from_their_summaries(tmp_path):
     (tmp_path / "toy").mkdir()
-    (tmp_path / "toy" / "summary.json").write_text(json.dumps(SUMMARY))
+    write_summary(RunPaths(tmp_path / "toy"), SUMMARY)
     assert [row["study"] for row in run(folder=str(tmp_path))["rows"]] == ["toy", "toy"]
 
 
