@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from kdsearch.candidates.space import Candidate
 from kdsearch.cost.threads import torch_threads
 from kdsearch.losses.pointwise import cross_entropy
+from kdsearch.measures.layout import sliced_strides
 from kdsearch.models.zoo import make_net
 from kdsearch.pruningnet.crop_descent import Descent
 from kdsearch.pruningnet.generators import Generator
@@ -121,9 +122,10 @@ def _plain_step(net: nn.Module, image_BCHW: Tensor, label_B: Tensor) -> Callable
 
     def step() -> None:
         optimizer.zero_grad()
-        with _autocast(image_BCHW):
-            logits_BC = net(image_BCHW)
-        cross_entropy(logits_BC, label_B, 0.0).backward()
+        with sliced_strides(net):
+            with _autocast(image_BCHW):
+                logits_BC = net(image_BCHW)
+            cross_entropy(logits_BC, label_B, 0.0).backward()
         optimizer.step()
 
     return step

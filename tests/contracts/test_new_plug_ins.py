@@ -15,14 +15,17 @@ from kdsearch.records import RunPaths
 from kdsearch.report.html import render
 from kdsearch.rundir.ledger import read_outcomes
 from kdsearch.spec.idle import idle_options
+from kdsearch.spec.strategy_options import TrainingOptions
 from kdsearch.spec.study_spec import load_document, load_spec
 from kdsearch.spec.teacher_card import NetOptions
 from kdsearch.study.planning import plan
 from kdsearch.study.run import run_study
+from kdsearch.training.loop import Setting
+from kdsearch.training.net import train_net
 from kdsearch.weights import save_weights
 from tests.cards import CLASSES, write_images
 from tests.plugging import plugged
-from tests.toys import make_toy
+from tests.toys import CPU, make_task, make_toy
 
 pytestmark = pytest.mark.timeout(60)  # the first trace of a process takes seconds
 
@@ -159,8 +162,9 @@ def dropped_in(tmp_path_factory):
 
 
 def write_card(folder: Path) -> Path:
-    """A teacher whose weights nobody trained."""
+    """A teacher that tells the bars apart: one that does not is refused."""
     net = make_net(NetOptions(net="resnet8", width=0.25).made_of(), num_classes=3, in_channels=1, image_size=8, seed=0)
+    train_net(net, make_task(), TrainingOptions(epochs=8, batch_size=16, learning_rate=0.05), Setting(0, CPU))
     weights = folder / "own.safetensors"
     save_weights(weights, net.state_dict())
     card = {
