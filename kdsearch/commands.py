@@ -17,10 +17,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from kdsearch import __version__
+from kdsearch import __version__, registry
 from kdsearch.errors import KdsearchError, did_you_mean
 
-_SUITES = ("step", "coverage", "score", "ranking", "data", "losses", "distill", "samplers", "recipes", "results")
 _ONE_OF = "COMMAND, one of"
 _STUDY = "a study file, or the name of a shipped study (see 'kdsearch list')"
 _RUN = "a run directory, or the name of one under runs/"
@@ -188,5 +187,6 @@ def _add_other_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add(commands, "list", "runs:list_all", "your runs, and the studies and teachers that come with kdsearch")
     _add(commands, "doctor", "doctor:doctor", "versions, threads, memory, disk and optional parts of this installation")
     bench = _add(commands, "bench", "bench:bench", "measure a claim of the documentation on this machine")
-    bench.add_argument("suite", choices=_SUITES, metavar="SUITE", help=", ".join(_SUITES))
+    suites = registry.available("kdsearch.bench")
+    bench.add_argument("suite", choices=suites, metavar="SUITE", help=", ".join(suites))
     bench.add_argument("--set", action="append", default=[], dest="sets", metavar="NAME=VALUE", help="an option of it")

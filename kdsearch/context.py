@@ -25,7 +25,7 @@ class Context:
     ``space`` is the search space over ``widths``. ``budgets`` holds the windows of costs of each budget of the study,
     ``uniform`` the uniform-width gene that fits each, ``inside`` a candidate known to lie in each. ``trained``: the
     net's weights came from a checkpoint. During the search the task's test part cannot be read. ``teaching``: the
-    study's teacher and how it may be asked, if it has one; ``trainings``: how many students the study may train by it.
+    study's teacher and how it may be asked, if it has one; ``students_taught``: how many it may teach.
     """
 
     task: Task
@@ -39,7 +39,7 @@ class Context:
     trained: bool
     paths: RunPaths
     teaching: Teaching | None = None
-    trainings: int = 1
+    students_taught: int = 1
     inside: tuple[Candidate, ...] = ()
 
     def draw(self, budget: int, rng: Rng) -> Candidate:

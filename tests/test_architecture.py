@@ -107,6 +107,11 @@ def test_a_plug_in_imports_only_base_of_its_own_folder_and_no_other_plug_in(name
     assert all(other.startswith(f"{own}.base") for other in others)
 
 
+@pytest.mark.parametrize("name", [name for name in members() if name.startswith("bench.")])
+def test_a_bench_suite_stands_alone_but_for_base_of_its_folder(name):
+    assert all(other.startswith("bench.base") for other in imports(name) if other.startswith("bench."))
+
+
 def test_nothing_imports_commands():
     assert [name for name in members() if "commands" in imports(name)] == []
 

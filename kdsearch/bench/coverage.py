@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kdsearch.bench.coverage_nets import Entry, smallest_nets, why_no_cnn
+from kdsearch.bench.base_coverage_nets import Entry, smallest_nets, why_no_cnn
 from kdsearch.candidates.space import Candidate
 from kdsearch.cost.flops import count_bytes, count_macs, count_parameters
 from kdsearch.errors import KdsearchError, WidthError

@@ -14,17 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kdsearch.bench.base_torchdistill import GAMMA, ORDER, Loss, torchdistill_loss
 from kdsearch.cost.threads import torch_threads
-from kdsearch.errors import KdsearchError
 from kdsearch.losses.relations import correlation_loss, correlation_matrix
 from kdsearch.losses.rows import unit_rows
 
-_GAMMA, _ORDER = 0.4, 2  # the paper's
 _AGREEMENT_TARGET = 1e-5
 _ORDERS = (1, 2, 3, 4, 6, 8)
 _ROWS = 640  # of a turn, so that a small batch is called often enough for the clock
-
-Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,7 @@ def run(
 def measure_agreement() -> float:
     """The largest difference between rbf_taylor's matrix of 64 random rows and its series summed in Python's floats."""
     features_BD = torch.randn(64, 32, generator=torch.Generator().manual_seed(0))
-    made = correlation_matrix(features_BD, kernel="rbf_taylor", gamma=_GAMMA, order=_ORDER).tolist()
+    made = correlation_matrix(features_BD, kernel="rbf_taylor", gamma=GAMMA, order=ORDER).tolist()
     unit = unit_rows(features_BD.double()).tolist()
     products = [[sum(map(float.__mul__, one, other)) for other in unit] for one in unit]
     return max(
@@ -94,36 +91,21 @@ def measure_gap(order: int) -> float:
     angle_B = torch.linspace(0, math.pi, 201, dtype=torch.float64)
     rows_BD = torch.stack((angle_B.cos(), angle_B.sin()), 1)
     series, exact = (
-        correlation_matrix(rows_BD, kernel=kernel, gamma=_GAMMA, order=order) for kernel in ("rbf_taylor", "rbf")
+        correlation_matrix(rows_BD, kernel=kernel, gamma=GAMMA, order=order) for kernel in ("rbf_taylor", "rbf")
     )
     return float((series - exact).abs().max())
 
 
 def _series(product: float) -> float:
-    terms = ((2 * _GAMMA) ** power / math.factorial(power) * product**power for power in range(_ORDER + 1))
-    return math.exp(-2 * _GAMMA) * sum(terms)
-
-
-def torchdistill_loss() -> Loss:
-    """torchdistill's CCKDLoss with the paper's kernel, as a function of two batches of features."""
-    try:
-        from torchdistill.losses.mid_level import CCKDLoss
-    except ImportError:
-        raise KdsearchError("torchdistill is not installed: in the checkout, pip install -e '.[bench]'") from None
-    settings = {"type": "gaussian", "gamma": _GAMMA, "max_p": _ORDER}
-    criterion = CCKDLoss("tap", "tap", kernel_config=settings, reduction="batchmean")
-
-    def loss(student_BD: Tensor, teacher_BD: Tensor) -> Tensor:
-        return criterion({"tap": {"output": student_BD}}, {"tap": {"output": teacher_BD}})
-
-    return loss
+    terms = ((2 * GAMMA) ** power / math.factorial(power) * product**power for power in range(ORDER + 1))
+    return math.exp(-2 * GAMMA) * sum(terms)
 
 
 def _measure(case: Case, theirs: Loss, repeats: int) -> dict[str, Any]:
     random = torch.Generator().manual_seed(0)
     student_BD, teacher_BD = (torch.randn(case.batch, case.dim, generator=random) for _ in range(2))
     student_BD.requires_grad_()
-    ours = partial(correlation_loss, gamma=_GAMMA, order=_ORDER)
+    ours = partial(correlation_loss, gamma=GAMMA, order=ORDER)
     rivals = (partial(ours, kernel="rbf_taylor"), partial(ours, kernel="rbf"), theirs)
     calls = max(1, _ROWS // case.batch)
     turns = [[_time(loss, student_BD, teacher_BD, calls) for loss in rivals] for _ in range(repeats + 1)]

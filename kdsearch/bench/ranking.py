@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kdsearch.bench.agreement import (
+from kdsearch.bench.base_agreement import (
     Numbers,
     bootstrap_interval,
     chance_of_tau,
@@ -19,8 +19,8 @@ from kdsearch.bench.agreement import (
     tau_against_rest,
     tau_between_seeds,
 )
-from kdsearch.bench.ground_truth import Setup, World, make_world, train_all
-from kdsearch.bench.proxies import Effort, Proxy, ProxyTrial
+from kdsearch.bench.base_ground_truth import Setup, World, make_world, train_all
+from kdsearch.bench.base_proxies import Effort, Proxy, ProxyTrial
 from kdsearch.cost.threads import torch_threads
 from kdsearch.spec.sections import StudentOptions
 from kdsearch.strategies.metapruning import MetaPruning

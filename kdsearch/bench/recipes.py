@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 
 from kdsearch import __version__
-from kdsearch.bench.recipes_torchdistill import train_with_torchdistill
+from kdsearch.bench.base_torchdistill import train_with_torchdistill
 from kdsearch.data.datasets import load_dataset
 from kdsearch.errors import SpecError
 from kdsearch.files import read_json, save_json

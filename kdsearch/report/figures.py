@@ -31,13 +31,13 @@ class Figure:
 def draw_figures(run: Run) -> list[Figure]:
     """The charts of a search of widths, in reading order; where widths are fixed, those that say something."""
     if run.fixed_widths:
-        return [draw_progress(run), draw_trainings(run)]
+        return [draw_progress(run), draw_final_curves(run)]
     drawn = [
         draw_trained(run),
         draw_trials(run),
         draw_progress(run),
         *(draw_widths(run, budget) for budget in run.budget_numbers),
-        draw_trainings(run),
+        draw_final_curves(run),
     ]
     return [*drawn, draw_preparation(run)] if run.prepared_history or not run.nets else drawn
 
@@ -140,7 +140,7 @@ def draw_widths(run: Run, budget: int) -> Figure:
     return Figure(title, charts.draw(frame, *layers, about=title), tuple(legend))
 
 
-def draw_trainings(run: Run) -> Figure:
+def draw_final_curves(run: Run) -> Figure:
     """Training curves of the final nets: the headline figure on validation images where measured, else the loss."""
     title = "Training of the final nets"
     curves = [(_kind(net), net.id, net.history) for net in run.nets if net.role != "random"]

@@ -41,7 +41,7 @@ class Distilling(Strategy):
     def provision(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
         """Decides how the teacher is asked and, where once is enough, asks it; figures about that, kept in the run."""
         from kdsearch.files import read_json, save_json
-        from kdsearch.teaching.lesson_plan import decide
+        from kdsearch.teaching.answer_mode import decide
 
         if not self.options.asks_teacher:
             return {}
@@ -49,7 +49,7 @@ class Distilling(Strategy):
         if not path.exists():
             lesson = self._lesson(ctx)
             net = ctx.widths.build(ctx.uniform[0])
-            save_json(path, decide(lesson, net, self.options.epochs * ctx.trainings))
+            save_json(path, decide(lesson, net, self.options.epochs * ctx.students_taught))
         made: dict[str, Any] = read_json(path)
         watch(Progress("prepare", 0, 0, f"teacher {made['mode']}: {made['reason']}"))
         if made["mode"] == "cached":
@@ -110,9 +110,9 @@ class Distilling(Strategy):
         return self._forecast(ctx, gene, steps)["epoch"]
 
     def _forecast(self, ctx: Context, gene: Candidate, steps: int) -> dict[str, float]:
-        from kdsearch.teaching.lesson_plan import forecast
+        from kdsearch.teaching.answer_mode import forecast
 
-        return forecast(self._lesson(ctx), ctx.widths.build(gene), self.options.epochs * ctx.trainings, steps)
+        return forecast(self._lesson(ctx), ctx.widths.build(gene), self.options.epochs * ctx.students_taught, steps)
 
     def _lesson(self, ctx: Context) -> Lesson:
         from kdsearch.teaching.lessons import Lesson

@@ -24,7 +24,7 @@ _DRAWS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Entrant:
     """One net of the final table: its role, the budget it belongs to (None: the full net), and its seeds."""
 
     id: str
@@ -64,21 +64,21 @@ def rank(outcomes: Iterable[Outcome], windows: Sequence[Window]) -> list[Outcome
     return sorted(fitting, key=place)
 
 
-def plan_students(study: Study, winners: Sequence[Candidate]) -> list[Plan]:
+def list_entrants(study: Study, winners: Sequence[Candidate]) -> list[Entrant]:
     """Every net of the final table: winners, and the controls that the study asks for."""
     spec, ctx = study.spec.finish, study.ctx
     seeds = student_seeds(study.spec.seed, spec.seeds)
-    plans = []
+    entrants = []
     for budget, winner in enumerate(winners):
         mark = f"-{budget}" if len(winners) > 1 else ""
-        plans.append(Plan(f"winner{mark}", "winner", budget, winner, seeds))
+        entrants.append(Entrant(f"winner{mark}", "winner", budget, winner, seeds))
         if spec.controls.uniform:
-            plans.append(Plan(f"uniform{mark}", "uniform", budget, ctx.uniform[budget], seeds))
+            entrants.append(Entrant(f"uniform{mark}", "uniform", budget, ctx.uniform[budget], seeds))
         for number, gene in enumerate(_random_controls(study, budget)):
-            plans.append(Plan(f"random{mark}-{number}", "random", budget, gene, seeds[:1]))
+            entrants.append(Entrant(f"random{mark}-{number}", "random", budget, gene, seeds[:1]))
     if spec.controls.full:
-        plans.append(Plan("full", "full", None, study.strategy.complete(ctx.widths.full), seeds))
-    return plans
+        entrants.append(Entrant("full", "full", None, study.strategy.complete(ctx.widths.full), seeds))
+    return entrants
 
 
 def _random_controls(study: Study, budget: int) -> list[Candidate]:
@@ -93,42 +93,42 @@ def _random_controls(study: Study, budget: int) -> list[Candidate]:
     return list(found)
 
 
-def collect(study: Study, plans: Sequence[Plan]) -> list[Student]:
+def collect(study: Study, entrants: Sequence[Entrant]) -> list[Student]:
     """The students with their figures on the test part, read here and nowhere else: once a trained net."""
-    return [_student(study, made) for made in plans]
+    return [_student(study, entrant) for entrant in entrants]
 
 
-def _student(study: Study, made: Plan) -> Student:
-    records = {training.seed: read_record(study, training.name) for training in made.trainings()}
+def _student(study: Study, entrant: Entrant) -> Student:
+    records = {training.seed: read_record(study, training.name) for training in entrant.trainings()}
     metric = study.task.metric
-    nets = {training.seed: final_net(study, made.candidate, training.name) for training in made.trainings()}
+    nets = {training.seed: final_net(study, entrant.candidate, training.name) for training in entrant.trainings()}
     tested = {seed: study.task.examine(net, "test", device=study.ctx.device) for seed, net in nets.items()}
     shown = {
-        training.seed: validated(study, made.candidate, training.name, nets[training.seed])[metric.name]
-        for training in made.trainings()
+        training.seed: validated(study, entrant.candidate, training.name, nets[training.seed])[metric.name]
+        for training in entrant.trainings()
     }
     reached = [row[metric.name] for row, _ in tested.values()]
     best = max(shown, key=lambda seed: (metric.merit(shown[seed]), -seed))
     metrics = {metric.name: statistics.fmean(reached), metric.validation: statistics.fmean(shown.values())}
     spread = {metric.name: _deviation(reached), metric.validation: _deviation([*shown.values()])}
     lineage: Mapping[str, Any] = {
-        "origin": made.candidate.origin,
-        "budget": made.budget,
+        "origin": entrant.candidate.origin,
+        "budget": entrant.budget,
         "strategy": study.spec.finish.name,
         "seeds": {str(seed): row[metric.name] for seed, (row, _) in tested.items()},
         "validated": {str(seed): figure for seed, figure in shown.items()},
         "exported_seed": best,
     }
     return Student(
-        id=made.id,
-        role=made.role,
-        candidate=made.candidate,
+        id=entrant.id,
+        role=entrant.role,
+        candidate=entrant.candidate,
         metrics=metrics,
         spread=spread if len(reached) > 1 else {},
-        costs=final_costs(study, made.candidate, nets[best]),
+        costs=final_costs(study, entrant.candidate, nets[best]),
         history=tuple(records[best]["history"]),
         lineage=lineage,
-        details=tested[best][1] if made.role == "winner" else {},
+        details=tested[best][1] if entrant.role == "winner" else {},
     )
 
 

@@ -140,7 +140,7 @@ def _teaching(spec: StudySpec, task: Task, device: torch.device) -> Teaching | N
     return Teaching(teacher, spec.teacher.mode, spec.teacher.views, cache_dir() / "teachers")
 
 
-def _trainings(spec: StudySpec, strategy: Strategy, finish: Strategy) -> int:
+def _count_taught(spec: StudySpec, strategy: Strategy, finish: Strategy) -> int:
     """How many students may be trained by the teacher."""
     named, count = spec.finish, 0
     if finish.options.asks_teacher:
@@ -201,7 +201,7 @@ def make_context(
         trained=_is_trained(spec, net, task.num_classes),
         paths=paths,
         teaching=_teaching(spec, task, device),
-        trainings=_trainings(spec, strategy, finish),
+        students_taught=_count_taught(spec, strategy, finish),
         inside=tuple(
             find_inside(space, widths.costs, windows, np.random.default_rng(spec.seed), start)
             for windows, start in zip(budgets, uniform, strict=True)

@@ -35,13 +35,13 @@ from kdsearch.rundir.summary import Summary
 from kdsearch.spec.sections import GIVEN
 from kdsearch.spec.study_spec import StudySpec, dumps
 from kdsearch.study.delivery import deliver
+from kdsearch.study.final_trainings import noted, train_all
 from kdsearch.study.identifying import identify
 from kdsearch.study.planning import cache_dir
 from kdsearch.study.searching import End, search
 from kdsearch.study.sharing import shared_files
 from kdsearch.study.summary import RunFacts, summarise
 from kdsearch.study.trained import check_trained
-from kdsearch.study.trainings import noted, train_all
 from kdsearch.study.trial import start_worker, use
 
 if TYPE_CHECKING:
@@ -274,7 +274,7 @@ def _search(run: _Run, executor: Executor) -> None:
 
 def _finish(run: _Run, executor: Executor) -> tuple[list[Student], list[Finalist]]:
     from kdsearch.study.finalists import choose_winners
-    from kdsearch.study.finishing import collect, plan_students
+    from kdsearch.study.finishing import collect, list_entrants
 
     study = run.study
 
@@ -282,6 +282,6 @@ def _finish(run: _Run, executor: Executor) -> tuple[list[Student], list[Finalist
         train_all(study, trainings, executor, noted(run.watch, note))
 
     winners, finalists = choose_winners(study, run.ledger.outcomes(), train)
-    plans = plan_students(study, winners)
-    train([training for made in plans for training in made.trainings()], "students")
-    return collect(study, plans), finalists
+    entrants = list_entrants(study, winners)
+    train([training for entrant in entrants for training in entrant.trainings()], "students")
+    return collect(study, entrants), finalists

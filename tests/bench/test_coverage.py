@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
+from kdsearch.bench.base_coverage_nets import Entry, why_no_cnn
 from kdsearch.bench.coverage import measure_coverage, run, summarise
-from kdsearch.bench.coverage_nets import Entry, why_no_cnn
 from tests.models.nets import Residual
 
 IMAGE = (3, 16, 16)

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kdsearch.bench.ground_truth import Setup, make_world, train_alone
-from kdsearch.bench.proxies import Effort, Proxy, ProxyTrial
+from kdsearch.bench.base_ground_truth import Setup, make_world, train_alone
+from kdsearch.bench.base_proxies import Effort, Proxy, ProxyTrial
 from kdsearch.bench.ranking import GENERATORS, describe_truth, proxies, run
 from kdsearch.spec.sections import StudentOptions
 from kdsearch.strategies.metapruning import MetaPruning

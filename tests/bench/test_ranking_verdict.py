@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from kdsearch.bench.agreement import kendall_tau, tau_against_rest
+from kdsearch.bench.base_agreement import kendall_tau, tau_against_rest
 from kdsearch.bench.ranking import judge_tau
 
 GENES, SEEDS, RUNS = 16, 3, 300

@@ -204,7 +204,7 @@ def test_its_study_is_planned_with_its_ranges_as_the_space(dropped_in, tmp_path)
     assert [parameter.name for parameter in parameters if isinstance(parameter, Real)] == ["pull"]
     assert study.ctx.uniform[0].values["pull"] == pytest.approx(0.105)
     assert study.ranks_by_likelihood
-    assert study.ctx.trainings == 5 + 3  # trials, then winner, uniform and full
+    assert study.ctx.students_taught == 5 + 3  # trials, then winner, uniform and full
     with pytest.raises(SpecError, match=r"strategy.steps is 1000; the training part has 90 images; lower it"):
         plan(load_spec("quickstart", (*dropped_in, "strategy.steps=1000")), RunPaths(tmp_path), net=make_toy())
 

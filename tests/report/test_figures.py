@@ -6,9 +6,9 @@ from kdsearch.candidates.space import Candidate
 from kdsearch.records import Outcome
 from kdsearch.report.figures import (
     draw_figures,
+    draw_final_curves,
     draw_preparation,
     draw_progress,
-    draw_trainings,
     draw_trials,
     draw_widths,
     find_budget,
@@ -78,7 +78,7 @@ def test_an_accuracy_that_was_measured_once_gives_way_to_one_of_every_epoch(summ
     for row in summary["students"]:
         for epoch in row["history"][:-1]:
             del epoch["validation_accuracy"]
-    assert ">train accuracy</text>" in draw_trainings(read_run(summary, ())).svg
+    assert ">train accuracy</text>" in draw_final_curves(read_run(summary, ())).svg
 
 
 def ranked(scores: list[float]) -> list[Outcome]:
@@ -128,6 +128,6 @@ def test_the_curves_of_a_second_budget_are_dashed():
         history = [{"epoch": epoch, "validation_accuracy": 0.1 * epoch} for epoch in (1, 2)]
         return {"id": f"winner-{number}", "role": "winner", "lineage": {"budget": number}, "history": history}
 
-    figure = draw_trainings(read_run({"students": [net(0), net(1)]}, []))
+    figure = draw_final_curves(read_run({"students": [net(0), net(1)]}, []))
     assert figure.legend == (("winner", "winner-0"), ("winner dashed", "winner-1 (dashed)"))
     assert 'class="line winner dashed"' in figure.svg

@@ -9,8 +9,8 @@ from kdsearch.data.split import spread_over_classes
 from kdsearch.exporters.base_manifest import read_manifest
 from kdsearch.study.delivery import deliver
 from kdsearch.study.file_size import file_overhead
-from kdsearch.study.finishing import collect, plan_students
-from kdsearch.study.trainings import train_here
+from kdsearch.study.final_trainings import train_here
+from kdsearch.study.finishing import collect, list_entrants
 from kdsearch.weights import load_weights
 from tests.toys import half, toy_study
 
@@ -19,10 +19,10 @@ pytestmark = [pytest.mark.medium, pytest.mark.timeout(120)]
 
 def test_the_manifest_has_the_figures_of_the_weights_beside_it_and_the_mean_apart(tmp_path):
     study = toy_study(tmp_path, "finish.seeds=3", "finish.controls={uniform: false, full: false}")
-    plans = plan_students(study, [half(study.ctx.widths)])
-    for training in plans[0].trainings():
+    entrants = list_entrants(study, [half(study.ctx.widths)])
+    for training in entrants[0].trainings():
         train_here(study, training)
-    (student,) = deliver(study, collect(study, plans), lambda _: None)
+    (student,) = deliver(study, collect(study, entrants), lambda _: None)
     files = [tmp_path / path for name, path in student.files.items() if name != "weights"]
     assert student.costs["size_bytes"] == max(path.stat().st_size for path in files)
     most = file_overhead(study.ctx.widths, study.task, study.spec.export, seeds=3)
@@ -54,11 +54,11 @@ def test_parity_images_are_drawn_over_classes(labels, count, rows):
 
 def test_winners_are_exported_and_all_but_random_controls_are_timed(tmp_path):
     study = toy_study(tmp_path, "finish.controls={uniform: true, full: false, random: 1}")
-    plans = plan_students(study, [half(study.ctx.widths)])
-    for training in [training for made in plans for training in made.trainings()]:
+    entrants = list_entrants(study, [half(study.ctx.widths)])
+    for training in [training for entrant in entrants for training in entrant.trainings()]:
         train_here(study, training)
     notes: list[str] = []
-    students = {s.id: s for s in deliver(study, collect(study, plans), lambda progress: notes.append(progress.note))}
+    students = {s.id: s for s in deliver(study, collect(study, entrants), lambda progress: notes.append(progress.note))}
     assert notes == ["latency", "winner"]
     assert students["winner"].costs["latency_ms"] > 0
     assert students["uniform"].costs["latency_ms"] > 0

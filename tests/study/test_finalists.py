@@ -10,9 +10,9 @@ from kdsearch.errors import InfeasibleError, SpecError
 from kdsearch.files import read_sealed, save_sealed
 from kdsearch.records import Outcome
 from kdsearch.spec.study_spec import load_spec
+from kdsearch.study.final_trainings import train_here
 from kdsearch.study.finalists import choose_winners
 from kdsearch.study.finishing import digest
-from kdsearch.study.trainings import train_here
 from tests.toys import half, toy_study
 
 pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds

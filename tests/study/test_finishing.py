@@ -11,9 +11,9 @@ import torch
 from kdsearch.candidates.space import Candidate, Window
 from kdsearch.errors import StoreError
 from kdsearch.records import Outcome, Training
-from kdsearch.study.finishing import collect, digest, plan_students, rank
+from kdsearch.study.final_trainings import train_here
+from kdsearch.study.finishing import collect, digest, list_entrants, rank
 from kdsearch.study.trained import read_record, trained_net
-from kdsearch.study.trainings import train_here
 from tests.toys import half, toy_study
 
 pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
@@ -57,18 +57,18 @@ def train_all(study):
 def test_controls_share_recipe_seeds_and_costs(tmp_path):
     study = toy_study(tmp_path, "finish.seeds=3", "finish.controls={uniform: true, full: true, random: 2}")
     winner = half(study.ctx.widths)
-    plans = {made.id: made for made in plan_students(study, [winner])}
-    assert list(plans) == ["winner", "uniform", "random-0", "random-1", "full"]
-    assert plans["winner"].seeds == plans["uniform"].seeds == (2000, 2001, 2002)
-    assert plans["full"].seeds == (2000, 2001, 2002)
-    assert plans["random-0"].seeds == (2000,)
+    entrants = {entrant.id: entrant for entrant in list_entrants(study, [winner])}
+    assert list(entrants) == ["winner", "uniform", "random-0", "random-1", "full"]
+    assert entrants["winner"].seeds == entrants["uniform"].seeds == (2000, 2001, 2002)
+    assert entrants["full"].seeds == (2000, 2001, 2002)
+    assert entrants["random-0"].seeds == (2000,)
     (window,) = study.ctx.budgets[0]
     for name in ("random-0", "random-1"):
-        assert window.miss(study.ctx.widths.costs(plans[name].candidate)) == 0
-    assert plans["random-0"].candidate != plans["random-1"].candidate
-    again = plan_students(toy_study(tmp_path, "finish.controls.random=2"), [winner])
-    assert [made.candidate for made in again if made.role == "random"] == [
-        plans[f"random-{at}"].candidate for at in (0, 1)
+        assert window.miss(study.ctx.widths.costs(entrants[name].candidate)) == 0
+    assert entrants["random-0"].candidate != entrants["random-1"].candidate
+    again = list_entrants(toy_study(tmp_path, "finish.controls.random=2"), [winner])
+    assert [entrant.candidate for entrant in again if entrant.role == "random"] == [
+        entrants[f"random-{at}"].candidate for at in (0, 1)
     ]
 
 
@@ -94,16 +94,16 @@ def test_a_finished_training_is_not_repeated_and_a_lost_file_is(tmp_path):
 
 def test_students_have_means_over_seeds_and_the_best_seed_is_exported(tmp_path):
     study = toy_study(tmp_path, "finish.seeds=2", "finish.controls={uniform: false, full: false}")
-    plans = plan_students(study, [half(study.ctx.widths)])
-    train_all(study)([training for made in plans for training in made.trainings()], "")
-    (student,) = collect(study, plans)
-    names = [training.name for training in plans[0].trainings()]
+    entrants = list_entrants(study, [half(study.ctx.widths)])
+    train_all(study)([training for entrant in entrants for training in entrant.trainings()], "")
+    (student,) = collect(study, entrants)
+    names = [training.name for training in entrants[0].trainings()]
     nets = [trained_net(study, student.candidate, name) for name in names]
     tested = [study.task.evaluate(net, "test", device=study.ctx.device)["accuracy"] for net in nets]
     assert student.metrics["accuracy"] == pytest.approx(statistics.fmean(tested))
     assert student.spread["accuracy"] == pytest.approx(statistics.stdev(tested))
     validated = [read_record(study, name)["metrics"]["accuracy"] for name in names]
-    assert student.lineage["exported_seed"] == plans[0].seeds[max(range(2), key=lambda at: (validated[at], -at))]
+    assert student.lineage["exported_seed"] == entrants[0].seeds[max(range(2), key=lambda at: (validated[at], -at))]
     assert not all(torch.equal(a, b) for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True))
 
 

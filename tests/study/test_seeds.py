@@ -9,10 +9,10 @@ import pytest
 
 import kdsearch.training.initialise
 from kdsearch.records import Outcome, Trial
+from kdsearch.study.final_trainings import train_here
 from kdsearch.study.finalists import choose_winners
-from kdsearch.study.finishing import plan_students
+from kdsearch.study.finishing import list_entrants
 from kdsearch.study.seeds import finalist_seed, student_seeds
-from kdsearch.study.trainings import train_here
 from tests.toys import toy_study
 
 pytestmark = pytest.mark.timeout(60)  # the first trace of a process takes seconds
@@ -53,8 +53,8 @@ def test_no_student_is_trained_with_a_seed_that_chose_it(tmp_path, monkeypatch, 
     assert {each.round for each in tried} == {1, 2}
     chosen = searched | set(drawn)
     drawn.clear()
-    plans = plan_students(study, winners)
-    train([training for made in plans for training in made.trainings()], "")
+    entrants = list_entrants(study, winners)
+    train([training for entrant in entrants for training in entrant.trainings()], "")
     assert len(set(drawn)) == 2
     assert not set(drawn) & chosen
     written = {json.loads(path.read_text())["seed"] for path in (tmp_path / "checkpoints/finish").glob("*.json")}

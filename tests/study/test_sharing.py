@@ -14,10 +14,10 @@ from kdsearch.progress import unwatched
 from kdsearch.records import RunPaths, Training, Trial
 from kdsearch.spec.study_spec import load_spec
 from kdsearch.spec.teacher_card import read_card
+from kdsearch.study.final_trainings import train_all
 from kdsearch.study.planning import plan
 from kdsearch.study.run import prepare, start_workers
 from kdsearch.study.teach import teach
-from kdsearch.study.trainings import train_all
 from kdsearch.study.trial import run_trial
 from tests.cards import write_card, write_images
 from tests.executors.elsewhere import Dying, Elsewhere

@@ -14,7 +14,7 @@ from torch import nn
 from kdsearch.errors import SpecError
 from kdsearch.spec.distill_sections import DistillationOptions
 from kdsearch.spec.sections import Augmentation
-from kdsearch.teaching.lesson_plan import decide, forecast
+from kdsearch.teaching.answer_mode import decide, forecast
 from kdsearch.teaching.lessons import Lesson, _clusters, check_lesson, give_lesson
 from kdsearch.training import loop
 from kdsearch.training.initialise import initialise

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from kdsearch.bench.agreement import (
+from kdsearch.bench.base_agreement import (
     bootstrap_interval,
     chance_of_tau,
     kendall_tau,

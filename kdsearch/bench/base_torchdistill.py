@@ -1,17 +1,18 @@
-"""A student trained with torchdistill's correlation-congruence term, heads and all, inside our loop.
+"""torchdistill's correlation-congruence term: alone, and training a student, heads and all, inside our loop.
 
 B: batch, D: features.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from kdsearch.bench.losses import torchdistill_loss
+from kdsearch.errors import KdsearchError
 from kdsearch.spec.terms import Term
 from kdsearch.teaching.distillation import Distillation, Pupil, make_pupil
 from kdsearch.teaching.lessons import Lesson, make_objective, try_nets
@@ -19,8 +20,26 @@ from kdsearch.teaching.taps import Taps, flat_embedding
 from kdsearch.training.loop import History, Setting
 from kdsearch.training.net import train_net
 
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+GAMMA, ORDER = 0.4, 2  # the paper's
 _HEAD = 128
 _WEIGHT = 0.003
+
+
+def torchdistill_loss() -> Loss:
+    """torchdistill's CCKDLoss with the paper's kernel, as a function of two batches of features."""
+    try:
+        from torchdistill.losses.mid_level import CCKDLoss
+    except ImportError:
+        raise KdsearchError("torchdistill is not installed: in the checkout, pip install -e '.[bench]'") from None
+    settings = {"type": "gaussian", "gamma": GAMMA, "max_p": ORDER}
+    criterion = CCKDLoss("tap", "tap", kernel_config=settings, reduction="batchmean")
+
+    def loss(student_BD: Tensor, teacher_BD: Tensor) -> Tensor:
+        return criterion({"tap": {"output": student_BD}}, {"tap": {"output": teacher_BD}})
+
+    return loss
 
 
 class _WithTheirs:

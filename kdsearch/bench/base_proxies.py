@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
-from kdsearch.bench.agreement import Numbers, bootstrap_interval, kendall_tau, picked_truth
-from kdsearch.bench.ground_truth import World
+from kdsearch.bench.base_agreement import Numbers, bootstrap_interval, kendall_tau, picked_truth
+from kdsearch.bench.base_ground_truth import World
 from kdsearch.candidates.repair import draw_for
 from kdsearch.candidates.space import Candidate
 from kdsearch.pruningnet.generators import Generator

@@ -7,8 +7,8 @@ import pytest
 from kdsearch.executors.serial import Serial
 from kdsearch.progress import Progress
 from kdsearch.records import Training
+from kdsearch.study.final_trainings import noted, train_all
 from kdsearch.study.trained import read_record
-from kdsearch.study.trainings import noted, train_all
 from kdsearch.study.trial import use
 from tests.toys import half, toy_study
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from kdsearch.bench.agreement import Numbers
+from kdsearch.bench.base_agreement import Numbers
 from kdsearch.candidates.repair import repair
 from kdsearch.candidates.space import Candidate, SearchSpace, Window, Windows
 from kdsearch.data.datasets import channel_statistics, load_dataset
