@@ -5,9 +5,9 @@ from __future__ import annotations
 import ctypes
 import sys
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-_KEPT_BYTES = 2**30  # above what a training step frees at once
-_LARGEST_MMAP_THRESHOLD = 2**25  # that glibc takes
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # their numbers in glibc's malloc.h
+_KEPT_BYTES = 2**30  # more than a training step frees at once
+_LARGEST_MMAP_THRESHOLD = 2**25  # the largest value that glibc accepts
 
 
 def keep_freed_memory() -> None:
@@ -20,6 +20,6 @@ def keep_freed_memory() -> None:
     if not sys.platform.startswith("linux"):
         return
     library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt"):  # musl has none
+    if hasattr(library, "mallopt"):  # musl, another C library, lacks it
         library.mallopt(_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
         library.mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)

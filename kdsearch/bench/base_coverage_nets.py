@@ -20,7 +20,7 @@ from kdsearch.spec.sections import StudentOptions
 from kdsearch.tracing.tracer import FOREIGN_ERRORS
 
 Source = Literal["timm", "torchvision"]
-_SIDE = 128  # pixels; nets that take one size only keep theirs
+_SIDE = 128  # pixels a side; nets that take one size only are given their own
 _LEAST_SPATIAL = 3
 
 

@@ -34,7 +34,7 @@ from kdsearch.widths.space import WidthSpace
 _STUDENT = StudentOptions(net="vgg11_bn_cifar", width=0.25, divisor=1)
 # 24 epochs without warm-up left the deviation of seeds (0.0078) above that of the nets' means (0.0061)
 _RECIPE = Recipe(epochs=40, batch_size=64, warmup_epochs=3, augment=Augmentation(crop=0.2, flip=False))
-_BAND = 0.03  # genes lie within so much of the budget
+_BAND = 0.03  # how far the genes' costs may be from the budget, as a share of it
 
 
 @dataclass(frozen=True, slots=True)

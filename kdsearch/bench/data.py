@@ -24,9 +24,9 @@ from kdsearch.training.loop import Setting
 from kdsearch.training.net import train_net
 from kdsearch.training.optim import make_optimizer
 
-_STEPS = 40  # of one turn
-_TARGET = 0.05  # share of a step that loading may take
-_LOOP_TARGET = 0.03  # likewise the loop around it
+_STEPS = 40  # that one turn times
+_TARGET = 0.05  # the share of a step's time that loading may take
+_LOOP_TARGET = 0.03  # the share of a step's time that the loop around it may take
 
 
 @dataclass(frozen=True, slots=True)

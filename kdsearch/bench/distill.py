@@ -31,7 +31,7 @@ _CPU = torch.device("cpu")
 _CLASSES = 10
 _TERMS = ({"ce": 0.1}, {"kd": {"weight": 0.9, "temperature": 4}}, {"cc": 100})
 _TARGETS = {"cached_target": 1.08, "speedup_target": 2.0}
-_STEPS = 50  # of a block
+_STEPS = 50  # that one block times
 
 
 def run(

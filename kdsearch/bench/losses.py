@@ -21,7 +21,7 @@ from kdsearch.losses.rows import unit_rows
 
 _AGREEMENT_TARGET = 1e-5
 _ORDERS = (1, 2, 3, 4, 6, 8)
-_ROWS = 640  # of a turn, so that a small batch is called often enough for the clock
+_ROWS = 640  # that one turn works through: a small batch is called so often that the clock can tell
 
 
 @dataclass(frozen=True, slots=True)

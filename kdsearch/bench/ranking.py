@@ -28,8 +28,8 @@ from kdsearch.strategies.metapruning import MetaPruning
 GENERATORS = ("slim", "condnorm", "condscale", "lowrank", "paper")
 _DEFAULT = MetaPruning.Options()
 _TARGET = 0.6
-_SHARE = 0.8  # of the ceiling
-_CHANCE = 0.025  # of a proxy that knows nothing
+_SHARE = 0.8  # the least tau of a proxy that ranks, as a share of the ceiling
+_CHANCE = 0.025  # how often at most a proxy that knows nothing may reach this tau
 
 
 def proxies() -> tuple[Proxy, ...]:

@@ -11,8 +11,8 @@ from kdsearch.data.clusters import cluster_rows
 from kdsearch.data.samplers import ClassBalanced, Sampler, Uniform
 from kdsearch.errors import SpecError
 
-_EMBEDDING = 16  # numbers of an embedding that is clustered
-_RATIO = 100  # the first class's images to the last one's, where classes are unequal
+_EMBEDDING = 16  # how many numbers the embedding of an image has
+_RATIO = 100  # how many times as many images the first class has as the last, where classes are unequal
 
 
 def run(

@@ -40,7 +40,7 @@ from kdsearch.widths.space import WidthSpace
 
 _TARGET = 1.10
 _OVERHEAD_TARGET_MS = 10.0
-_SHARE = 0.25  # of the full net's MACs, the budget that genes are drawn for
+_SHARE = 0.25  # the budget that genes are drawn for, as a share of the full net's MACs
 _STATISTICS = ((0.5,) * 3, (0.25,) * 3)
 _GENERATOR = MetaPruning.Options().generator
 _BATCH = MetaPruning.Options().batch_size
@@ -114,7 +114,7 @@ def measure_overhead(trials: int) -> float:
 
     def watch(progress: Progress) -> None:
         if progress.phase == "search":
-            moments.append(time.monotonic())  # as the search starts, and after each candidate
+            moments.append(time.monotonic())  # told once as the search starts, and after each candidate
 
     with tempfile.TemporaryDirectory(dir=folder) as fresh:
         run_study(spec, Path(fresh, "run"), watch)

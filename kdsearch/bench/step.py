@@ -45,7 +45,7 @@ class Case:
     batch: int
     scale: float
     targets: tuple[float, float]
-    hidden: int  # of the paper's generator for this net
+    hidden: int  # how many numbers the paper's generator codes a layer of this net in
 
 
 def cases() -> tuple[Case, ...]:

@@ -96,7 +96,7 @@ def _torch() -> dict[str, Any]:
 
 
 def _load_problems() -> list[str]:
-    """torchvision built for another torch loads only to fail: the one broken installation seen in the wild."""
+    """A line if torchvision was built for another torch and so cannot be loaded, as some installations have it."""
     try:
         import torchvision  # noqa: F401
     except (ImportError, RuntimeError) as error:

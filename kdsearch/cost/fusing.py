@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 _METHODS = ("fuse", "reparameterize", "switch_to_deploy", "reparam", "merge_kernel")
 _ENTERING = ("in_chs", "in_channels", "in_dim", "in_planes", "inp", "dim")
 _LEAVING = ("out_chs", "out_channels", "out_dim", "planes", "oup")
-_GAP = 1e-4  # of the largest output, or of 1: float32 rounds far less
+_GAP = 1e-4  # as a share of max(1, largest output): float32 rounds far less
 
 Passed = dict[nn.Module, tuple[Tensor, Tensor]]
 """What each block was given and gave, on one image."""
@@ -73,7 +73,7 @@ def _record(net: nn.Module, image_BCHW: Tensor) -> Passed:
 
     def before(module: nn.Module, given: Any) -> None:
         if len(given) == 1 and isinstance(given[0], Tensor):
-            passed[module] = (given[0].clone(), given[0])  # a block may work in place
+            passed[module] = (given[0].clone(), given[0])  # a copy: a block may work in place
 
     def after(module: nn.Module, _: Any, output: Any) -> None:
         entered = passed.pop(module, None)

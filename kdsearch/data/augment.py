@@ -109,7 +109,7 @@ def _shift_and_scale(mean: tuple[float, ...], std: tuple[float, ...], device: to
 
 
 def _shift(images_BCHW: Tensor, corner_B2: tuple[Tensor, Tensor], reach: tuple[int, int]) -> Tensor:
-    """What a shift uncovers is black."""
+    """Each image shifted; what that uncovers is black."""
     height, width = images_BCHW.shape[2:]
     top, left = corner_B2
     padded = F.pad(images_BCHW, (reach[1], reach[1], reach[0], reach[0]))
@@ -122,7 +122,7 @@ def _shift(images_BCHW: Tensor, corner_B2: tuple[Tensor, Tensor], reach: tuple[i
 
 
 def _mirror(images_BCHW: Tensor, mirror_B: Tensor) -> Tensor:
-    """In place."""
+    """Mirrors the images that are marked, in place."""
     if images_BCHW.device.type == "cpu":
         pixels, rows = images_BCHW.numpy(), np.flatnonzero(mirror_B.numpy())
         pixels[rows] = pixels[rows, ..., ::-1]
@@ -132,7 +132,7 @@ def _mirror(images_BCHW: Tensor, mirror_B: Tensor) -> Tensor:
 
 
 def _cover(images_BCHW: Tensor, hole_B2: tuple[Tensor, Tensor], side: int, colour: tuple[int, ...] | None) -> Tensor:
-    """One square an image gets the colour given, or the mean one of the batch."""
+    """Covers one square of each image with the colour given, or with the mean one of the batch."""
     device = images_BCHW.device
     inside = []
     for start_B, length in zip(hole_B2, images_BCHW.shape[2:], strict=True):

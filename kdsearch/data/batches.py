@@ -17,7 +17,7 @@ from kdsearch.data.seeds import mix_seed
 from kdsearch.errors import DataError
 from kdsearch.spec.sections import Augmentation
 
-_DEVICE_SHARE = 0.25  # of a GPU's free memory that the images may take; beyond it they stay in the computer's memory
+_DEVICE_SHARE = 0.25  # the share of a GPU's free memory that the images may take; larger ones stay in the computer's
 
 
 class Batches:

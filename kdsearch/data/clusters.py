@@ -11,7 +11,7 @@ from torch import Tensor
 from kdsearch.errors import DataError, KdsearchError
 
 _SEEDING_ROWS = 10  # rows a cluster that the first centres are drawn from: of 50,000 x 512, all would take a minute
-_CHUNK_ELEMENTS = 4_000_000  # of the distance matrix at a time: 16 MB
+_CHUNK_ELEMENTS = 4_000_000  # of the matrix of distances are in memory at a time: 16 MB
 
 
 def cluster_rows(embedding_ND: Tensor, clusters: int, *, seed: int, iterations: int = 30) -> Tensor:

@@ -21,7 +21,7 @@ from kdsearch.errors import StoreError
 
 _HEADER = "header.json"
 _BLOCK = 1 << 20
-_BLOCKS = 64  # of a file are read to tell whether it is damaged: all of it up to 64 MiB
+_BLOCKS = 64  # how many blocks of a file are hashed to see damage: all of a file up to 64 MiB
 
 Columns = Mapping[str, NDArray[Any]]
 

@@ -23,7 +23,7 @@ from kdsearch.spec.sections import TaskOptions
 __all__ = ["Dataset", "ImageSet", "load_dataset"]
 
 _log = logging.getLogger(__name__)
-_SAMPLE = 20_000  # images that the digest and the mean colour read of a part above _LARGE bytes
+_SAMPLE = 20_000  # how many images of a part above _LARGE bytes are read for its digest and mean colour
 _LARGE = 2**30
 _NAMED_FAULTS = 10
 

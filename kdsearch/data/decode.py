@@ -83,7 +83,7 @@ class Decoder:
         return _without(torch.from_numpy(np.concatenate(chunks)), faults, len(numbers))
 
     def _first_shape(self, numbers: list[int]) -> tuple[int, ...]:
-        """Of the first image that can be decoded; all broken ones are named later, together."""
+        """The shape of the first image that can be decoded; all broken ones are named later, together."""
         for number in numbers:
             with contextlib.suppress(DataError):
                 return self._pixels(number).shape

@@ -17,7 +17,7 @@ from kdsearch.errors import DataError
 from kdsearch.spec.sections import TaskOptions
 
 _log = logging.getLogger(__name__)
-_NAMED = 5  # folders that a note names
+_NAMED = 5  # how many folders a note names
 _PARTS = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation"),

@@ -73,7 +73,7 @@ def mix_images(images_BCHW: Tensor, partners_BCHW: Tensor, mixing: Mixing) -> Te
     blended_B = torch.where(mixing.box_B4[:, 2] > mixing.box_B4[:, 0], 1.0, mixing.own_share_B).to(device)
     box_B4 = mixing.box_B4.to(device).unsqueeze(2)
     place = torch.arange(max(height, width), device=device)
-    inside = ((place >= box_B4[:, :2]) & (place < box_B4[:, 2:])).float()  # down and across
+    inside = ((place >= box_B4[:, :2]) & (place < box_B4[:, 2:])).float()  # first the rows, then the columns of the box
     pasted_BHW = (blended_B.view(-1, 1, 1) * inside[:, 0, :height].unsqueeze(2)) * inside[:, 1, :width].unsqueeze(1)
     share_B1HW = (blended_B.view(-1, 1, 1) - pasted_BHW).unsqueeze(1)
     return torch.lerp(partners_BCHW.float(), images_BCHW.float(), share_B1HW)

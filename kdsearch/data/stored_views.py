@@ -20,7 +20,7 @@ from kdsearch.data.mixing import Mixing, mix_images
 from kdsearch.data.seeds import mix_seed
 from kdsearch.spec.sections import Augmentation
 
-_STREAM = 11  # of random numbers, apart from those of batches
+_STREAM = 11  # the number of the random stream, which no other part uses
 _SAMPLE = 1024  # images whose mean colour stands for all
 _KINDS = {
     "part": np.float32,

@@ -28,7 +28,7 @@ Kind = Literal["ready", "said", "log", "done", "failed"]
 # spawn: fork deadlocks once torch has started its threads
 _spawn = multiprocessing.get_context("spawn")
 _log = logging.getLogger(WORKERS_LOG)
-_log.propagate = False  # into the file alone: every worker says what the driver has said
+_log.propagate = False  # heard by the log file alone: every worker repeats what the driver has said
 _log.setLevel(logging.INFO)
 
 
@@ -86,7 +86,7 @@ class Worker:
     def _answer(self, hear: Say, content: Any) -> Any:
         try:
             return hear(content)
-        except BaseException:  # the worker waits for an answer that will not come
+        except BaseException:  # the worker would wait for ever for its answer
             self._process.kill()
             self._bury()
             raise
@@ -99,9 +99,9 @@ class Worker:
         self._process.start()
         theirs.close()
         self._pipe = ours
-        if self._ended:  # killed while it started
+        if self._ended:  # kill() was called while the process started
             self._process.kill()
-        self._listen(ours, None, None)  # it is set up: what follows is the item's own time
+        self._listen(ours, None, None)  # until it is set up, which no item's time limit counts
         return ours
 
     def _bury(self) -> str:
@@ -178,8 +178,9 @@ def _serve(pipe: Connection, threads: int, initializer: Callable[..., None], arg
 
 
 def _set_threads(threads: int) -> None:
-    torch = sys.modules.get("torch")  # loaded by now if anything needs it; the variables came too late for a torch
-    if torch is not None and torch.get_num_threads() != threads:  # that the initializer's module imported
+    # the environment's variables came too late for a torch that the initializer's module imported
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
 
 

@@ -142,7 +142,7 @@ class _Case:
         return gaps
 
     def _check_shape(self, form: Format, answers: Sequence[Tensor]) -> None:
-        """As many numbers in another shape would pass for the same once they lie in a row."""
+        """Refuses logits of another shape: in a row their numbers would pass for the right ones."""
         wanted = (1, *self.reference_BK.shape[1:])
         wrong = next((tuple(logits.shape) for logits in answers if tuple(logits.shape) != wanted), None)
         if wrong is not None:

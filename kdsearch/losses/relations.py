@@ -23,8 +23,8 @@ from kdsearch.losses.rows import full_precision, gram, lengths, unit_rows, widen
 
 Kernel = Literal["mmd", "bilinear", "rbf", "rbf_taylor"]
 
-_AT_ONCE = 2**18  # angles in memory; a batch of n takes n^2 at least
-_ROUNDING = 16  # units in the last place that the squared distance of equal rows may be off
+_AT_ONCE = 2**18  # how many angles are in memory at once; a batch of n takes n^2 at least
+_ROUNDING = 16  # how many units in the last place the squared distance of equal rows may be off
 
 
 def similarity_loss(student_BD: Tensor, teacher_BE: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ class _Congruence(torch.autograd.Function):
         unit_BD, length_B1, pull_BB = ctx.saved_tensors
         with full_precision(unit_BD):
             of_unit_BD = pull_BB @ unit_BD
-        along_B1 = (unit_BD * of_unit_BD).sum(1, keepdim=True)  # the length's share, which normalising takes away
+        along_B1 = (unit_BD * of_unit_BD).sum(1, keepdim=True)  # the part along the row, which normalising takes away
         of_student_BD = torch.addcmul(of_unit_BD, unit_BD, along_B1, value=-1)
         return of_student_BD.div_(length_B1).mul_(gradient * ctx.factor), None, None, None, None
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _LEAST = 1e-18  # a shorter row has no direction: it becomes zeros, and no gradient flows through it
-_ROUNDING = 8  # units in the last place that the mean of equal numbers may be off
+_ROUNDING = 8  # how many units in the last place the mean of equal numbers may be off
 
 
 def widen(tensor: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class Interval:
 
 
 def difference_interval(first: Sample, second: Sample, confidence: float = 0.95) -> Interval:
-    """Of the mean of ``first`` less that of ``second``, by Welch's t (Welch 1947), which takes no variances for equal.
+    """The interval of mean(first) - mean(second), by Welch's t (Welch 1947): the two variances may differ.
 
     Not paired by seed: nets of other widths share no weights, only the order of their batches, and three pairs would
     leave two degrees of freedom where Welch has up to four.
@@ -48,7 +48,7 @@ def difference_interval(first: Sample, second: Sample, confidence: float = 0.95)
 
 
 def t_quantile(probability: float, freedom: float) -> float:
-    """Of Student's t with so many degrees of freedom, which need not be whole."""
+    """The quantile of Student's t with so many degrees of freedom, which need not be whole."""
     from scipy.special import stdtrit  # here: it takes a tenth of a second that kdsearch --help must not wait for
 
     return float(stdtrit(freedom, probability))

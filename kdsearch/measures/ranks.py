@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_LEAST = 5  # things in a row: with fewer the interval is endless
-_VARIANCE = 0.437  # of atanh(tau), over n - 4 (Fieller, Hartley and Pearson 1957)
+_LEAST = 5  # things a row must have: the interval of fewer is endless
+_VARIANCE = 0.437  # the variance of atanh(tau) is this over n - 4 (Fieller, Hartley and Pearson 1957)
 _WIDTH = 1.96
 
 Pairs = Sequence[tuple[float, float]]
@@ -25,7 +25,7 @@ class RankAgreement:
 
 
 def rank_agreement(rows: Sequence[Pairs]) -> RankAgreement | None:
-    """Of (score, truth) in one or several rows, within each of which things may be compared; None of too few.
+    """Kendall's tau of (score, truth) pairs, each compared with those of its own row; None if they are too few.
 
     Kendall's tau of each row of five or more (ties count as neither) becomes atanh(tau), and these are averaged by how
     sure each is.
@@ -46,7 +46,7 @@ def _tau(row: Pairs) -> float:
 
 
 def _inside(tau: float, count: int) -> float:
-    """Orders that agree in every pair as if half a pair did not: atanh(1) is infinite."""
+    """Tau kept half a pair away from 1 and -1, where atanh is infinite."""
     most = 1 - 2 / (count * (count - 1))
     return max(-most, min(most, tau))
 

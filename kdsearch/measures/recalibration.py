@@ -30,7 +30,7 @@ def recalibrate_batch_norm(model: nn.Module, images: Sequence[Tensor]) -> None:
     with evaluating(model), ExitStack() as hooks:
         for norm, pool in zip(norms, pools, strict=True):
             norm.reset_running_stats()
-            norm.momentum = 1.0  # what is left after a batch is then that batch's own
+            norm.momentum = 1.0  # so that running statistics after a batch are those of that batch alone
             norm.train()
             hooks.callback(norm.register_forward_hook(pool.add).remove)
         try:

@@ -17,7 +17,7 @@ from torch import Tensor
 from kdsearch.errors import DataError, KdsearchError
 
 Metric = Literal["cosine", "euclidean"]
-_CHUNK_ELEMENTS = 4_000_000  # of the distance matrix at a time; with its copies about 150 MB
+_CHUNK_ELEMENTS = 4_000_000  # of the matrix of distances are in memory at a time; with its copies about 150 MB
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def _why_module(module: nn.Module) -> str | None:
         return "is prepared for quantisation; pass the float net, before prepare or prepare_qat"
     if "FullyShardedDataParallel" in kind.__name__:
         return "is sharded over processes; pass the net inside it, with all of its parameters"
-    if isinstance(module, torch.fx.GraphModule) and "train" in vars(module):  # export puts one there that raises
+    if isinstance(module, torch.fx.GraphModule) and "train" in vars(module):  # a method that raises
         return "is a program of torch.export, which cannot be trained; pass the torch.nn.Module that it was made from"
     return None
 
@@ -148,7 +148,7 @@ def _matters(net: nn.Module, module: nn.Module, image_BCHW: Tensor) -> bool:
     try:
         with torch.no_grad(), swapped(slots, nothing):
             found = find_outputs(net(image_BCHW)).values()
-    except FOREIGN_ERRORS:  # a net that refuses such numbers has met them
+    except FOREIGN_ERRORS:  # it looks at its numbers, so these parameters are among them
         return True
     return not nothing or any(not bool(tensor.isfinite().all()) for tensor in found)
 

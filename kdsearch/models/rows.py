@@ -12,7 +12,7 @@ from kdsearch.models.main_output import one_line
 from kdsearch.models.value_watch import ValueWatch
 from kdsearch.tracing.tracer import FOREIGN_ERRORS
 
-_CLOSE = 1e-3  # of the largest logit: kernels for one image round otherwise than those for several
+_CLOSE = 1e-3  # as a share of the largest logit: kernels for one image round otherwise than those for several
 
 
 def refuse_mixed_rows(net: nn.Module, image_BCHW: Tensor, who: str) -> None:

@@ -34,7 +34,7 @@ def step_on_crop(
         gradient.add_(value, alpha=descent.weight_decay)
     torch.add(gradient, momentum, alpha=descent.momentum, out=momentum)
     value.add_(momentum, alpha=-descent.learning_rate)
-    if any(isinstance(kept, Tensor) for kept in index):  # no views: what was changed are copies
+    if any(isinstance(kept, Tensor) for kept in index):  # the crops are copies, so what changed is written back
         for full, crop in zip(stored, (value, momentum), strict=True):
             put(full, index, crop)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kdsearch.candidates.space import Candidate
     from kdsearch.widths.space import WidthSpace
 
-_CHUNK = 512 * 1024  # floats of a basis that stay in a core's cache between the passes over them
+_CHUNK = 512 * 1024  # how many floats of a basis fit a core's cache, where the passes over them find them
 
 
 class Paper(Generator):

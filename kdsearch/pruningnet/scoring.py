@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Judge: TypeAlias = "Task | type[Task]"
 
-_LOOK = 256  # images between two looks at the bar: each look may err
-_PROOF = 4  # images that folding is proved on, once a net
+_LOOK = 256  # images between two comparisons with the bar; each comparison may err, so they are few
+_PROOF = 4  # on how many images folding is proved, once a net
 _SURE = 2.58  # standard errors: a two-sided 99% interval
 
 
@@ -93,7 +93,7 @@ class _Tally:
             self.squares += float(loss_B.square().sum())
 
     def upper_end(self) -> float:
-        """Of the 99% interval of what candidates are ranked by, higher is better."""
+        """The upper end of the 99% interval of what candidates are ranked by, higher is better."""
         figures, metric = self.figures(), self.judge.metric
         if self.by == "likelihood":
             return figures["score"] + _SURE * figures["score_stderr"]

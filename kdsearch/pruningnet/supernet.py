@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kdsearch.tasks.base import Task
     from kdsearch.widths.space import WidthSpace
 
-_DRAWS_TOLD = 4  # steps whose genes stand for all that would be drawn
+_DRAWS_TOLD = 4  # how many steps' genes identify the way of drawing them
 
 LabelLoss = Callable[[Tensor, Tensor, float], Tensor]
 DrawGenes = Callable[[np.random.Generator], Sequence["Candidate"]]
@@ -70,7 +70,7 @@ class Supernet:
                 else:
                     loss = self.label_loss(logits_BC, labels, smoothing)
                     taught_BC = logits_BC.detach() if taught_BC is None else taught_BC
-                loss.backward()  # in here: what is computed anew for it must meet the same weights
+                loss.backward()  # inside the block: activations that are recomputed must find the same weights
             self.generator.update(draft, descent)
             first = float(loss.detach()) if position == 0 else first
         return first

@@ -10,7 +10,7 @@ from kdsearch.report.parts import order_nets
 from kdsearch.report.reading import Net, Run
 from kdsearch.report.words import say_percent
 
-_SHOWN = 30  # classes of a table, and of a matrix
+_SHOWN = 30  # the most classes that a table lists, and that a matrix shows
 
 
 def write_classes(run: Run) -> str:

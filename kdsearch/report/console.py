@@ -20,7 +20,7 @@ from kdsearch.spec.metric import ACCURACY, Metric
 if TYPE_CHECKING:
     from rich.console import Console
 
-PLAIN_WIDTH = 120  # of tables that go into a pipe or a file
+PLAIN_WIDTH = 120  # columns of text that a table may take in a pipe or a file
 _STYLES = {"yes": "green", "no": "red", "unclear": "yellow", "unknown": "dim"}
 _ROLE_STYLES = {
     "winner": "bold green",

@@ -50,7 +50,7 @@ def _write_budget(run: Run, rows: Sequence[Mapping[str, Any]]) -> str:
             _merit(reached[number], run.metric) if number in reached else -math.inf for number, _ in reversed(rounds)
         ]
 
-    ordered = sorted(known.items(), key=lambda item: merits(item[1]), reverse=True)  # of equals the one that came first
+    ordered = sorted(known.items(), key=lambda item: merits(item[1]), reverse=True)  # a stable sort
     table = []
     for key, reached in ordered:
         number, score = scores.get(key, (None, None))

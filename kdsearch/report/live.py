@@ -17,7 +17,7 @@ from kdsearch.spec.metric import ACCURACY, Metric
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-REDRAWS_PER_SECOND = 4  # few: drawing takes processor time from the run
+REDRAWS_PER_SECOND = 4  # drawings a second; few, since they take processor time from the run
 Clock = Callable[[], float]
 
 
@@ -55,7 +55,7 @@ class Screen:
     def __call__(self, progress: Progress) -> None:
         self._board.post(progress, self._clock())
         if progress.phase == "plan" and progress.note and self._say is not None:
-            self._say(progress.note)  # it stays, above what is redrawn
+            self._say(progress.note)  # said once, it stays above the part that is redrawn
 
     def __rich__(self) -> RenderableType:
         from rich.console import Group

@@ -13,7 +13,7 @@ from kdsearch.report.words import name_budget, say_cost, say_percent
 
 Word = Literal["yes", "no", "unclear", "unknown"]
 
-_LIKE = 0.03  # of a budget: by how much less a control may use of it and still count as one of the same costs
+_LIKE = 0.03  # of the same costs is a control that uses at most so much less of a budget than the winner
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from kdsearch.costs import Unit, find_cost, is_cost
 from kdsearch.records import Outcome
 from kdsearch.spec.metric import ACCURACY, Metric
 
-_NAMES = {"best": "best-ranked"}  # by likelihood its figure need not be the best
+_NAMES = {"best": "best-ranked"}  # the trial that ranks first by likelihood need not have the best figure
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -24,7 +24,7 @@ def say_score(outcome: Outcome) -> str:
 
 
 def name_budget(number: int) -> str:
-    """One of several budgets, with the net that was found for it: ``Budget 1 (winner-0)``."""
+    """The name of one of several budgets, with the net that was found for it: ``Budget 1 (winner-0)``."""
     return f"Budget {number + 1} (winner-{number})"
 
 

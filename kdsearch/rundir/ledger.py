@@ -189,7 +189,8 @@ def _open_study(paths: RunPaths, storage: str, name: str, metric: Metric, object
             directions: list[Any] = [best, *["minimize"] * (len(objectives) - 1)]
             study = optuna.create_study(study_name=study_name, storage=opened, directions=directions)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # naming them is that new
+                # Optuna calls set_metric_names experimental
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 study.set_metric_names(list(objectives))
         if _METRIC not in study.user_attrs:
             study.set_user_attr(_METRIC, metric.describe())

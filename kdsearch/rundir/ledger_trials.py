@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _METRIC, _COST, _SEAL = "metric ", "cost ", "seal"
-_CREATED = 4  # the journal's code for a trial that is added
+_CREATED = 4  # the code, in Optuna's journal, of an entry that adds a trial
 
 
 def make_trial(

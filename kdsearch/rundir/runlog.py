@@ -80,5 +80,5 @@ def _reason(error: Exception) -> str:
 
 
 def _write(handler: logging.Handler, level: int, text: str) -> None:
-    """Into the file alone: whoever started the run sees its end anyway."""
+    """Writes a line into the log file alone: whoever started the run is told anyway."""
     handler.handle(logging.LogRecord(__name__, level, __file__, 0, text, None, None))

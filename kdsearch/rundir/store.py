@@ -25,7 +25,7 @@ from kdsearch.spec.study_spec import StudySpec, dumps, load_spec, loads, to_yaml
 SCHEMA = 1
 _SPEC, _YAML, _SUMMARY, _LOCK = "spec.json", "spec.yaml", "summary.json", "lock"
 _log = logging.getLogger(__name__)
-_OWNER = 200  # characters of a lock that are shown
+_OWNER = 200  # how many characters of a lock file a message shows
 
 
 def create_run(spec: StudySpec, run_dir: Path | None = None, *, facts: Mapping[str, Any] | None = None) -> RunPaths:
@@ -42,7 +42,7 @@ def create_run(spec: StudySpec, run_dir: Path | None = None, *, facts: Mapping[s
     texts = {_YAML: to_yaml(spec), _SPEC: dumps(spec)}
     note_identity(paths, texts, facts or {})
     for name, text in texts.items():
-        save_text(paths.root / name, text)  # spec.json is the last: what has it is a run
+        save_text(paths.root / name, text)  # spec.json last: a folder that has it is whole
     return paths
 
 

@@ -14,7 +14,7 @@ from kdsearch.rundir.shapes import Seconds, check_shape
 from kdsearch.spec.metric import ACCURACY
 
 Value = int | float | str
-_OPEN = ConfigDict(extra="allow")  # what a task, a strategy or an exporter adds of its own
+_OPEN = ConfigDict(extra="allow")  # what tasks, strategies and exporters add has no fixed shape
 
 
 @with_config(_OPEN)

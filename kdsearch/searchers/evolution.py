@@ -130,7 +130,7 @@ class Evolution(Searcher):
         return pool[: self.options.parents]
 
     def _pick(self, number: int, pool: list[Outcome], rng: Rng) -> Outcome:
-        """One parent, with equal chance; now and then from the budget above or below."""
+        """A parent drawn with equal chance; now and then one of the budget above or below."""
         own = self.budget(number)
         nearby = [budget for budget in (own - 1, own + 1) if 0 <= budget < len(self.budgets)]
         if nearby and rng.random() < self.options.migration:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial, Trial, TrialState
 
-# These look at finished trials only; the others keep notes with the trials that they proposed.
+# Samplers that look at finished trials only; all others keep notes with the trials that they proposed.
 _WITHOUT_NOTES = ("TPESampler", "RandomSampler", "GPSampler", "BruteForceSampler")
 
 

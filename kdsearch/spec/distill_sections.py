@@ -25,7 +25,7 @@ class TeacherOptions(Section):
     takes the cheaper.
     """
 
-    card: Path  # absolute once it is read
+    card: Path  # a path here is absolute once it has been read
     mode: Literal["auto", "online", "cached"] = "auto"
     views: int = Field(8, ge=1, le=1000)
 
@@ -43,7 +43,7 @@ class TeacherOptions(Section):
                 raise ValueError(f"{card}: has no weights yet; train them with: kdsearch teach {card}")
             return found
         except SpecError as error:
-            if card.is_absolute():  # of a run that is read again: whoever plans it meets a card that has gone
+            if card.is_absolute():  # a run that is read again may name a card that has gone; planning will say so
                 return card
             raise ValueError(str(error)) from None
 

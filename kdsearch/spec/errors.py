@@ -12,15 +12,15 @@ from kdsearch.spec.yaml import Document, Key, dotted
 
 Allowed = Callable[[Key], Sequence[str]]
 
-# where a plug-in's own options sit inside its section; no key of a study, and never shown
+# a key that pydantic's places hold where a plug-in's own options begin; no user writes or sees it
 OPTIONS = "(options)"
-# the branches of an amount that may be a number or a range to search; no keys either
+# likewise the two ways to write an amount: a number, or a range to search
 NUMBER, RANGE = "(number)", "(range)"
 _UNWRITTEN = (OPTIONS, NUMBER, RANGE)
 
 _LONGEST_SHOWN = 60
 
-# keys that older studies had: how the same is said now
+# keys of older studies, and how the same is said now
 _MOVED: Mapping[Key, str] = {
     ("strategy", "prune"): "is a section of the study now: pruner: {name: median}",
     ("finish", "prune"): "is a section of the study now, of the search alone: pruner: {name: median}",
@@ -78,7 +78,7 @@ def _one(item: Any, document: Document, allowed: Allowed) -> tuple[Key, str]:
     kind: str = item["type"]
     if kind == "missing":
         return loc, _WORDS[kind]
-    # beyond what was written, a location only names the branch of a union
+    # the rest of the place was not written by the user: pydantic names a branch of a union there
     key = loc
     while key and key not in document.places:
         key = key[:-1]

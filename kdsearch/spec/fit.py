@@ -30,7 +30,7 @@ def find_misfits(spec: StudySpec) -> Iterator[str]:
 
 
 def _pruner_misfits(spec: StudySpec) -> Iterator[str]:
-    """Of a pruner that would let every candidate be trained to the end, while it is meant to stop some."""
+    """A line on a pruner that is meant to stop candidates and would let every one be trained to the end."""
     options = spec.strategy.options
     epochs = options.trained_epochs
     if epochs is None or not options.trains_candidates:

@@ -67,7 +67,7 @@ class Metric:
         return f"{round(self.times * figure, self.digits + 1) + 0.0:g} {self.unit}".rstrip()
 
     def describe(self) -> dict[str, Any]:
-        """As it stands in a summary."""
+        """The metric as a summary keeps it, which ``of`` reads back."""
         return asdict(self)
 
     @classmethod

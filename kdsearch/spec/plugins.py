@@ -71,7 +71,7 @@ class Plugin(Section):
     def _read_options(cls, given: Any, info: ValidationInfo) -> Section:
         if isinstance(given, Section):
             return given
-        if "name" not in info.data:  # the name is wrong, which is said already
+        if "name" not in info.data:  # the name did not validate, which is reported already
             return Section()
         kind = registry.find(cls.package, info.data["name"])
         return kind.Options.model_validate(given)  # type: ignore[attr-defined]

@@ -62,14 +62,14 @@ def write_reference(section: str | None = None) -> str:
 
 
 def _entries(title: str, kind: type[Section], told: set[type[Section]]) -> Iterator[Entry]:
-    """Of a section, and of those inside it that were not told of before."""
+    """The entries of a section, and of the sections inside it that were not listed before."""
     if kind in told or kind is Bound:
         return
     told.add(kind)
     own = {key: field for key, field in kind.model_fields.items() if key != "options"}
     yield _entry(title, kind, own)
     yield from _nested(title, own, told)
-    if issubclass(kind, Plugin) and title != "finish":  # whose strategies are those of strategy
+    if issubclass(kind, Plugin) and title != "finish":  # finish takes the strategies that were listed under strategy
         for name in registry.available(kind.package):
             options: type[Section] = registry.find(kind.package, name).Options  # type: ignore[attr-defined]
             shared = Recipe.model_fields if issubclass(options, Recipe) else {}

@@ -323,7 +323,7 @@ class Limits(_Limited):
     @field_validator(*CLOSED_FORMS, mode="before")
     @classmethod
     def _read(cls, given: Any) -> tuple[Bound, ...]:
-        if given is None or given == ():  # as it is written out, and the default
+        if given is None or given == ():  # the default is (), and null stands for it in a study that was written out
             return ()
         if isinstance(given, list | tuple):
             if not given:

@@ -60,7 +60,7 @@ def find_shipped(name: str) -> Path:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except (OSError, ValueError):  # a name too long, or with a NUL character
+    except (OSError, ValueError):  # the system refuses names that are too long or hold a NUL character
         return False
 
 
@@ -116,7 +116,7 @@ def change(document: Document, text: str) -> None:
     for old in [old for old in document.places if old[: len(key)] == key]:
         del document.places[old]
     document.places |= {(*key, *inner): label for inner in given.places}
-    for length in range(1, len(key)):  # sections that were made on the way
+    for length in range(1, len(key)):  # sections that did not exist and were made for this change
         document.places.setdefault(key[:length], label)
 
 

@@ -61,7 +61,7 @@ class StrategyOptions(Section):
         return "", 1
 
     def hand_on(self, strategy: Mapping[str, Any], finish: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Of what was written for ``strategy``, what holds for a ``finish`` of the same name that leaves it out.
+        """What a ``finish`` of the same name takes over from what was written for ``strategy``, where it is silent.
 
         By default the ranges: a student is trained with the amounts that were found for it.
         """

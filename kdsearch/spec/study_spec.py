@@ -89,7 +89,7 @@ class StudySpec(Section):
             return given
         try:
             options = StrategyPlugin.model_validate(strategy).options
-        except ValidationError:  # what is wrong is said of the strategy, and need not be said twice
+        except ValidationError:  # reported where strategy itself is read
             return given
         return {**given, "finish": {**finish, **options.hand_on(strategy, finish)}}
 

@@ -189,7 +189,7 @@ def find_card(card: str | Path) -> Path:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name too long, or with a NUL character
+    except (OSError, ValueError):  # the system refuses names that are too long or hold a NUL character
         return False
 
 

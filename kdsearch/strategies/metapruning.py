@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 _IMPORTANCE_BATCHES = 8
-_CALIBRATION_BATCH = 128  # more would only cost memory
+_CALIBRATION_BATCH = 128  # larger batches would cost memory and bring nothing
 
 
 class MetaPruning(Strategy):
@@ -129,7 +129,7 @@ class MetaPruning(Strategy):
         figures: dict[str, Any] = {}
         start = ctx.net
         if self.options.init == "pretrained":
-            # a copy: students trained from scratch must not find what a run that is resumed does not have
+            # a copy: a resumed run has ctx.net untrained, and students must start from the same in both
             start = copy_net(ctx.net)
             figures["pretrained"] = self._pretrain(ctx, start, watch)
         generator = _make_generator(self.options, ctx, start)
@@ -176,7 +176,7 @@ class MetaPruning(Strategy):
         return judge_proxy(prepared.get("check"), trained, metric)
 
     def judge_trained(self, metrics: Mapping[str, float]) -> float | None:
-        """By likelihood minus the loss, which is what a score is under generated weights."""
+        """Minus the loss where likelihood ranks, as in scores under generated weights; None where the metric does."""
         return -float(metrics["loss"]) if self.options.ranks_by_likelihood else None
 
     def train(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kdsearch.candidates.space import Candidate
     from kdsearch.context import Context
 
-_VALIDATIONS = 10  # points of the validation curve; each costs one pass over that part
+_VALIDATIONS = 10  # how many points the validation curve has; each costs a pass over the validation part
 
 
 class Scratch(Strategy):

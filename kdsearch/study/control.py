@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from kdsearch.widths.space import WidthSpace
 
 _STEPS = 400
-_FULL = 0.97  # of the first limit: a control that uses so much of it has its costs
+_FULL = 0.97  # a control that uses this share of the first limit is not improved further
 _SWAPS = 4
-_TILTS = tuple(sign * step / 10 for step in range(1, 31) for sign in (1, -1))  # the mildest first
+_TILTS = tuple(sign * step / 10 for step in range(1, 31) for sign in (1, -1))  # mild tilts first
 
 
 def uniform_gene(widths: WidthSpace, windows: Windows) -> Candidate:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kdsearch.tasks.base import Task
     from kdsearch.widths.space import WidthSpace
 
-_ABOUT = 4096  # bytes of a manifest that nobody knows before the end: latency, lineage, versions
+_ABOUT = 4096  # bytes allowed for what a manifest says only at the end: latency, lineage, versions
 _PER_SEED = 64
 
 

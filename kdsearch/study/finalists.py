@@ -33,9 +33,9 @@ def choose_winners(
     spec = study.spec.finish
     rows = [_first_row(study, outcomes, budget) for budget in range(len(study.ctx.budgets))]
     tried: list[Finalist] = []
-    sizes = (*spec.finalists[1:], 1)  # how many each round leaves; without rounds nobody reads it
+    sizes = (*spec.finalists[1:], 1)  # how many candidates each round leaves
     for number, ((_, epochs), size) in enumerate(zip(spec.rounds, sizes, strict=False), 1):
-        # where only one is left, such as the uniform gene alone, there is nothing to choose
+        # a row with one candidate left, such as the uniform gene alone, needs no training to be chosen from
         trainings = [[_training(study, each, epochs) for each in row] if len(row) > 1 else [] for row in rows]
         note = "finalists" if len(spec.rounds) == 1 else f"finalists, round {number} of {len(spec.rounds)}:"
         run([training for row in trainings for training in row], note)

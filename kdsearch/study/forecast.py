@@ -40,7 +40,7 @@ def dry_run(spec: StudySpec, *, net: nn.Module | None = None) -> dict[str, Any]:
     from kdsearch.study.references import check_references
     from kdsearch.study.stand_in import stand_in_task
 
-    keep_freed_memory()  # as a run does: steps take longer without
+    keep_freed_memory()  # as a run does; without it the timed steps would be too slow
     with tempfile.TemporaryDirectory() as folder:
         paths = RunPaths(Path(folder))
         try:
@@ -120,7 +120,7 @@ def _seconds(study: Study, executor: Executor) -> dict[str, float]:
 
 
 def _finish_seconds(study: Study, workers: int) -> float:
-    """Of all trainings at the end: finalists, then winners and controls, each at its own widths."""
+    """Seconds of all trainings at the end: finalists, then winners and controls, each at its own widths."""
     ctx, finish = study.ctx, study.spec.finish
     length = finish.options.trained_epochs or 1
     finalists: list[float] = []
@@ -128,7 +128,7 @@ def _finish_seconds(study: Study, workers: int) -> float:
     for uniform in ctx.uniform:
         one = study.finish.epoch_seconds(ctx, uniform, TIMED_STEPS) * length
         students += [one] * (finish.seeds * (1 + finish.controls.uniform) + finish.controls.random)
-        for size, epochs in finish.rounds:  # the uniform net beside them
+        for size, epochs in finish.rounds:  # the uniform net is trained beside the finalists
             finalists += [one * epochs / length] * (size + 1)
     if finish.controls.full:
         students += [study.finish.epoch_seconds(ctx, ctx.widths.full, TIMED_STEPS) * length] * finish.seeds

@@ -72,7 +72,7 @@ def _make_full(spec: StudySpec, summary: Mapping[str, Any], net: nn.Module | Non
             raise SpecError(f"{paths.root}: this run's net was passed from Python; pass it again as net=")
         return copy.deepcopy(net).cpu()
     channels, side, _ = summary["task"]["input"]["shape"]
-    # what it started from is overwritten anyway
+    # the weights that it started from would be overwritten by those of the student
     options = spec.student.model_copy(update={"weights": None, "pretrained": False})
     classes = len(summary["task"]["classes"])
     made = make_net(options, num_classes=classes, in_channels=channels, image_size=side, seed=spec.seed)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from kdsearch.tasks.base import Task
 
-_CLEARLY = 4.0  # standard errors
-_LOST = 0.1  # accuracy that a wrong normalisation, or other weights than the card's, must cost to be mentioned
-_REORDERED = 0.5  # accuracy that another order of the classes must reach
-_LIMIT = 512  # images that other normalisations are tried on
+_CLEARLY = 4.0  # how many standard errors a difference must exceed
+_LOST = 0.1  # the loss of accuracy from which a wrong normalisation, or weights other than the card's, is mentioned
+_REORDERED = 0.5  # the accuracy from which another order of the classes explains the answers
+_LIMIT = 512  # how many images other normalisations are tried on
 _OTHERS = {
     "mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "mean: 0.5, std: 0.5": ((0.5,), (0.5,)),

@@ -36,7 +36,7 @@ class Pruning:
         self._studies = [
             optuna.create_study(
                 direction="maximize",
-                study_name=f"budget {at}",  # Hyperband deals trials out by it
+                study_name=f"budget {at}",  # Hyperband chooses a trial's bracket by the study's name
                 pruner=made,
                 sampler=optuna.samplers.RandomSampler(0),
             )

@@ -234,10 +234,10 @@ def prepare(study: Study, watch: Watch) -> Mapping[str, Any]:
             folder.mkdir()
         else:
             return read
-    # the finish's teacher is asked now: what goes wrong there should not cost a search
+    # the teacher of finish answers now: an error there should not come after a long search
     figures = {**study.strategy.prepare(study.ctx, watch), "finish": study.finish.provision(study.ctx, watch)}
     save_json(done, figures)
-    note_hashes(folder)  # last: what has them is prepared
+    note_hashes(folder)  # written last: a folder with hashes is prepared whole
     return figures
 
 

@@ -10,12 +10,12 @@ _STUDENTS = 2000  # and as many after it as ``finish.seeds`` asks for
 
 
 def finalist_seed(study_seed: int) -> int:
-    """With which finalists are trained in every round: a candidate that won the search for its seed's sake loses it."""
+    """The seed of finalists in every round: not the search's, whose luck a candidate shall not bring along."""
     return study_seed + _FINALISTS
 
 
 def student_seeds(study_seed: int, count: int) -> tuple[int, ...]:
-    """With which the nets of the final table are trained, each above the two that chose the winners.
+    """The seeds of the nets of the final table; none is one of the two that chose the winners.
 
     A winner judged by the very training that it was chosen for would keep that training's luck.
     """

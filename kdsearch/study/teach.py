@@ -30,7 +30,7 @@ from kdsearch.weights import save_weights
 
 _log = logging.getLogger(__name__)
 _ASKED, _CARD, _CHECKPOINT = "asked.json", "card.yaml", "checkpoint.pt"
-_OWN = {_ASKED, "lock", "logs", "failure.json"}  # what a run directory may hold before it says what was asked
+_OWN = {_ASKED, "lock", "logs", "failure.json"}  # all that a run directory holds before its request is written
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _train(card: Card, task: Task, net: nn.Module, root: Path, watch: Watch, beg
     figures = {part: task.evaluate(net, part, device=device)[task.metric.name] for part in ("validation", "test")}
     metrics = Metrics(accuracy=figures["test"], validation_accuracy=figures["validation"])
     done = card.model_copy(update=_facts(task) | {"weights": weights, "sha256": hash_file(weights), "metrics": metrics})
-    save_text(root / _CARD, to_yaml(done))  # last: what has it is trained
+    save_text(root / _CARD, to_yaml(done))  # written last: a directory with a card holds a trained teacher
     remove_checkpoint(checkpoint)
     return Taught(read_card(root / _CARD), root / _CARD, time.monotonic() - began)
 

@@ -48,7 +48,7 @@ def keep_result(paths: RunPaths, result: TrainingResult) -> None:
     history = [dict(epoch) for epoch in result.history]
     record = {"metrics": dict(result.metrics), "history": history, "seed": result.seed}
     save_sealed(_record(paths, result.name), record | {"sha256": hashlib.sha256(result.weights).hexdigest()})
-    for left in _folder(paths).glob(f"{result.name}.pt*"):  # the checkpoint, and the one before it
+    for left in _folder(paths).glob(f"{result.name}.pt*"):  # the checkpoint and its backup
         left.unlink()
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kdsearch.executors.base import Say
     from kdsearch.study.planning import Study
 
-HAND_BACK_SECONDS = 20.0  # a lost worker costs a training at most so much, and what it took to its last checkpoint
+HAND_BACK_SECONDS = 20.0  # between the checkpoints handed to the driver: what a training loses with its worker
 
 log = logging.getLogger(__name__)
 

@@ -99,11 +99,11 @@ class Task(ABC):
     @classmethod
     @abstractmethod
     def judge_each(cls, outputs: Tensor, label_B: Tensor) -> tuple[Tensor, Tensor]:
-        """Of every image the figure whose mean is the headline one, and the loss (float64); both always finite."""
+        """The figure of every image, whose mean is the headline one, and its loss (float64); both always finite."""
 
     @classmethod
     def standard_error(cls, total: float, squares: float, count: int) -> float:
-        """Of the headline figure, from the sum of so many images' figures and that of their squares."""
+        """The standard error of the headline figure, from the sums of so many images' figures and of their squares."""
         return float((max(0.0, squares / count - (total / count) ** 2) / count) ** 0.5)
 
     @property

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kdsearch.data.datasets import Dataset
     from kdsearch.data.images import ImageSet
 
-_IMAGES = 1024  # of a stand-in whose study does not say how many
+_IMAGES = 1024  # how many images a stand-in has where the study does not say
 _CLASSES = 1000
 
 
@@ -85,7 +85,7 @@ class ImageTask(Task):
 
         def part(count: int) -> ImageSet:
             labels_N = torch.randint(0, len(names), (count,), generator=random)
-            return ImageSet(image_BCHW.expand(count, -1, -1, -1), labels_N)  # no memory but that of one image
+            return ImageSet(image_BCHW.expand(count, -1, -1, -1), labels_N)  # the memory of one image
 
         count, share = options.train_images or _IMAGES, options.validation_share
         train, validation = part(count), part(max(1, round(count * share / (1 - share))))
@@ -132,12 +132,12 @@ class ImageTask(Task):
         return normalise(self._dataset.train.images_NCHW.index_select(0, rows).to(device), self.mean, self.std)
 
     def pick_varied(self, part: Part, count: int) -> list[int]:
-        """Evenly spaced ones."""
+        """The places of evenly spaced images."""
         images = len(self.images(part))
         return list(range(images)) if images <= count else [at * images // count for at in range(count)]
 
     def imitation_loss(self, outputs: Tensor, taught: Tensor) -> Tensor:
-        """The mean squared difference."""
+        """The mean squared difference of the two nets' outputs."""
         return (outputs - taught).square().mean()
 
     def evaluate(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from kdsearch.data.datasets import Dataset
 
-_LARGEST_MATRIX = 100  # classes; a matrix of more is megabytes that nobody reads
+_LARGEST_MATRIX = 100  # the most classes of a confusion matrix; a larger one is megabytes that nobody reads
 
 
 class Classification(ImageTask):
@@ -77,7 +77,7 @@ class Classification(ImageTask):
 
     @classmethod
     def standard_error(cls, total: float, squares: float, count: int) -> float:  # noqa: ARG003
-        """Of a share, with one success and one failure added: never zero."""
+        """The standard error of a share, with one success and one failure added, so that it is never zero."""
         share = (total + 1) / (count + 2)
         return float((share * (1 - share) / (count + 2)) ** 0.5)
 

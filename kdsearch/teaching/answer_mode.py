@@ -13,10 +13,10 @@ from kdsearch.pruningnet.rehearsal import image_seconds, training_seconds
 from kdsearch.teaching.lessons import Lesson
 from kdsearch.teaching.teacher_cache import cache_bytes, stored_taps
 
-_CHEAP = 0.1  # of a step: a teacher that takes less may as well answer about fresh views
-_DISK_SHARE = 0.5  # of the free disk that answers may take where nobody asked for them
+_CHEAP = 0.1  # a teacher that takes a smaller share of a step may as well answer about fresh views
+_DISK_SHARE = 0.5  # the share of the free disk that answers may take, unless the study says teacher.mode: cached
 _TIMED = 3
-_TRIED = 64  # images whose answers show how large answers are
+_TRIED = 64  # on how many images the size of answers is measured
 _LARGEST_STORED = 16_000.0  # a quarter of what float16 holds: other views may have larger ones
 
 

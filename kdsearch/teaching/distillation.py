@@ -24,8 +24,8 @@ Answers = Callable[[Any], tuple[Tensor, Mapping[str, Tensor]]]
 
 _EARLY = (0, 5, 10, 20)  # the first steps change the gradients most
 _EVERY = 50
-_EVERY_LOGGED = 200  # at most, where nothing is balanced: a measure takes a backward pass for each term
-_KEEP = 0.7  # of a balanced weight at each new estimate: the gradient norm of one batch is noisy
+_EVERY_LOGGED = 200  # steps between two measures where nothing is balanced: each takes a backward pass a term
+_KEEP = 0.7  # the share of the old weight that each new estimate keeps: one batch's gradient norm is noisy
 
 
 class Pupil(nn.Module):
@@ -44,7 +44,7 @@ class Pupil(nn.Module):
         self.register_buffer("weight_T", torch.tensor(weights, dtype=torch.float64))
         self.register_buffer("value_T", torch.zeros(len(terms), dtype=torch.float64))
         self.register_buffer("share_T", torch.zeros(len(terms), dtype=torch.float64))
-        self.register_buffer("counts", torch.zeros(2, dtype=torch.int64))  # steps in all, steps of this epoch
+        self.register_buffer("counts", torch.zeros(2, dtype=torch.int64))  # steps of the training, of this epoch
 
     def forward(self, image_BCHW: Tensor) -> Tensor:
         """The student's logits."""
@@ -114,7 +114,7 @@ class Distillation:
     def loss(self, model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
         """The weighted sum of the terms, and the student's logits; ``model`` is a Pupil."""
         assert isinstance(model, Pupil)
-        if self._step is None:  # the first step here, perhaps of a training that goes on
+        if self._step is None:  # the first step of this process, perhaps of a resumed training
             self._step = int(model.counts[0])
             self._weights = model.weight_T.tolist()
         logits_BC, values = self._values(model, batch)
@@ -187,7 +187,7 @@ def _layers(model: Pupil, kind: str) -> nn.ModuleDict:
 
 
 def _gradient_norm(value: Tensor, parameters: Sequence[Tensor]) -> float:
-    """Of one term, over all of the student's parameters; 0 where it depends on none."""
+    """The gradient norm of one term over all of the student's parameters; 0 where it depends on none."""
     if not value.requires_grad:
         return 0.0
     found = torch.autograd.grad(value, list(parameters), retain_graph=True, allow_unused=True)

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from kdsearch.tasks.base import Task
     from kdsearch.teaching.teachers import Teacher
 
-_CLUSTERS = 17  # their stream of random numbers
-_PROBE = 2  # images that show the shapes of taps
+_CLUSTERS = 17  # the number of the random stream, which no other part uses
+_PROBE = 2  # how many images are sent through both nets to learn the shapes of taps
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Lesson:
         return ClassBalanced(cluster_N, batch_size=batch_size, k=chosen.k, seed=seed)
 
 
-_clustered: dict[tuple[Path, int, int], Tensor] = {}  # of this process: every training of a study has the same ones
+_clustered: dict[tuple[Path, int, int], Tensor] = {}  # every training of a study has the same ones
 
 
 def _clusters(cache: TeacherCache, clusters: int, seed: int) -> Tensor:

@@ -30,7 +30,7 @@ from kdsearch.spec.sections import Augmentation
 from kdsearch.teaching.taps import flat_embedding
 
 _FORMAT = 2
-_LARGEST = 65504.0  # of float16
+_LARGEST = 65504.0  # the largest number that float16 holds
 _PIXELS = 1 << 18  # a batch of the teacher: 256 images of 32 x 32
 _WATCH_SECONDS = 0.5
 _VIEW = "view_"
@@ -226,7 +226,7 @@ def _ask(key: CacheKey, stored: StoredViews, images: ImageSet, at_B: Tensor) -> 
 
 def _check_range(tensor: Tensor, what: str, rows_B: Tensor) -> None:
     largest_B = tensor.flatten(1).abs().amax(1).cpu()
-    beyond_B = ~(largest_B <= _LARGEST)  # so that nan is beyond it, too
+    beyond_B = ~(largest_B <= _LARGEST)  # written this way round so that nan is refused, too
     if beyond_B.any():
         at = int(beyond_B.nonzero()[0])
         raise StoreError(

@@ -26,7 +26,7 @@ from kdsearch.tasks.base import Part, Task
 from kdsearch.teaching.taps import Taps
 
 _log = logging.getLogger(__name__)
-_NAMED = 5  # missing classes that a message names
+_NAMED = 5  # how many of the missing classes a message names
 
 
 @dataclass(frozen=True, slots=True)

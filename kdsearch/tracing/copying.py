@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-_DEPTH = 6  # of containers in containers in which a net keeps tensors
+_DEPTH = 6  # how deep containers inside containers are searched for tensors
 
 
 def copy_net(net: nn.Module, memo: dict[int, Any] | None = None) -> nn.Module:

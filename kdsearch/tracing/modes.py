@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _NormBase
 from torch.overrides import TorchFunctionMode
 
-_CHANCE = ("drop", "stochastic", "rrelu")  # in the class names of modules whose output depends on chance in training
+_CHANCE = ("drop", "stochastic", "rrelu")  # in the class names of modules that draw random numbers in training
 _DROPOUTS = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout}
 
 

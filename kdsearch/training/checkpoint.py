@@ -45,7 +45,7 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
     for file in candidates:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of a damaged file; what is wrong is said below
+                warnings.simplefilter("ignore")  # torch warns about a damaged file; the message below says it instead
                 state = torch.load(file, map_location=device, weights_only=True)
         except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
             _log.warning("%s: damaged (%s)", file, str(error).splitlines()[0] if str(error) else type(error).__name__)

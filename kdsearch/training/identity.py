@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from kdsearch.training.learner import Learner
 
-_SHOWN = 24  # characters of a value that a message shows; longer ones, and digests, say nothing to anybody
+_SHOWN = 24  # the longest value that a message shows; longer ones, and digests, tell a person nothing
 
 Identity = dict[str, str]
 

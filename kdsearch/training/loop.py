@@ -22,9 +22,9 @@ History = tuple[Mapping[str, float], ...]
 
 _log = logging.getLogger(__name__)
 _SAVE_SECONDS = 20.0
-_EPOCH_SAVE_SECONDS = 5.0  # epochs of a small net last less, and a save waits for the disk
+_EPOCH_SAVE_SECONDS = 5.0  # between saves at ends of epochs, which may be shorter than a write to disk
 _WATCH_SECONDS = 0.5
-_REASON = 160  # characters of why a checkpoint does not fit: torch names every tensor
+_REASON = 160  # the longest reason that a message shows: torch would name every tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from kdsearch.widths.unit_check import UnitCheck
 
 _TRIES = 24
 _NEAR = 6
-_MOST = 300  # runs, after which nothing is patched any more and whole neighbourhoods are frozen
+_MOST = 300  # how many runs of crops are tried; then whole neighbourhoods are frozen, without further patches
 _STEPS_ALONE = 1_000  # not seconds: every machine has to find the same widths
 _END = 1_000_000
 

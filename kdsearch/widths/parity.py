@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from kdsearch.widths.space import WidthSpace
 
 _IMAGES = 4
-_LEAST_SPREAD = 3e-4  # of the outputs' size: below it rounding would be taken for a difference
+_LEAST_SPREAD = (
+    3e-4  # outputs that differ between images by a smaller share of themselves tell crops apart no better than rounding
+)
 
 
 def find_gaps(widths: WidthSpace, gene: Candidate, batch: Tensor) -> tuple[float, float | None]:
@@ -101,6 +103,8 @@ def _shake(widths: WidthSpace) -> dict[str, Tensor]:
     for name in slots.parameters:
         tensor = shaken[name]
         if tensor.numel() > 1 and bool((tensor == tensor.flatten()[0]).all()):
-            centre = 0.0 if float(tensor.flatten()[0]) == 0 else 1.0  # a shift; a factor
+            centre = (
+                0.0 if float(tensor.flatten()[0]) == 0 else 1.0
+            )  # drawn about 0 like a bias, or about 1 like a gain
             tensor.copy_(centre + torch.rand(tensor.shape, generator=source) - 0.5)
     return shaken

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from kdsearch.widths.layers import Attribute
 
-_DERIVED = 48  # explanations that are not a size itself, a module
+_DERIVED = 48  # how many explanations of a remembered number a module may have, beside that it is a size itself
 _MOST_TIMES = 64
 
 Seen = Mapping[str, Mapping[tuple[int, int], Tensor]]

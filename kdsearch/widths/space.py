@@ -29,7 +29,9 @@ from kdsearch.widths.parity import find_gaps
 log = logging.getLogger(__name__)
 
 _PARITY = 1e-5
-_PARITY_AT_WORK = 1e-3  # of smaller numbers: rounding alone is 4e-5 in a deep net without batch norm
+_PARITY_AT_WORK = (
+    1e-3  # coarser: relative to how images differ, rounding alone is 4e-5 in a deep net without batch norm
+)
 
 
 @dataclass(frozen=True, slots=True)

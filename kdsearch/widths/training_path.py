@@ -28,7 +28,7 @@ def trace_training(evaluated: Tracer, tensors: Mapping[str, Tensor], image: Tens
         apart.run(tensors, image)
     except FOREIGN_ERRORS as error:
         if apart.is_bare:
-            raise  # it may need values; with those it is tried next
+            raise  # a net that needs values fails here; the next attempt has them
         where = next((module for module in reversed(apart.failed_in) if module), type(evaluated.net).__name__)
         raise WidthError(f"{where} does not run in training mode: {str(error).splitlines()[0]}") from error
     if apart.steps == evaluated.steps and list(apart.layers) == list(evaluated.layers):
