@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kdsearch.errors import ExportError
-from kdsearch.exporters.base_fresh import Job, run_fresh
+from kdsearch.exporters.base_fresh import Answer, Job, run_fresh
 from kdsearch.exporters.base_manifest import FILE_NAME, Manifest, to_json
 from kdsearch.files import hash_file
 from kdsearch.spec.sections import Section
@@ -29,7 +29,7 @@ class Format:
     """One file that an exporter writes: its name in summaries, its file name, and how to run it with no kdsearch.
 
     ``runtime`` is Python source that defines ``run(path, pixels, shape)``: raw float32 images in, raw float32 logits
-    out, one image at a time. It may import the runtime it is for and nothing of this package.
+    and the shape of all of them out, one image at a time. It may import the runtime it is for and nothing of this package.
     """
 
     name: str
@@ -157,18 +157,27 @@ class _Case:
         raw = self.pixels_BCHW.numpy().tobytes()
         answers = run_fresh(jobs, raw, self.pixels_BCHW.shape)
         return {
-            form.name: self._accept(form, torch.tensor(answer, dtype=torch.float32))
+            form.name: self._accept(form, self._shaped(form, answer, torch.tensor(answer.logits, dtype=torch.float32)))
             for form, answer in zip(forms, answers, strict=True)
         }
 
+    def _shaped(self, form: Format, answer: Answer, logits: Tensor) -> Tensor:
+        """The logits as the file shaped them: turned, the same numbers lie elsewhere."""
+        wanted, path = tuple(self.reference_BK.shape), self.hidden.parent / form.file_name
+        if logits.numel() != self.reference_BK.numel():
+            count = self.reference_BK.numel()
+            raise ExportError(f"{path}: gives {logits.numel()} logits where the net gives {count}; not written")
+        if answer.shape != wanted:
+            raise ExportError(f"{path}: gives logits of shape {answer.shape}, the net {wanted}; not written")
+        return logits.reshape(wanted)
+
     def _accept(self, form: Format, logits: Tensor) -> float:
-        return _accept(self.hidden.parent / form.file_name, self.reference_BK.flatten(), logits.flatten())
+        return _accept(self.hidden.parent / form.file_name, self.reference_BK, logits)
 
 
 def _accept(path: Path, reference: Tensor, logits: Tensor) -> float:
     """The largest absolute difference, if it is within the tolerance."""
-    if reference.shape != logits.shape:
-        raise ExportError(f"{path}: gives {logits.numel()} logits where the net gives {reference.numel()}; not written")
+    assert reference.shape == logits.shape, "shapes are compared before numbers"
     gap = float((reference - logits).abs().max())
     allowed = TOLERANCE * max(1.0, float(reference.abs().max()))
     if not gap <= allowed:  # so written, a gap that is not a number is refused too

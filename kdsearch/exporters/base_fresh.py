@@ -25,8 +25,11 @@ pixels = open(job["pixels"], "rb").read()
 for file in job["files"]:
     names = {}
     exec(file["runtime"], names)
+    logits, shape = names["run"](file["path"], pixels, job["shape"])
     with open(file["logits"], "wb") as out:
-        out.write(names["run"](file["path"], pixels, job["shape"]))
+        out.write(logits)
+    with open(file["logits"] + ".shape", "w") as out:
+        json.dump([int(size) for size in shape], out)
 """
 
 
@@ -38,8 +41,16 @@ class Job:
     runtime: str
 
 
-def run_fresh(jobs: Sequence[Job], pixels: bytes, shape: Sequence[int], *, limit_s: float = 600) -> list[array[float]]:
-    """The float32 logits of each file, from one new process started with ``python -I``.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a file made of the images: logits in a row, and the shape that it gave them."""
+
+    logits: array[float]
+    shape: tuple[int, ...]
+
+
+def run_fresh(jobs: Sequence[Job], pixels: bytes, shape: Sequence[int], *, limit_s: float = 600) -> list[Answer]:
+    """The float32 logits of each file and their shape, from one new process started with ``python -I``.
 
     Raises:
         ExportError: the process failed, was killed or took more than ``limit_s`` seconds; the message ends with its
@@ -55,7 +66,7 @@ def run_fresh(jobs: Sequence[Job], pixels: bytes, shape: Sequence[int], *, limit
         ]
         job = {"absent": ABSENT, "pixels": str(images), "shape": list(shape), "files": files}
         _run(json.dumps(job), names=", ".join(job.path.name for job in jobs), cwd=scratch, limit_s=limit_s)
-        return [_floats(output) for output in outputs]
+        return [_read_answer(output) for output in outputs]
 
 
 def _run(job: str, *, names: str, cwd: str, limit_s: float) -> None:
@@ -72,7 +83,7 @@ def _run(job: str, *, names: str, cwd: str, limit_s: float) -> None:
         raise ExportError(f"{names}: cannot be run in a fresh process without kdsearch: {last}")
 
 
-def _floats(path: Path) -> array[float]:
+def _read_answer(path: Path) -> Answer:
     values = array("f")
     values.frombytes(path.read_bytes())
-    return values
+    return Answer(values, tuple(json.loads(Path(f"{path}.shape").read_text(encoding="utf-8"))))

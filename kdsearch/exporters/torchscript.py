@@ -27,7 +27,7 @@ def run(path, pixels, shape):
     images = torch.frombuffer(bytearray(pixels), dtype=torch.float32).reshape(shape)
     with torch.no_grad():
         logits = torch.cat([net(image[None]) for image in images]).float().contiguous()
-    return ctypes.string_at(logits.data_ptr(), 4 * logits.numel())
+    return ctypes.string_at(logits.data_ptr(), 4 * logits.numel()), logits.shape
 """
 _FULL = _RUNTIME.format(load="from torch.jit import load")
 _LITE = _RUNTIME.format(load="from torch.jit.mobile import _load_for_lite_interpreter as load")

@@ -15,7 +15,7 @@ from kdsearch.exporters.base_manifest import Manifest, read_manifest
 from kdsearch.spec.sections import Section
 
 # The runtime of these tests' own format: a file of logits that were computed beforehand.
-REPLAY = "def run(path, pixels, shape):\n    return open(path, 'rb').read()\n"
+REPLAY = "def run(path, pixels, shape):\n    return open(path, 'rb').read(), [3, 2]\n"
 IMAGES = torch.rand(3, 1, 2, 2, generator=torch.Generator().manual_seed(1))
 MANIFEST = Manifest(image_shape=(1, 2, 2), mean=(0.5,), std=(0.25,), classes=("a", "b"))
 
@@ -97,8 +97,17 @@ def test_the_same_numbers_in_another_shape_are_refused(tmp_path, shape):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (6,), (3, 1, 2), (3, 2, 1)])
+def test_a_fresh_process_that_turns_the_same_numbers_is_refused(tmp_path, shape):
+    turned = f"def run(path, pixels, shape):\n    return open(path, 'rb').read(), {shape}\n"
+    said = re.escape(f"replay.bin: gives logits of shape {shape}, the net (3, 2); not written")
+    with pytest.raises(ExportError, match=said):
+        export(tmp_path, runtime=turned)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_the_fresh_process_computes_decides_even_if_this_one_agrees(tmp_path):
-    wrong = "def run(path, pixels, shape):\n    return bytes(3 * 2 * 4)\n"
+    wrong = "def run(path, pixels, shape):\n    return bytes(3 * 2 * 4), [3, 2]\n"
     with pytest.raises(ExportError, match="differs from the net"):
         export(tmp_path, runtime=wrong)
     assert list(tmp_path.iterdir()) == []
@@ -127,7 +136,7 @@ def test_a_manifest_of_something_else_is_left_alone(tmp_path, content):
 
 def test_too_few_logits_are_refused(tmp_path):
     with pytest.raises(ExportError, match="gives 0 logits where the net gives 6"):
-        export(tmp_path, runtime="def run(path, pixels, shape):\n    return b''\n")
+        export(tmp_path, runtime="def run(path, pixels, shape):\n    return b'', [0, 2]\n")
 
 
 def test_a_net_that_gives_nan_is_refused(tmp_path):

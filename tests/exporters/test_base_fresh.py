@@ -8,13 +8,13 @@ import pytest
 from kdsearch.errors import ExportError
 from kdsearch.exporters.base_fresh import Job, run_fresh
 
-ECHO = "def run(path, pixels, shape):\n    return pixels\n"
+ECHO = "def run(path, pixels, shape):\n    return pixels, shape\n"
 
 
 def test_the_pixels_reach_the_process_and_its_answer_comes_back(tmp_path):
     pixels = array("f", [0.5, 0.25])
     (answer,) = run_fresh([Job(tmp_path / "x", ECHO)], pixels.tobytes(), (1, 2))
-    assert answer == pixels
+    assert (answer.logits, answer.shape) == (pixels, (1, 2))
 
 
 @pytest.mark.parametrize("package", ["kdsearch", "timm", "torchvision"])
