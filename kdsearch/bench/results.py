@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kdsearch.costs import HEADLINE
 from kdsearch.errors import StoreError
 from kdsearch.records import RunPaths
+from kdsearch.report.gains import gain_interval, gain_over, say_interval
+from kdsearch.report.reading import Net, Run, read_run
+from kdsearch.report.verdict import judge_search
 from kdsearch.rundir.store import read_summary
-from kdsearch.spec.metric import ACCURACY
 
 
 def run(*, folder: str = "runs/results", on_row: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
-    """``rows``: for each run below ``folder`` and each budget, test accuracies with spreads, and the gains.
+    """``rows``: for each run below ``folder`` and each budget, test figures with spreads, gains and their intervals.
 
     Raises:
         StoreError: no finished run lies there.
@@ -30,37 +33,48 @@ def run(*, folder: str = "runs/results", on_row: Callable[[dict[str, Any]], None
 
 
 def tabulate(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row a budget: accuracies in percent; ``gain`` is winner less uniform in points."""
-    students: Sequence[Mapping[str, Any]] = summary["students"]
-    full = next((student for student in students if student["role"] == "full"), None)
-    rows = []
-    for winner in (student for student in students if student["role"] == "winner"):
-        beside = [student for student in students if student["budget"] == winner["budget"]]
-        uniform = next((student for student in beside if student["role"] == "uniform"), None)
-        random = [100 * student["metrics"][ACCURACY.name] for student in beside if student["role"] == "random"]
-        row = {
-            "study": summary["name"],
-            "net": summary["net"],
-            "macs": winner["costs"]["macs"],
-            "winner": _figure(winner),
-            "uniform": _figure(uniform),
-            "random": round(statistics.fmean(random), 2) if random else None,
-            "best_random": round(max(random), 2) if random else None,
-            "full": _figure(full),
-            "gain": round(_percent(winner) - _percent(uniform), 2) if uniform else None,
-            "proxy_ratio": summary["proxy"].get("ratio"),
-            "seconds": round(sum(summary["seconds"].values())),
-        }
-        rows.append(row)
-    return rows
+    """One row a budget, in the metric's unit: accuracies in percent, ``gain`` (winner less uniform) in points.
+
+    ``interval``: the gain's 95% interval, or why there is none; ``worth_it``: the report's word on the search and
+    ``grounds`` its sentence, so that no row claims what its interval does not.
+    """
+    told = read_run(summary, ())
+    return [_describe(told, winner) for winner in told.nets if winner.role == "winner"]
 
 
-def _percent(student: Mapping[str, Any]) -> float:
-    return 100 * float(student["metrics"][ACCURACY.name])
+def _describe(told: Run, winner: Net) -> dict[str, Any]:
+    budget, times = winner.budget or 0, told.metric.times
+    uniform = told.find("uniform", budget)
+    random = [times * net.figure for net in told.find_all("random", budget) if net.figure is not None]
+    gain = None if uniform is None else gain_over(told, winner, uniform)
+    judged = judge_search(told, budget)
+    return {
+        "study": told.name,
+        "net": told.summary["net"],
+        "macs": winner.cost(HEADLINE),
+        "winner": _figure(told, winner),
+        "uniform": _figure(told, uniform),
+        "random": round(statistics.fmean(random), 2) if random else None,
+        "best_random": round(max(random) if told.metric.better == "higher" else min(random), 2) if random else None,
+        "full": _figure(told, told.full),
+        "gain": None if gain is None else round(times * gain, 2),
+        "interval": _say_interval(told, winner, uniform),
+        "worth_it": judged.word,
+        "grounds": judged.text,
+        "proxy_ratio": told.proxy.get("ratio"),
+        "seconds": round(sum(told.section("seconds").values())),
+    }
 
 
-def _figure(student: Mapping[str, Any] | None) -> str | None:
-    if student is None:
+def _say_interval(told: Run, winner: Net, uniform: Net | None) -> str | None:
+    if uniform is None:
         return None
-    spread = student["spread"].get(ACCURACY.name)
-    return f"{_percent(student):.2f}" + (f" +- {100 * spread:.2f}" if spread is not None else "")
+    found = gain_interval(told, winner, uniform)
+    return "none: one training each" if found is None else say_interval(told.metric, found, more_digits=1)
+
+
+def _figure(told: Run, net: Net | None) -> str | None:
+    if net is None or net.figure is None:
+        return None
+    times = told.metric.times
+    return f"{times * net.figure:.2f}" + (f" +- {times * net.spread:.2f}" if net.spread is not None else "")

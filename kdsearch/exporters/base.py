@@ -29,7 +29,7 @@ class Format:
     """One file that an exporter writes: its name in summaries, its file name, and how to run it with no kdsearch.
 
     ``runtime`` is Python source that defines ``run(path, pixels, shape)``: raw float32 images in, raw float32 logits
-    and the shape of all of them out, one image at a time. It may import the runtime it is for and nothing of this package.
+    and the shape of all of them out, one image at a time. It may import its runtime and nothing of this package.
     """
 
     name: str

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_LEAST = 5  # things a row must have: the interval of fewer is endless
+LEAST = 5  # things a row must have: the interval of fewer is endless
 _VARIANCE = 0.437  # the variance of atanh(tau) is this over n - 4 (Fieller, Hartley and Pearson 1957)
 _WIDTH = 1.96
 
@@ -30,7 +30,7 @@ def rank_agreement(rows: Sequence[Pairs]) -> RankAgreement | None:
     Kendall's tau of each row of five or more (ties count as neither) becomes atanh(tau), and these are averaged by how
     sure each is.
     """
-    known = [row for row in rows if len(row) >= _LEAST]
+    known = [row for row in rows if len(row) >= LEAST]
     weights = [len(row) - 4 for row in known]
     if not known:
         return None

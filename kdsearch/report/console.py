@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from kdsearch.progress import Watch, unwatched
 from kdsearch.report.board import flatten
+from kdsearch.report.gains import DOUBT, DOUBT_MEANS
 from kdsearch.report.live import Lines, on_screen
 from kdsearch.report.parts import compared_nets, list_cells, list_heads
 from kdsearch.report.reading import Run, read_run
@@ -62,9 +63,12 @@ def print_summary(summary: Mapping[str, Any], stream: TextIO | None = None) -> N
         table = Table(box=None, pad_edge=False, header_style="dim")
         for at, head in enumerate(list_heads(run)):
             table.add_column(head, justify="right" if at else "left", no_wrap=True)
-        for net in compared_nets(run):
-            table.add_row(*(Text(cell) for cell in list_cells(run, net)), style=_ROLE_STYLES.get(net.role, ""))
+        rows = [(net.role, list_cells(run, net)) for net in compared_nets(run)]
+        for role, cells in rows:
+            table.add_row(*(Text(cell) for cell in cells), style=_ROLE_STYLES.get(role, ""))
         console.print(table)
+        if any(cell.endswith(DOUBT) for _, cells in rows for cell in cells):
+            console.print(Text(DOUBT_MEANS, style="dim"), soft_wrap=True)
     else:
         console.print("No student has been trained yet.")
     for answer in answer_all(run):

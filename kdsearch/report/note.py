@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kdsearch.report.gains import DOUBT_MEANS
 from kdsearch.report.parts import list_cells, list_heads, order_nets
 from kdsearch.report.reading import read_run
 from kdsearch.report.verdict import answer_all
@@ -15,7 +16,7 @@ def to_markdown(summary: Mapping[str, Any]) -> str:
     run = read_run(summary, ())
     nets = [_row(list_cells(run, net)) for net in order_nets(run.nets)]
     table = (
-        [_row(list_heads(run)), _row("---" for _ in list_heads(run)), *nets]
+        [_row(list_heads(run)), _row("---" for _ in list_heads(run)), *nets, "", DOUBT_MEANS]
         if nets
         else ["No student has been trained yet."]
     )

@@ -7,6 +7,7 @@ from html import escape
 
 from kdsearch.costs import COSTS, FILE_SIZE, HEADLINE
 from kdsearch.report.figures import Figure
+from kdsearch.report.gains import DOUBT_MEANS, say_gain
 from kdsearch.report.lineage import say_ranking, say_teacher, trace_origin
 from kdsearch.report.markup import write_html_table, write_section, write_text_table
 from kdsearch.report.reading import Net, Run
@@ -146,7 +147,7 @@ def write_table(run: Run) -> str:
         "that the search never saw. "
         "MACs: multiply-adds of convolutions and linear layers, one image. Latency: frozen TorchScript, batch 1, one "
         "thread; speed-up: against the full net. All nets were trained with one recipe, but for "
-        "given (the student as it came) and teacher, which are as they are.</p>"
+        f"given (the student as it came) and teacher, which are as they are. {DOUBT_MEANS}</p>"
     )
     return write_section("Nets compared", write_text_table(heads, rows, [net.role for net in compared]) + note)
 
@@ -184,9 +185,7 @@ def _order(net: Net) -> tuple[int, int, str]:
 def list_cells(run: Run, net: Net) -> list[str]:
     """A net's row of the table: name, figure, gain over uniform, MACs, share, parameters, size, latency, speed-up."""
     uniform = run.find("uniform", net.budget)
-    gain = "–"
-    if net.role != "uniform" and uniform and uniform.figure is not None and net.figure is not None:
-        gain = run.metric.say_difference(run.metric.merit(net.figure) - run.metric.merit(uniform.figure))
+    gain = say_gain(run, net, uniform) if net.role != "uniform" and uniform else "–"
     costs = (cell for row in COSTS for cell in _list_cost(run, net, row.name))
     return [say_net(net), _say_figure(run, net), gain, *costs]
 

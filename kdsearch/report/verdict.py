@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kdsearch.costs import find_cost
-from kdsearch.measures.intervals import Sample, difference_interval
+from kdsearch.report.gains import gain_interval, gain_over, gain_over_random, say_interval
 from kdsearch.report.reading import Net, Run
 from kdsearch.report.words import name_budget, say_cost, say_percent
 
@@ -87,7 +87,8 @@ def judge_proxy(run: Run) -> Answer:
     verdict = run.proxy.get("verdict")
     advice = " ".join(f"{str(line).rstrip('.')}." for line in run.proxy.get("advice") or ())
     if verdict not in ("trusted", "weak"):
-        return Answer(question, "unknown", _start(advice) or "The run did not check the score that steers the search.")
+        why = _start(advice) or "The run did not check the score that steers the search."
+        return Answer(question, "unknown", f"It could not be judged: {why[:1].lower()}{why[1:]}")
     parts = [str(line) for line in run.proxy.get("grounds") or ()]
     ratio, spread, stderr = (run.proxy.get(key) for key in ("ratio", "spread", "stderr"))
     if ratio is not None:
@@ -97,16 +98,18 @@ def judge_proxy(run: Run) -> Answer:
         said, error = (f"{each:.3f} nats" if nats else say_percent(each, 2) for each in (spread, stderr))
         parts.append(f"scores of random candidates spread by {said}, with a standard error of {error}")
     text = _start("; ".join(parts) or "by the run's own check") + "."
-    word, order = _judge_order(run.proxy.get("rank"))
+    word, order = _judge_order(run.proxy)
     if verdict == "trusted":
         return Answer(question, word, f"{text} {order} {_start(advice)}".strip())
-    return Answer(question, "no", f"The search is weak: {advice or text}")
+    return Answer(question, "no", f"The search is weak: {advice or text} {order}")
 
 
-def _judge_order(rank: Mapping[str, Any] | None) -> tuple[Word, str]:
-    """Whether the order by score was the order after training, and the sentence that says so."""
+def _judge_order(proxy: Mapping[str, Any]) -> tuple[Word, str]:
+    """Whether the order by score was the order after training, and the sentence that says so, or why none can."""
+    rank = proxy.get("rank")
     if not rank:
-        return "unclear", "Whether it ranks was not seen: finish.finalists (8, say) trains the best-scored."
+        why = proxy.get("rank_unknown") or "too few candidates had a training of their own (finish.finalists)"
+        return "unclear", f"Whether it ranks could not be judged: {why}."
     low, high = rank["low"], rank["high"]
     found = f"tau {rank['tau']:.2f} (95% interval {low:.2f} to {high:.2f}) over {rank['count']} nets".replace("-", "−")
     if low > 0:
@@ -118,19 +121,13 @@ def _judge_order(rank: Mapping[str, Any] | None) -> tuple[Word, str]:
 
 def _compare(run: Run, winner: Net, uniform: Net) -> tuple[Word, str]:
     """Whether the 95% interval of the difference leaves zero out, and the sentence that says so."""
-    assert winner.figure is not None
-    assert uniform.figure is not None
-    metric = run.metric
-    own, other = metric.merit(winner.figure), metric.merit(uniform.figure)  # a gain is better, whichever way that is
-    gain, opponent = metric.say_difference(own - other), _opponent(winner, uniform)
+    metric, found = run.metric, gain_interval(run, winner, uniform)
+    gain, opponent = metric.say_difference(gain_over(run, winner, uniform) or 0.0), _opponent(winner, uniform)
     points = f" {metric.points}" if metric.points else ""
-    fewest = min(winner.seeds, uniform.seeds)
-    if fewest < 2 or winner.spread is None or uniform.spread is None:
+    if found is None:
         once = "one training each gives no interval, so it may be chance: give finish.seeds: 3"
         return "unclear", f"{gain}{points} over {opponent}; {once}"
-    found = difference_interval(Sample(own, winner.spread, winner.seeds), Sample(other, uniform.spread, uniform.seeds))
-    low, high = (metric.say_difference(end) for end in (found.low, found.high))
-    interval = f"95% interval {low} to {high}, {fewest} seeds each"
+    interval = f"{say_interval(metric, found)}, {min(winner.seeds, uniform.seeds)} seeds each"
     if found.low > 0:
         return "yes", f"{gain}{points} over {opponent} ({interval})"
     if found.high < 0:
@@ -156,12 +153,14 @@ def _compare_costs(run: Run, winner: Net, uniform: Net, budget: int) -> tuple[st
 
 
 def _against_random(run: Run, winner: Net, budget: int) -> str:
-    drawn = [net.figure for net in run.find_all("random", budget) if net.figure is not None]
-    if not drawn or winner.figure is None:
+    drawn = [net for net in run.find_all("random", budget) if net.figure is not None]
+    gains = [each for net in drawn if (each := gain_over(run, winner, net)) is not None]
+    if not gains:
         return ""
-    metric = run.metric
-    gain = metric.say_difference(metric.merit(winner.figure) - metric.merit(sum(drawn) / len(drawn)))
-    return f" {gain} against the mean of {len(drawn)} random nets of the same budget."
+    metric, found = run.metric, gain_over_random(run, winner, drawn)
+    sure = say_interval(metric, found) if found else "too few trainings for an interval"
+    gain = metric.say_difference(sum(gains) / len(gains))
+    return f" {gain} against the mean of {len(gains)} random nets of the same budget ({sure})."
 
 
 def _start(sentence: str) -> str:

@@ -167,6 +167,7 @@ class ProxyRow(TypedDict):
     spread: NotRequired[float | None]
     stderr: NotRequired[float | None]
     rank: RankRow | None
+    rank_unknown: NotRequired[str]
 
 
 class TrialsRow(TypedDict):

@@ -57,10 +57,11 @@ class Metric:
         """The figure with its standard deviation: ``97.3 ± 0.2 %``."""
         return f"{self.times * figure:.{self.digits}f} ± {self.times * spread:.{self.digits}f} {self.unit}".rstrip()
 
-    def say_difference(self, difference: float) -> str:
+    def say_difference(self, difference: float, more_digits: int = 0) -> str:
         """A difference of two figures, with its sign, in ``points``: ``+1.3``."""
-        rounded = round(self.times * difference, self.digits) + 0.0  # + 0.0 turns -0.0 into 0.0
-        return f"{rounded:+.{self.digits}f}".replace("-", "−")
+        digits = self.digits + more_digits
+        rounded = round(self.times * difference, digits) + 0.0  # + 0.0 turns -0.0 into 0.0
+        return f"{rounded:+.{digits}f}".replace("-", "−")
 
     def say_tick(self, figure: float) -> str:
         """The figure beside an axis, as short as it can be: ``97 %``."""

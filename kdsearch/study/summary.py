@@ -157,7 +157,7 @@ def _finalist_row(finalist: Finalist) -> FinalistRow:
 
 def _proxy(study: Study, outcomes: Sequence[Outcome], students: Sequence[Student], facts: RunFacts) -> ProxyRow:
     judged = study.strategy.judge_scores(facts.prepared, _trained_uniform(study, students), study.task.metric)
-    return cast("ProxyRow", {**judged, "rank": describe_ranks(outcomes, facts.finalists)})
+    return cast("ProxyRow", {**judged, **describe_ranks(outcomes, facts.finalists)})
 
 
 def _trained_uniform(study: Study, students: Sequence[Student]) -> list[float | None]:

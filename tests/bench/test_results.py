@@ -10,13 +10,14 @@ from kdsearch.records import RunPaths
 from kdsearch.rundir.store import write_summary
 
 
-def student(role, accuracy, budget, spread=None):
+def student(role, accuracy, budget, spread=None, seeds=3):
     return {
         "role": role,
         "budget": budget,
         "metrics": {"accuracy": accuracy},
         "spread": {} if spread is None else {"accuracy": spread},
         "costs": {"macs": 100},
+        "lineage": {"seeds": {str(seed): accuracy for seed in range(seeds if spread is not None else 1)}},
     }
 
 
@@ -43,6 +44,40 @@ def test_gain_is_winner_less_uniform_in_points_and_random_nets_are_averaged():
     assert (first["winner"], first["uniform"], first["full"]) == ("75.00 +- 1.00", "72.00 +- 2.00", "90.00")
     assert (first["random"], first["best_random"], first["seconds"]) == (70.5, 71.0, 120)
     assert (second["winner"], second["uniform"], second["gain"], second["random"]) == ("60.00", None, None, None)
+
+
+def judged(spread: float | None, seeds: int = 3) -> dict:
+    students = [student("winner", 0.75, 0, spread, seeds), student("uniform", 0.72, 0, spread, seeds)]
+    (row,) = tabulate(SUMMARY | {"students": students})
+    return row
+
+
+@pytest.mark.parametrize(
+    ("spread", "interval", "word"),
+    [
+        (0.005, "95% interval +1.87 to +4.13", "yes"),  # 2.776 sqrt(2 / 3) 0.005 = 0.01133 to either side
+        (0.02, "95% interval −1.53 to +7.53", "unclear"),
+        (None, "none: one training each", "unclear"),
+    ],
+)
+def test_a_gain_stands_beside_its_interval_and_the_word_that_this_allows(spread, interval, word):
+    row = judged(spread)
+    assert (row["gain"], row["interval"], row["worth_it"]) == (3.0, interval, word)
+    assert row["grounds"].endswith(".")
+
+
+def test_without_a_uniform_net_there_is_neither_gain_nor_interval_and_the_word_says_so():
+    second = tabulate(SUMMARY)[1]
+    assert (second["gain"], second["interval"], second["worth_it"]) == (None, None, "unknown")
+
+
+def test_an_error_is_better_when_it_is_lower():
+    metric = {"name": "error", "better": "lower"}
+    rows = [student("winner", 0, 0, 0), student("uniform", 0, 0, 0), student("random", 0, 0), student("random", 0, 0)]
+    for row, error in zip(rows, (1.0, 1.5, 1.75, 2.0), strict=True):
+        row["metrics"], row["spread"] = {"error": error}, {"error": 0.1} if row["spread"] else {}
+    (row,) = tabulate(SUMMARY | {"task": {"metric": metric}, "students": rows})
+    assert (row["winner"], row["gain"], row["best_random"], row["worth_it"]) == ("1.00 +- 0.10", 0.5, 1.75, "yes")
 
 
 def test_runs_are_read_from_their_summaries(tmp_path):

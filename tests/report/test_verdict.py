@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from kdsearch.report.reading import read_run
@@ -37,6 +39,14 @@ def test_the_sentence_has_gain_interval_costs_and_random_nets(summary):
     assert text.startswith("+1.5 points over uniform widths (95% interval +0.6 to +2.4, 3 seeds each). ")
     assert "winner and control use 99 % and 99 % of the MACs." in text
     assert "+2.7 against the mean of 3 random nets" in text  # 91.3 - (88.0 + 88.6 + 89.2) / 3
+    assert re.search(r"random nets of the same budget \(95% interval \+\d\.\d to \+\d\.\d\)\.", text)
+
+
+def test_one_random_net_is_said_to_give_no_interval(summary):
+    first = next(row for row in summary["students"] if row["role"] == "random")
+    summary["students"] = [row for row in summary["students"] if row["role"] != "random" or row is first]
+    text = judge_search(read_run(summary, ()), 0).text
+    assert "against the mean of 1 random nets of the same budget (too few trainings for an interval)" in text
 
 
 def test_what_cannot_be_told_apart_is_said_so(summary):
@@ -105,9 +115,14 @@ def test_a_weak_proxy_makes_the_search_weak_and_says_what_to_raise(summary):
         "spread": 0.01,
         "stderr": 0.02,
         "advice": ["raise strategy.epochs"],
+        "rank": None,
+        "rank_unknown": "3 had one",
     }
     answer = judge_proxy(read_run(summary, ()))
-    assert (answer.word, answer.text) == ("no", "The search is weak: raise strategy.epochs.")
+    assert (answer.word, answer.text) == (
+        "no",
+        "The search is weak: raise strategy.epochs. Whether it ranks could not be judged: 3 had one.",
+    )
 
 
 def test_a_believable_proxy_shows_its_figures(summary):
@@ -120,7 +135,7 @@ def test_a_believable_proxy_shows_its_figures(summary):
 @pytest.mark.parametrize(
     ("rank", "word", "said"),
     [
-        (None, "unclear", "Whether it ranks was not seen: finish.finalists"),
+        (None, "unclear", "Whether it ranks could not be judged: too few candidates"),
         ((0.5, -0.2, 0.85), "unclear", "cannot be told: tau 0.50 (95% interval −0.20 to 0.85) over 9 nets."),
         ((0.7, 0.2, 0.9), "yes", "came in the order of their scores: tau 0.70"),
         ((-0.7, -0.9, -0.2), "no", "came in the opposite order: tau −0.70"),
@@ -132,6 +147,12 @@ def test_a_score_is_believed_only_where_it_ranks(summary, rank, word, said):
     answer = judge_proxy(read_run(summary, ()))
     assert answer.word == word
     assert said in answer.text
+
+
+def test_a_strategy_without_a_score_says_why_there_is_nothing_to_judge(summary):
+    summary["proxy"] = {"verdict": "unknown", "advice": ["this strategy trains every candidate"], "rank": None}
+    answer = judge_proxy(read_run(summary, ()))
+    assert (answer.word, answer.text) == ("unknown", "It could not be judged: this strategy trains every candidate.")
 
 
 def test_a_run_that_checked_nothing_says_so():
