@@ -16,7 +16,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "kdsearch"
 LAYERS = (
-    ("errors", "progress", "files", "memory", "registry", "costs"),  # what everything may use
+    ("errors", "progress", "files", "memory", "quoting", "registry", "costs"),  # what everything may use
     ("spec.*",),  # YAML -> StudySpec, cards; no torch
     ("candidates.*",),  # candidates, windows of costs; no torch
     ("records", "weights"),

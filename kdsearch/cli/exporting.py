@@ -11,6 +11,7 @@ from kdsearch import registry
 from kdsearch.cli.output import remark, say, say_json
 from kdsearch.cli.runs import find_run
 from kdsearch.errors import SpecError
+from kdsearch.quoting import say_command
 from kdsearch.report.words import say_cost
 from kdsearch.spec.errors import unknown
 from kdsearch.spec.metric import Metric
@@ -54,7 +55,7 @@ def choose_student(students: Sequence[Mapping[str, Any]], wanted: str | None, ru
     """
     ids = [str(row["id"]) for row in students]
     if not ids:
-        raise SpecError(f"{run_dir}: no student has been trained yet; kdsearch resume {run_dir}")
+        raise SpecError(f"{run_dir}: no student has been trained yet; {say_command('resume', run_dir)}")
     name = wanted or next((str(row["id"]) for row in students if row["role"] == "winner"), ids[0])
     if name not in ids:
         raise SpecError(f"--student {name}: {unknown('student', name, ids)}")

@@ -12,6 +12,7 @@ from kdsearch.cli.output import say, say_json
 from kdsearch.errors import ExportError, SpecError, StoreError, did_you_mean
 from kdsearch.exporters.base_manifest import read_manifest
 from kdsearch.files import unseal
+from kdsearch.quoting import say_command
 from kdsearch.records import RunPaths
 from kdsearch.rundir.runlog import read_failure
 from kdsearch.spec.metric import ACCURACY, Metric
@@ -115,6 +116,7 @@ def status(given: argparse.Namespace) -> int:
 
 def describe_progress(path: Path) -> dict[str, Any]:
     """State, trials so far, the best one, seconds by phase, and the students and their files if there are any."""
+    from kdsearch.report.console import GO_ON
     from kdsearch.rundir.ledger import read_outcomes
     from kdsearch.rundir.store import find_driver, read_spec
 
@@ -142,7 +144,7 @@ def describe_progress(path: Path) -> dict[str, Any]:
     if exported := {row["id"] for row in summary.get("students", ()) if set(row.get("files", ())) - {"weights"}}:
         found["files"] = {name: _check_files(path / "students" / name) for name in sorted(exported)}
     if state in ("unfinished", "failed"):
-        found["go on with"] = f"kdsearch resume {path}"
+        found[GO_ON] = say_command("resume", path)
     return found
 
 

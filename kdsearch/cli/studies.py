@@ -10,6 +10,7 @@ from typing import Any
 
 from kdsearch.cli.output import remark, say, say_json
 from kdsearch.errors import SpecError
+from kdsearch.quoting import say_command
 
 _CODES = {"done": 0, "stopped": 3}
 
@@ -86,7 +87,7 @@ def init(given: argparse.Namespace) -> int:
     if given.json:
         say_json({"study": str(target.absolute()), "from": source.name})
     else:
-        say(f"{target}: edit it, then: kdsearch launch {target}")
+        say(f"{target}: edit it, then: {say_command('launch', target)}")
     return 0
 
 

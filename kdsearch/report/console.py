@@ -21,6 +21,7 @@ from kdsearch.spec.metric import ACCURACY, Metric
 if TYPE_CHECKING:
     from rich.console import Console
 
+GO_ON = "go on with"  # what a status calls the command that resumes
 PLAIN_WIDTH = 120  # columns of text that a table may take in a pipe or a file
 _STYLES = {"yes": "green", "no": "red", "unclear": "yellow", "unknown": "dim"}
 _ROLE_STYLES = {
@@ -92,8 +93,10 @@ def print_dry_run(forecast: Mapping[str, Any], stream: TextIO | None = None) -> 
 
 
 def print_status(status: Mapping[str, Any], stream: TextIO | None = None) -> None:
-    """Where a run stands."""
-    print_facts(status, stream)
+    """Where a run stands; what to type stands below, in one piece however long it is."""
+    print_facts({name: value for name, value in status.items() if name != GO_ON}, stream)
+    if GO_ON in status:
+        _tolerate(stream or sys.stdout).write(f"{GO_ON}: {status[GO_ON]}\n")
 
 
 def print_list(runs: Sequence[Mapping[str, Any]], stream: TextIO | None = None) -> None:

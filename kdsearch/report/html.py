@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch import registry
+from kdsearch.quoting import say_command
 from kdsearch.records import Outcome, RunPaths
 from kdsearch.report import parts
 from kdsearch.report.amounts import draw_amounts
@@ -99,7 +100,7 @@ def _summarise_so_far(paths: RunPaths) -> dict[str, Any]:
         "task": {"data": kind.source(spec.task.options), "metric": kind.metric.describe()},
         "seconds": _load(paths.root / "seconds.json"),
         "prepared": _load(paths.prepared / "prepared.json"),
-        "commands": {"resume": f"kdsearch resume {paths.root}"},
+        "commands": {"resume": say_command("resume", paths.root)},
     }
 
 

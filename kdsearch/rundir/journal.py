@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from kdsearch.errors import StoreError
+from kdsearch.quoting import say_command
 
 _CREATES = (0, 4)  # Optuna's codes of entries that make a study and a trial
 
@@ -27,7 +28,7 @@ def check_journal(journal: Path) -> None:
     for number, line in enumerate(lines, start=1):
         code = _read_code(line)
         if code is None and number < len(lines):
-            remedy = f"kdsearch resume {journal.parent} takes what is before it"
+            remedy = f"to go on with what is before it: {say_command('resume', journal.parent)}"
             raise _damaged(journal, f"line {number} is no entry of a ledger", remedy)
         if code in _CREATES and met.setdefault(line, number) != number:
             raise _damaged(journal, f"line {number} repeats line {met[line]}", f"delete line {number}")

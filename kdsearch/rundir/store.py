@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.files import save_atomically, seal, try_lock, unseal
+from kdsearch.quoting import say_command
 from kdsearch.records import RunPaths
 from kdsearch.rundir.identity import is_as_launched, note_identity
 from kdsearch.rundir.shapes import RECORD, read_shaped
@@ -129,7 +130,7 @@ def read_summary(paths: RunPaths) -> Summary:
     path = paths.root / _SUMMARY
     if not path.exists():
         raise StoreError(f"{path}: not there yet; the run has not finished")
-    summary = read_shaped(path, RECORD, f"kdsearch resume {paths.root} writes it again")
+    summary = read_shaped(path, RECORD, f"to write it again: {say_command('resume', paths.root)}")
     if summary.get("schema") != SCHEMA:
         raise StoreError(f"{path}: needs schema {SCHEMA}; another version of kdsearch wrote it")
     if "seal" not in summary:  # of an older kdsearch, or lost: nothing else says that it is whole

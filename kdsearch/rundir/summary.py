@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from kdsearch.costs import HEADLINE
 from kdsearch.errors import StoreError
+from kdsearch.quoting import say_command
 from kdsearch.rundir.shapes import Seconds, check_shape
 from kdsearch.spec.metric import ACCURACY
 
@@ -232,7 +233,7 @@ def check_summary(content: Any, path: Path) -> Summary:
     Raises:
         StoreError: something is; the message says what.
     """
-    remedy = f"kdsearch resume {path.parent} writes it again"
+    remedy = f"to write it again: {say_command('resume', path.parent)}"
     check_shape(content, _SHAPE, path, remedy)
     summary = cast("Summary", content)
     lost = next(iter(_find_lost(summary)), None)

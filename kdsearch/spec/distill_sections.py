@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from kdsearch.errors import SpecError
+from kdsearch.quoting import say_command
 from kdsearch.spec.errors import unknown
 from kdsearch.spec.sections import Section
 from kdsearch.spec.strategy_options import TrainingOptions
@@ -40,7 +41,7 @@ class TeacherOptions(Section):
         try:
             found = find_card(card).absolute()
             if read_card(found).weights is None:
-                raise ValueError(f"{card}: has no weights yet; train them with: kdsearch teach {card}")
+                raise ValueError(f"{card}: has no weights yet; train them with: {say_command('teach', card)}")
             return found
         except SpecError as error:
             if card.is_absolute():  # a run that is read again may name a card that has gone; planning will say so

@@ -16,6 +16,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from kdsearch.errors import SpecError
+from kdsearch.quoting import say_command
 from kdsearch.spec.errors import shown, unknown
 from kdsearch.spec.plugins import TaskPlugin
 from kdsearch.spec.reading import absolute, check_name, read_section
@@ -157,8 +158,8 @@ def read_card(card: str | Path, sets: Sequence[str] = ()) -> Card:
     path = find_card(card)
     if path.suffix in _WEIGHTS:
         raise SpecError(
-            f"{shown(str(card))}: is a file of weights, not a card; make one of it with: kdsearch teach --from {card} "
-            "--like NET --on STUDY (NET: what it is the weights of)"
+            f"{shown(str(card))}: is a file of weights, not a card; make one of it (NET: what it is the weights of): "
+            + say_command("teach", "--from", Path(card), "--like", "NET", "--on", "STUDY")
         )
     found = read_section(Card, read_document(path, str(card) if path == Path(card) else path.name, sets))
     weights = None if found.weights is None else path.absolute().parent / found.weights.expanduser()

@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, cast
 
 from kdsearch import __version__
+from kdsearch.quoting import say_command
 from kdsearch.records import Finalist, Outcome, Student, pareto_front
 from kdsearch.rundir.summary import Summary
 from kdsearch.spec.sections import GIVEN
@@ -97,13 +98,13 @@ def summarise(study: Study, outcomes: Sequence[Outcome], students: Sequence[Stud
         "prepared": cast("PreparedRow", dict(facts.prepared)),
         "layers": [{"name": name, "full": full} for name, full, _ in ctx.widths.layer_widths(ctx.widths.full)],
         "frozen": list(ctx.widths.frozen),
-        "commands": _commands(spec, ctx.paths.root),
+        "commands": describe_commands(spec, ctx.paths.root),
     }
 
 
-def _commands(spec: StudySpec, root: Path) -> dict[str, str]:
+def describe_commands(spec: StudySpec, root: Path) -> dict[str, str]:
     """What to type, or to write in Python where the net came from there."""
-    dashboard = f"kdsearch dashboard {root}"
+    dashboard = say_command("dashboard", root)
     if spec.student.net == GIVEN:
         study = f"kdsearch.load_spec({str(root / 'spec.yaml')!r})"
         return {
@@ -112,9 +113,9 @@ def _commands(spec: StudySpec, root: Path) -> dict[str, str]:
             "dashboard": dashboard,
         }
     return {
-        "resume": f"kdsearch resume {root}",
-        "reproduce": f"kdsearch launch {root / 'spec.yaml'}",
-        "export": f"kdsearch export {root} --to DIR",
+        "resume": say_command("resume", root),
+        "reproduce": say_command("launch", root / "spec.yaml"),
+        "export": say_command("export", root, "--to", "DIR"),
         "dashboard": dashboard,
     }
 

@@ -21,6 +21,7 @@ from kdsearch.files import hash_file
 from kdsearch.measures.layout import image_layout
 from kdsearch.models.checkpoints import load_weights, other_head, read_weights
 from kdsearch.models.zoo import make_net
+from kdsearch.quoting import say_command
 from kdsearch.spec.teacher_card import Card, read_card
 from kdsearch.tasks.base import Part, Task
 from kdsearch.teaching.taps import Taps
@@ -116,11 +117,11 @@ def warn_of_seen_images(card_path: str | Path, task: Task) -> dict[str, float]:
         said = " and ".join(f"{100 * share:.0f} % of the {part} images" for part, share in shares.items() if share)
         _log.warning(
             "%s: the teacher was trained on about %s, so accuracies on them flatter; use the seed and the shares that "
-            "its task had (seed: %d), or train it for this split: kdsearch teach %s --set seed=...",
+            "its task had (seed: %d), or train it for this split: %s",
             card_path,
             said,
             card.seed,
-            card_path,
+            say_command("teach", Path(card_path), "--set", "seed=..."),
         )
     return shares
 
@@ -129,7 +130,7 @@ def _check_weights(card: Card, where: str) -> str:
     """The SHA-256 of the weights file, which is the card's; nothing of the file has been parsed."""
     if card.weights is None:
         raise SpecError(
-            f"{where}: has no weights yet; train them with: kdsearch teach {where}, and name the card it writes"
+            f"{where}: has no weights yet; train them, and name the card it writes: {say_command('teach', Path(where))}"
         )
     if not card.weights.is_file():
         raise SpecError(f"{where}: its weights {card.weights} are not there; put them beside the card")
