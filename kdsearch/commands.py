@@ -6,32 +6,22 @@ stopped by SIGINT and SIGTERM.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from kdsearch import __version__, registry
-from kdsearch.errors import KdsearchError, did_you_mean
-
-_ONE_OF = "COMMAND, one of"
-_STUDY = "a study file, or the name of a shipped study (see 'kdsearch list')"
-_RUN = "a run directory, or the name of one under runs/"
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived; the stack unwinds as for Ctrl-C, so that files are closed and workers ended."""
+from kdsearch.cli.grammar import make_parser
+from kdsearch.cli.stopping import Terminated, hear_stops
+from kdsearch.errors import KdsearchError
+from kdsearch.quoting import say_command
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command and exits with its code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    hear_stops()
     try:
         code = run(arguments)
         sys.stdout.flush()
@@ -59,134 +49,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt as stop:
         by, code = ("SIGTERM", 143) if isinstance(stop, Terminated) else ("Ctrl-C", 130)
-        hint = f"; go on with: kdsearch resume {stop.args[0]}" if stop.args else ""
+        hint = f"; go on with: {say_command('resume', stop.args[0])}" if stop.args else ""
         sys.stderr.write(f"stopped by {by}{hint}\n")
         return code
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    raise Terminated
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line; argparse would print the usage before it."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(formatter_class=_wide, **options)
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """As argparse's own, and names the nearest choice; Python 3.14 can do that by itself (suggest_on_error)."""
-        if action.choices is not None and value not in action.choices:
-            known = [str(choice) for choice in action.choices]
-            hint = did_you_mean(str(value), known) or f"; choose from {', '.join(known)}"
-            raise argparse.ArgumentError(action, f"invalid choice: {value!r}{hint}")
-
-    def error(self, message: str) -> NoReturn:
-        message = message.replace(_ONE_OF, "COMMAND")
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
-
-
-def _wide(prog: str) -> argparse.HelpFormatter:
-    return argparse.HelpFormatter(prog, max_help_position=32, width=110)
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; ``call`` names the function that does the work."""
-    parser = _Parser(
-        prog="kdsearch",
-        usage="kdsearch COMMAND [options]",
-        description="Finds the best compact student of a CNN under a budget.",
-    )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    # argparse forgets the indent of commands: a metavar longer than any of them keeps their help in one column
-    commands = parser.add_subparsers(title="commands", metavar=_ONE_OF, required=True, prog="kdsearch")
-    _add_study_commands(commands)
-    _add_run_commands(commands)
-    _add_other_commands(commands)
-    return parser
-
-
-class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        sys.stdout.write(f"kdsearch {__version__}\n")
-        parser.exit(0)
-
-
-def _add(commands: argparse._SubParsersAction[_Parser], name: str, call: str, about: str) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=about, description=about[:1].upper() + about[1:] + ".")
-    parser.set_defaults(call=f"kdsearch.cli.{call}")
-    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log more on standard error")
-    return parser
-
-
-def _add_study_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
-    launch = _add(commands, "launch", "studies:launch", "run a study: search, train, export, report")
-    _add_study(launch)
-    launch.add_argument(
-        "--run-dir", type=Path, metavar="DIR", help="where results go (default: runs/NAME, or runs/NAME-2 ...)"
-    )
-    launch.add_argument(
-        "--dry-run", action="store_true", help="print the resolved study and a forecast; run and write nothing"
-    )
-    launch.add_argument("--quiet", action="store_true", help="show no progress")
-    resume = _add(commands, "resume", "studies:resume", "go on with a run that was stopped")
-    resume.add_argument("run", metavar="RUN", help=_RUN)
-    resume.add_argument("--quiet", action="store_true", help="show no progress")
-    _add_study(_add(commands, "validate", "studies:validate", "check a study file and name every mistake"))
-    teach = _add(commands, "teach", "teach:teach", "train a teacher by its card's recipe, or go on with it")
-    _add_card(teach)
-    teach.add_argument("--from", dest="weights", type=Path, metavar="FILE", help="make a card of a checkpoint instead")
-    teach.add_argument("--like", metavar="NET", help="the net that FILE is of: a name, or a card of such a net")
-    teach.add_argument("--on", metavar="STUDY", help="the study whose images FILE knows and is measured on")
-    for key in ("mean", "std"):
-        said = f"{key} of pixels in 0..1 that FILE was trained with, one a channel"
-        teach.add_argument(f"--{key}", type=float, nargs="+", metavar="X", help=said)
-    keys = _add(commands, "keys", "keys:keys", "every key of a study, its default and what it may be")
-    keys.add_argument("section", nargs="?", metavar="SECTION", help="only these, such as student or finish")
-    init = _add(commands, "init", "studies:init", "copy a shipped study, to edit it")
-    init.add_argument("name", metavar="NAME", help="a shipped study (see 'kdsearch list')")
-    init.add_argument("--to", type=Path, metavar="FILE", help="the copy (default: NAME.yaml here)")
-
-
-def _add_study(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", metavar="STUDY", help=_STUDY)
-    _add_sets(parser, "strategy.epochs=8 or 'limits.macs=[50%%, 25%%]'")
-
-
-def _add_card(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("card", metavar="CARD", nargs="?", help="a teacher's card, or the name of a shipped one")
-    _add_sets(parser, "task.npz=/data/cifar10.npz or recipe.epochs=8")
-    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where results go (default: runs/teach-NAME)")
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
-
-
-def _add_sets(parser: argparse.ArgumentParser, examples: str) -> None:
-    change = f"change a value, such as {examples}; may be repeated"
-    parser.add_argument("--set", action="append", default=[], dest="sets", metavar="KEY=VALUE", help=change)
-
-
-def _add_run_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
-    for name, module, about in (
-        ("status", "runs", "how far a run is and what it has found"),
-        ("report", "runs", "write a run's report.html"),
-        ("export", "exporting", "write a run's student as files of a runtime"),
-        ("dashboard", "dashboard", "show a run's trials in optuna-dashboard"),
-    ):
-        parser = _add(commands, name, f"{module}:{name}", about)
-        parser.add_argument("run", metavar="RUN", help=_RUN)
-        if name == "export":
-            parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="where the files go")
-            parser.add_argument("--format", default="torchscript", metavar="NAME", help="default: torchscript")
-            parser.add_argument("--student", metavar="ID", help="which one (default: the winner)")
-        if name == "dashboard":
-            parser.add_argument("--port", type=int, default=8080, help="default: 8080")
-
-
-def _add_other_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
-    _add(commands, "list", "runs:list_all", "your runs, and the studies and teachers that come with kdsearch")
-    _add(commands, "doctor", "doctor:doctor", "versions, threads, memory, disk and optional parts of this installation")
-    bench = _add(commands, "bench", "bench:bench", "measure a claim of the documentation on this machine")
-    suites = registry.available("kdsearch.bench")
-    bench.add_argument("suite", choices=suites, metavar="SUITE", help=", ".join(suites))
-    bench.add_argument("--set", action="append", default=[], dest="sets", metavar="NAME=VALUE", help="an option of it")

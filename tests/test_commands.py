@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from kdsearch import commands
-from kdsearch.commands import Terminated, make_parser, run
+from kdsearch.cli.grammar import make_parser
+from kdsearch.cli.stopping import Terminated
+from kdsearch.commands import run
 
 ROOT = Path(__file__).parent.parent
 PROMISED = (
@@ -68,6 +70,12 @@ def test_every_command_has_a_function_and_help_of_its_own(name, capsys):
             "kdsearch: argument COMMAND: invalid choice: 'lunch'; did you mean 'launch'?",
         ),
         (["xyz"], "kdsearch: argument COMMAND: invalid choice: 'xyz'; choose from launch, resume, "),
+        (["launch", "x", "--runs-dir=y"], "kdsearch launch: unknown option --runs-dir; did you mean '--run-dir'? (see"),
+        (["export", "x", "--too", "y"], "kdsearch export: unknown option --too; did you mean '--to'?"),
+        (["--versoin"], "kdsearch: unknown option --versoin; did you mean '--version'?"),
+        (["doctor", "-q"], "kdsearch doctor: unknown option -q (see"),
+        (["--json", "list"], "kdsearch list: --json stands before the command; give it behind (see"),
+        (["status", "x", "y"], "kdsearch status: more than it takes: y (see"),
         (["dashboard", "x", "--port", "y"], "kdsearch dashboard: argument --port: invalid int value: 'y'"),
     ],
 )
