@@ -16,7 +16,7 @@ from torch import nn
 from kdsearch.cost.threads import torch_threads
 from kdsearch.data.datasets import Dataset
 from kdsearch.data.images import ImageSet
-from kdsearch.measures.layout import image_layout, training_layout
+from kdsearch.measures.layout import image_layout
 from kdsearch.models.resnet_cifar import resnet20, resnet56
 from kdsearch.spec.distill_sections import DistillationOptions
 from kdsearch.spec.sections import TaskOptions
@@ -24,8 +24,8 @@ from kdsearch.spec.terms import Term
 from kdsearch.tasks.classification import Classification
 from kdsearch.teaching.lessons import Lesson, Teaching, make_objective, make_pupil_of
 from kdsearch.teaching.teachers import Teacher
-from kdsearch.training.net import TaskObjective
-from kdsearch.training.optim import make_optimizer
+from kdsearch.training.loop import keeping_random_numbers, take_steps
+from kdsearch.training.net import NetLearner, TaskObjective
 
 _CPU = torch.device("cpu")
 _CLASSES = 10
@@ -47,7 +47,7 @@ def run(
     stored answers. One thread; 32-pixel images of noise, which cost as much as any.
     """
     rows = []
-    with torch_threads(1):
+    with torch_threads(1), keeping_random_numbers(_CPU):
         for name, teacher, student in (
             ("resnet56 -> resnet20", resnet56, resnet20),
             ("resnet20 -> resnet20 x 0.25", resnet20, lambda classes, channels, _: resnet20(classes, channels, 0.25)),
@@ -103,19 +103,8 @@ def _steps(lesson: Lesson, net: nn.Module, *, plain: bool) -> Iterator[None]:
     """Training steps for ever, as ``train_net`` takes them."""
     recipe = lesson.options
     model: nn.Module = net if plain else make_pupil_of(lesson, net, 0)
-    objective: Any = TaskObjective(lesson.task, recipe, 0, lesson.device) if plain else make_objective(lesson, net, 0)
-    optimizer = make_optimizer(recipe, model)
-    model.train()
-    with training_layout(model):
-        epoch = 0
-        while True:
-            for batch in objective.batches.epoch(epoch):
-                optimizer.zero_grad()
-                loss, _ = objective.loss(model, batch)
-                loss.backward()
-                optimizer.step()
-                yield
-            epoch += 1
+    objective: Any = TaskObjective(lesson.task, recipe, 0, _CPU) if plain else make_objective(lesson, net, 0)
+    return take_steps(NetLearner(model, lesson.task, recipe, objective, _CPU), 0, _CPU)
 
 
 def _freeze(net: nn.Module) -> Teacher:

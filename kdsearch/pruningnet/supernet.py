@@ -18,6 +18,7 @@ from kdsearch.training.identity import digest_of
 from kdsearch.training.learner import Learner, Moment, autocast
 from kdsearch.training.loop import History, Setting, fit
 from kdsearch.training.optim import learning_rate
+from kdsearch.training.rehearsal import epoch_seconds, images_an_epoch, short_recipe
 
 if TYPE_CHECKING:
     from kdsearch.candidates.space import Candidate
@@ -152,3 +153,10 @@ def train_supernet(supernet: Supernet, task: Task, recipe: Recipe, draw: DrawGen
     """One record an epoch: epoch, loss (of each step's first gene), learning_rate, seconds; as ``fit`` says."""
     learner = SupernetLearner(supernet, task, recipe, draw, setting)
     return fit(learner, replace(setting, phase="prepare", note="PruningNet"))
+
+
+def supernet_seconds(supernet: Supernet, task: Task, recipe: Recipe, draw: DrawGenes, count: int) -> float:
+    """Forecast of the seconds of one epoch of PruningNet training; the generator is changed by it."""
+    device = next(supernet.net.parameters()).device
+    learner = SupernetLearner(supernet, task, short_recipe(recipe, task.image_shape), draw, Setting(0, device))
+    return epoch_seconds(learner, images_an_epoch(task, recipe), device, count)

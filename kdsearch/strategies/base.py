@@ -133,7 +133,7 @@ class Strategy(ABC):
 
         It is made from ``steps`` timed steps.
         """
-        from kdsearch.pruningnet.rehearsal import training_seconds
+        from kdsearch.training.rehearsal import training_seconds
 
         if not isinstance(self.options, Recipe):
             raise SpecError(f"finish: {type(self).__name__} cannot forecast its time")

@@ -200,7 +200,8 @@ class MetaPruning(Strategy):
         return Trained(model, train_net(model, ctx.task, self.options, setting))
 
     def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:
-        from kdsearch.pruningnet.rehearsal import image_seconds, supernet_seconds, training_seconds
+        from kdsearch.pruningnet.supernet import supernet_seconds
+        from kdsearch.training.rehearsal import image_seconds, training_seconds
 
         options = self.options
         supernet = self._supernet(ctx, _make_generator(options, ctx, ctx.net))

@@ -27,7 +27,7 @@ class Scratch(Strategy):
 
     def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:
         """A candidate's score is a whole training, timed at the uniform widths of the first budget."""
-        from kdsearch.pruningnet.rehearsal import training_seconds
+        from kdsearch.training.rehearsal import training_seconds
 
         net = ctx.widths.build(ctx.uniform[0])
         epoch = training_seconds(net, ctx.task, self.options, ctx.device, steps)

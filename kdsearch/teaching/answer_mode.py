@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import nn
 
-from kdsearch.pruningnet.rehearsal import image_seconds, training_seconds
 from kdsearch.teaching.lessons import Lesson
 from kdsearch.teaching.teacher_cache import cache_bytes, stored_taps
+from kdsearch.training.rehearsal import image_seconds, training_seconds
 
 _CHEAP = 0.1  # a teacher that takes a smaller share of a step may as well answer about fresh views
 _DISK_SHARE = 0.5  # the share of the free disk that answers may take, unless the study says teacher.mode: cached

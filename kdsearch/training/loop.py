@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,8 +70,33 @@ def fit(learner: Learner, setting: Setting) -> History:
         KdsearchError: the loss became infinite or nan.
         StoreError: the checkpoint is damaged, is another training's, or cannot be written.
     """
-    with learner.training(), torch.random.fork_rng(_cuda_numbers(setting.device)):
+    with learner.training(), keeping_random_numbers(setting.device):
         return tuple(_Training(learner, setting).run())
+
+
+def take_steps(learner: Learner, seed: int, device: torch.device) -> Generator[None]:
+    """The learner's steps one by one and for ever, each as ``fit`` takes it: for whoever times them and keeps nothing.
+
+    Every step seeds torch's generators, which ``keeping_random_numbers`` gives back as they were.
+    """
+    per_epoch = len(learner.batches)
+    total = learner.recipe.epochs * per_epoch
+    with learner.training():
+        for epoch in itertools.count():
+            for step, batch in enumerate(learner.batches.epoch(epoch)):
+                _take_step(learner, batch, Moment((epoch * per_epoch + step) % total, total, per_epoch, seed), device)
+                yield
+            learner.close_epoch()
+
+
+def keeping_random_numbers(device: torch.device) -> AbstractContextManager[None]:
+    """After the block torch's generators, of the CPU and of the device, are as before it."""
+    return torch.random.fork_rng(_cuda_numbers(device))
+
+
+def _take_step(learner: Learner, batch: tuple[Any, ...], moment: Moment, device: torch.device) -> None:
+    seed_torch(mix_seed(moment.seed, moment.step, learner.stream), device)
+    learner.step(batch, moment)
 
 
 class _Training:
@@ -110,9 +137,9 @@ class _Training:
         return True
 
     def _step(self, batch: tuple[Any, ...]) -> None:
-        seed, done = self.setting.seed, self.at.epoch * self.per_epoch + self.at.step
-        seed_torch(mix_seed(seed, done, self.learner.stream), self.setting.device)
-        self.learner.step(batch, Moment(done, self.epochs * self.per_epoch, self.per_epoch, seed))
+        done = self.at.epoch * self.per_epoch + self.at.step
+        moment = Moment(done, self.epochs * self.per_epoch, self.per_epoch, self.setting.seed)
+        _take_step(self.learner, batch, moment, self.setting.device)
 
     def _close_epoch(self) -> bool:
         """Whether a report says that this was the last one."""

@@ -27,7 +27,7 @@ from kdsearch.spec.terms import Term
 from kdsearch.teaching.lessons import Lesson, make_objective, make_pupil_of
 from kdsearch.training import loop
 from kdsearch.training.learner import Learner, Moment
-from kdsearch.training.loop import History, Setting, fit
+from kdsearch.training.loop import History, Setting, fit, keeping_random_numbers, take_steps
 from kdsearch.training.net import NetLearner, TaskObjective
 from kdsearch.training.optim import make_optimizer
 from tests.toys import CPU, make_task, make_toy, toy_context, toy_teaching
@@ -194,6 +194,21 @@ def test_killed_at_every_step_in_turn_it_ends_in_the_same_bits(make, tmp_path, m
     assert set(steps) >= set(range(1, 9))
     assert equal(whole, resumed)
     assert untimed(history) == untimed(expected)
+
+
+@every_learner
+def test_steps_that_are_only_timed_are_those_that_a_training_takes(make, tmp_path):
+    trained, timed = made(make, tmp_path), made(make, tmp_path)
+    fit(trained, Setting(0, CPU))
+    before = torch.get_rng_state()
+    with keeping_random_numbers(CPU):
+        steps = take_steps(timed, 0, CPU)
+        for _ in range(8):  # 2 epochs of 4
+            next(steps)
+        steps.close()
+    timed.close_epoch()
+    assert equal(trained, timed)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @every_learner

@@ -43,7 +43,7 @@ class Slow(nn.Module):
         return self.inner(image_BCHW)
 
 
-def with_slow_teacher(given: Lesson, seconds: float = 0.05) -> Lesson:
+def with_slow_teacher(given: Lesson, seconds: float = 0.15) -> Lesson:
     teacher = given.teaching.teacher
     slow = replace(teacher, net=Slow(teacher.net, seconds).eval().requires_grad_(False))
     return replace(given, teaching=replace(given.teaching, teacher=slow))

@@ -8,8 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-from kdsearch.pruningnet.rehearsal import epoch_seconds, image_seconds, short_recipe, training_seconds
 from kdsearch.spec.sections import Augmentation, Recipe
+from kdsearch.training.learner import Learner
+from kdsearch.training.rehearsal import (
+    epoch_seconds,
+    image_seconds,
+    images_an_epoch,
+    short_recipe,
+    training_seconds,
+)
 from tests.toys import CPU, make_task, make_toy
 
 pytestmark = pytest.mark.timeout(30)
@@ -22,16 +29,43 @@ def test_only_as_many_images_are_timed_as_fit_anywhere():
     assert short_recipe(Recipe(batch_size=64), (3, 32, 32)).batch_size == 64
 
 
-def test_an_epoch_is_its_steps_without_those_that_warm_up():
-    calls: list[int] = []
+class Sleeper(Learner):
+    """Takes 200 ms for each of its first two steps, 10 ms for every other one, and 4 ms to load a batch."""
 
-    def step(images, labels) -> None:
-        calls.append(len(images))
-        time.sleep(0.2 if len(calls) <= 2 else 0.01)
+    stream = 91
 
-    seconds = epoch_seconds(make_task(96), RECIPE, CPU, step, 3)
-    assert calls == [16] * 5
-    assert 0.06 <= seconds < 0.6  # 6 steps of 10 ms, not of 200
+    def __init__(self) -> None:
+        self.recipe, self.data, self.batches = RECIPE, "bars", self
+        self.sizes: list[int] = []
+
+    def __len__(self) -> int:
+        return 6
+
+    def epoch(self, number: int, start_step: int = 0):
+        for batch in make_task(96).train_batches(RECIPE, 0, CPU).epoch(number, start_step):
+            time.sleep(0.004)
+            yield batch
+
+    def step(self, batch, moment) -> None:  # noqa: ARG002
+        self.sizes.append(len(batch[0]))
+        time.sleep(0.2 if len(self.sizes) <= 2 else 0.01)
+
+    def figures(self):
+        return {"loss": 0.0}
+
+    def state(self):
+        return {}
+
+    def load(self, state) -> None:
+        assert not state
+
+
+def test_an_epoch_is_its_steps_and_their_loading_without_those_that_warm_up():
+    learner = Sleeper()
+    assert images_an_epoch(make_task(100), RECIPE) == 96
+    seconds = epoch_seconds(learner, 96, CPU, 3)
+    assert learner.sizes == [16] * 5
+    assert 6 * 0.014 <= seconds < 0.6  # 6 steps of 10 ms and 4 ms of loading, not of 200
 
 
 def test_training_and_classifying_take_time():
