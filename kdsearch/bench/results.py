@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,11 @@ from kdsearch.costs import HEADLINE
 from kdsearch.errors import StoreError
 from kdsearch.records import RunPaths
 from kdsearch.report.gains import gain_interval, gain_over, say_interval
-from kdsearch.report.reading import Net, Run, read_run
+from kdsearch.report.reading import read_run
+from kdsearch.report.run import Net, Run
 from kdsearch.report.verdict import judge_search
 from kdsearch.rundir.store import read_summary
+from kdsearch.rundir.summary import Summary
 
 
 def run(*, folder: str = "runs/results", on_row: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def run(*, folder: str = "runs/results", on_row: Callable[[dict[str, Any]], None
     return {"suite": "results", "rows": rows}
 
 
-def tabulate(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+def tabulate(summary: Summary) -> list[dict[str, Any]]:
     """One row a budget, in the metric's unit: accuracies in percent, ``gain`` (winner less uniform) in points.
 
     ``interval``: the gain's 95% interval, or why there is none; ``worth_it``: the report's word on the search and
@@ -45,12 +47,12 @@ def tabulate(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _describe(told: Run, winner: Net) -> dict[str, Any]:
     budget, times = winner.budget or 0, told.metric.times
     uniform = told.find("uniform", budget)
-    random = [times * net.figure for net in told.find_all("random", budget) if net.figure is not None]
+    random = [times * net.figure for net in told.find_all("random", budget)]
     gain = None if uniform is None else gain_over(told, winner, uniform)
     judged = judge_search(told, budget)
     return {
         "study": told.name,
-        "net": told.summary["net"],
+        "net": told.net,
         "macs": winner.cost(HEADLINE),
         "winner": _figure(told, winner),
         "uniform": _figure(told, uniform),
@@ -61,8 +63,8 @@ def _describe(told: Run, winner: Net) -> dict[str, Any]:
         "interval": _say_interval(told, winner, uniform),
         "worth_it": judged.word,
         "grounds": judged.text,
-        "proxy_ratio": told.proxy.get("ratio"),
-        "seconds": round(sum(told.section("seconds").values())),
+        "proxy_ratio": told.judgement.ratio,
+        "seconds": round(sum(told.seconds.values())),
     }
 
 
@@ -74,7 +76,7 @@ def _say_interval(told: Run, winner: Net, uniform: Net | None) -> str | None:
 
 
 def _figure(told: Run, net: Net | None) -> str | None:
-    if net is None or net.figure is None:
+    if net is None:
         return None
     times = told.metric.times
     return f"{times * net.figure:.2f}" + (f" +- {times * net.spread:.2f}" if net.spread is not None else "")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kdsearch.cli.output import remark, say, say_json
 from kdsearch.errors import SpecError
 from kdsearch.quoting import say_command
+from kdsearch.records import RunPaths
+
+if TYPE_CHECKING:
+    from kdsearch.rundir.summary import Summary
+    from kdsearch.spec.study_spec import StudySpec
 
 _CODES = {"done": 0, "stopped": 3}
 
@@ -29,7 +33,7 @@ def launch(given: argparse.Namespace) -> int:
         remark(line)
     from kdsearch.study.run import run_study  # seconds of imports, not for a study with a mistake
 
-    with _watching(given) as watch:
+    with _watching(given, spec) as watch:
         summary = run_study(spec, given.run_dir, watch)
     return _finish(summary, given.json)
 
@@ -37,11 +41,12 @@ def launch(given: argparse.Namespace) -> int:
 def resume(given: argparse.Namespace) -> int:
     """Goes on with a run; one that is done says so and does nothing."""
     from kdsearch.cli.runs import find_run
+    from kdsearch.rundir.store import read_spec
 
     run_dir = find_run(given.run)
     from kdsearch.study.run import resume_study  # seconds of imports, not for a name mistyped
 
-    with _watching(given) as watch:
+    with _watching(given, read_spec(RunPaths(run_dir))) as watch:
         summary = resume_study(run_dir, watch)
     return _finish(summary, given.json)
 
@@ -117,13 +122,13 @@ def _dry_run(spec: Any, as_json: bool) -> int:
     return 0
 
 
-def _watching(given: argparse.Namespace) -> Any:
+def _watching(given: argparse.Namespace, spec: StudySpec) -> Any:
     from kdsearch.report.console import live
 
-    return live(sys.stderr, quiet=given.quiet)
+    return live(sys.stderr, quiet=given.quiet, metric=spec.task.metric)
 
 
-def _finish(summary: Mapping[str, Any], as_json: bool) -> int:
+def _finish(summary: Summary, as_json: bool) -> int:
     if as_json:
         say_json(summary)
     else:

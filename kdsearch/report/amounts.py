@@ -7,8 +7,8 @@ import math
 from kdsearch.records import Outcome
 from kdsearch.report import charts
 from kdsearch.report.charts import Axis, Frame, Point
-from kdsearch.report.figures import Figure, metric_axis
-from kdsearch.report.reading import Run
+from kdsearch.report.page import Figure
+from kdsearch.report.run import Run
 
 _WIDE = 30  # largest over smallest value from which an axis is logarithmic
 
@@ -25,7 +25,9 @@ def _draw_amount(run: Run, name: str) -> Figure:
     values = [outcome.candidate.reals[name] for outcome in done]
     logarithmic = min(values) > 0 and max(values) / min(values) >= _WIDE
     scores = [outcome.figure for outcome in done]
-    frame = Frame(_axis(name, values, logarithmic), metric_axis(run, scores))
+    metric = run.metric
+    upward = Axis.over(scores, f"{metric.axis} (validation images)", metric.say_tick, floor=metric.least)
+    frame = Frame(_axis(name, values, logarithmic), upward)
 
     def at(outcome: Outcome) -> Point:
         value = outcome.candidate.reals[name]

@@ -1,55 +1,50 @@
-"""How a winner fares class by class, as HTML text; no torch here."""
+"""How a winner fares class by class; no torch here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
-from kdsearch.report.markup import write_section, write_text_table
-from kdsearch.report.parts import order_nets
-from kdsearch.report.reading import Net, Run
+from kdsearch.report.page import Section, Table
+from kdsearch.report.run import ClassFigures, Net, Run
+from kdsearch.report.table import order_nets
 from kdsearch.report.words import say_percent
 
 _SHOWN = 30  # the most classes that a table lists, and that a matrix shows
 
 
-def write_classes(run: Run) -> str:
+def show_classes(run: Run) -> Section | None:
     """What is to be known of the data, and for each winner a table of its classes, the worst first, and its matrix."""
-    notes = "".join(f"<p>{escape(note)}</p>" for note in run.section("task").get("notes") or ())
-    parts = [_write_net(run, net) for net in order_nets(run.nets) if net.details.get("per_class")]
-    return write_section("Class by class", notes + "".join(parts)) if notes or parts else ""
+    tables = [table for net in order_nets(run.nets) if net.classes for table in _show_net(net)]
+    return Section("Class by class", run.notes, tuple(tables)) if run.notes or tables else None
 
 
-def _write_net(run: Run, net: Net) -> str:
-    names: Sequence[str] = run.section("task").get("classes") or ()
-    about = net.details["per_class"]
-    seen = zip(about["accuracy"], about["images"], names, strict=True)
-    known = sorted((float(share), str(name), int(images)) for share, images, name in seen if share is not None)
-    matrix: Sequence[Sequence[int]] = net.details.get("confusion") or ()
-    cells = [
-        [name, f"{images:,}", say_percent(share), _taken_for(matrix, names, name)] for share, name, images in known
+def _show_net(net: Net) -> list[Table]:
+    known = [row for row in net.classes if row.accuracy is not None]
+    rows = [
+        (row.name, f"{row.images:,}", say_percent(row.accuracy or 0.0), _say_taken_for(net.classes, at))
+        for at, row in enumerate(net.classes)
+        if row.accuracy is not None
     ]
-    more = f"<p class='small'>The worst {_SHOWN} of {len(cells)} classes.</p>" if len(cells) > _SHOWN else ""
-    table = write_text_table(("class", "test images", "accuracy", "most often taken for"), cells[:_SHOWN]) + more
-    return (
-        f"<p>{escape(net.id)}, the exported net, on the test images; the worst class first.</p>{table}"
-        + _write_matrix(matrix, names)
+    worst = sorted(range(len(rows)), key=lambda at: (known[at].accuracy, known[at].name))[:_SHOWN]
+    table = Table(
+        ("class", "test images", "accuracy", "most often taken for"),
+        tuple(rows[at] for at in worst),
+        title=f"{net.id}: the exported net on the test images, the worst class first",
+        note=f"The worst {_SHOWN} of {len(rows)} classes." if len(rows) > _SHOWN else "",
     )
+    return [table, *_show_matrix(net)]
 
 
-def _taken_for(matrix: Sequence[Sequence[int]], names: Sequence[str], name: str) -> str:
+def _say_taken_for(classes: Sequence[ClassFigures], own: int) -> str:
     """The wrong answer that images of the class got most often, and how often."""
-    if not matrix:
-        return "–"
-    own = names.index(name)
-    wrong = [(count, other) for other, count in enumerate(matrix[own]) if other != own]
-    count, other = max(wrong, key=lambda each: each[0])
-    return f"{names[other]} ({count})" if count else "–"
+    wrong = [(count, other) for other, count in enumerate(classes[own].answers) if other != own]
+    count, other = max(wrong, key=lambda each: each[0], default=(0, own))
+    return f"{classes[other].name} ({count})" if count else "–"
 
 
-def _write_matrix(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> str:
-    if not matrix or len(matrix) > _SHOWN:
-        return ""
-    rows = [[names[at], *(str(count) if count else "·" for count in row)] for at, row in enumerate(matrix)]
-    table = write_text_table(("class ↓ answer →", *names), rows)
-    return f"<details><summary>Confusion matrix</summary><div style='overflow-x:auto'>{table}</div></details>"
+def _show_matrix(net: Net) -> list[Table]:
+    if not net.classes[0].answers or len(net.classes) > _SHOWN:
+        return []
+    names = tuple(row.name for row in net.classes)
+    rows = tuple((row.name, *(str(count) if count else "·" for count in row.answers)) for row in net.classes)
+    return [Table(("class ↓ answer →", *names), rows, title=f"{net.id}: confusion matrix", folded=True)]

@@ -12,14 +12,17 @@ from kdsearch.progress import Watch, unwatched
 from kdsearch.report.board import flatten
 from kdsearch.report.gains import DOUBT, DOUBT_MEANS
 from kdsearch.report.live import Lines, on_screen
-from kdsearch.report.parts import compared_nets, list_cells, list_heads
-from kdsearch.report.reading import Run, read_run
+from kdsearch.report.reading import read_run
+from kdsearch.report.run import Run
+from kdsearch.report.table import list_cells, list_compared, list_heads, list_unmeasured
 from kdsearch.report.verdict import answer_all
 from kdsearch.report.words import say_duration, say_value, say_values
 from kdsearch.spec.metric import ACCURACY, Metric
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from kdsearch.rundir.summary import Summary
 
 GO_ON = "go on with"  # what a status calls the command that resumes
 PLAIN_WIDTH = 120  # columns of text that a table may take in a pipe or a file
@@ -50,7 +53,7 @@ def live(stream: TextIO | None = None, *, quiet: bool = False, metric: Metric = 
         yield Lines(stream, metric=metric)
 
 
-def print_summary(summary: Mapping[str, Any], stream: TextIO | None = None) -> None:
+def print_summary(summary: Summary, stream: TextIO | None = None) -> None:
     """What came out of a run: the nets compared, the answers, the files and where the report lies."""
     from rich.table import Table
     from rich.text import Text
@@ -58,18 +61,19 @@ def print_summary(summary: Mapping[str, Any], stream: TextIO | None = None) -> N
     run = read_run(summary, ())
     console = _console(stream or sys.stdout)
     console.print(Text(f"{run.name}: {run.state}", style="bold"))
-    if run.summary.get("exhausted"):
-        console.print(Text(f"The search ended early: {run.summary['exhausted']}.", style="yellow"), soft_wrap=True)
+    if run.exhausted:
+        console.print(Text(f"The search ended early: {run.exhausted}.", style="yellow"), soft_wrap=True)
     if run.nets:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for at, head in enumerate(list_heads(run)):
             table.add_column(head, justify="right" if at else "left", no_wrap=True)
-        rows = [(net.role, list_cells(run, net)) for net in compared_nets(run)]
+        rows = [(net.role, list_cells(run, net)) for net in list_compared(run)]
         for role, cells in rows:
             table.add_row(*(Text(cell) for cell in cells), style=_ROLE_STYLES.get(role, ""))
         console.print(table)
-        if any(cell.endswith(DOUBT) for _, cells in rows for cell in cells):
-            console.print(Text(DOUBT_MEANS, style="dim"), soft_wrap=True)
+        doubted = any(cell.endswith(DOUBT) for _, cells in rows for cell in cells)
+        for line in [*([DOUBT_MEANS] if doubted else []), *list_unmeasured(run)]:
+            console.print(Text(line, style="dim"), soft_wrap=True)
     else:
         console.print("No student has been trained yet.")
     for answer in answer_all(run):
@@ -134,9 +138,8 @@ def print_rows(rows: Sequence[Mapping[str, Any]], stream: TextIO | None = None) 
 
 
 def _list_places(run: Run) -> list[str]:
-    run_dir = run.summary.get("run_dir", "")
-    exported = [f"{net.id} ({name}): {run_dir}/{path}" for net in run.nets for name, path in net.files.items()]
-    return [*exported, f"report: {run_dir}/report.html"]
+    exported = [f"{net.id} ({name}): {run.run_dir}/{path}" for net in run.nets for name, path in net.files.items()]
+    return [*exported, f"report: {run.run_dir}/report.html"]
 
 
 def _say_any(name: str, value: object) -> str:

@@ -1,74 +1,66 @@
-"""How the winners were chosen among finalists, as HTML text; no torch here."""
+"""How the winners were chosen among finalists; no torch here."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from kdsearch.records import comparable
-from kdsearch.report.markup import write_section, write_text_table
-from kdsearch.report.reading import Run
+from kdsearch.candidates.space import Candidate
+from kdsearch.records import Finalist
+from kdsearch.report.page import Section, Table
+from kdsearch.report.run import Run
 from kdsearch.report.words import name_budget
 from kdsearch.spec.metric import Metric
 
 _NOTE = (
-    "<p class='small'>{metric} on the validation images, in the search and after each round{nats}; candidates enter by "
-    "the score that the search ranks by. Each round trains its candidates anew, for more epochs; the best of the last "
-    "one (✓) is the winner, and is then trained with other seeds.</p>"
+    "{metric} on the validation images, in the search and after each round{score}; candidates enter by the score that "
+    "the search ranks by. Each round trains its candidates anew, for more epochs; the best of the last one (✓) is the "
+    "winner, and is then trained with other seeds."
 )
-_NATS = ", and in brackets the mean log-likelihood of their labels in nats, by which finalists are compared"
+_SCORE = ", and in brackets the {name}, by which finalists are compared"
 
 
-def write_finalists(run: Run) -> str:
+def show_finalists(run: Run) -> Section | None:
     """A table a budget: what each finalist scored in the search and reached in each round; nothing without any."""
-    found: Sequence[Mapping[str, Any]] = run.summary.get("finalists") or ()
-    if not found:
-        return ""
-    budgets = sorted({int(row["budget"]) for row in found})
+    if not run.finalists:
+        return None
+    budgets = sorted({each.budget for each in run.finalists})
     tables = []
     for budget in budgets:
-        title = f"<h3>{name_budget(budget)}</h3>" if len(budgets) > 1 else ""
-        tables.append(title + _write_budget(run, [row for row in found if int(row["budget"]) == budget]))
-    by_likelihood = any(row.get("score") is not None for row in found)
-    return write_section(
-        "Finalists",
-        "".join(tables) + _NOTE.format(metric=run.metric.words.capitalize(), nats=_NATS if by_likelihood else ""),
+        title = name_budget(budget) if len(budgets) > 1 else ""
+        tables.append(_show_budget(run, [each for each in run.finalists if each.budget == budget], title))
+    scored = run.score is not None and any(each.score is not None for each in run.finalists)
+    said = _SCORE.format(name=run.score.axis) if run.score is not None and scored else ""
+    return Section(
+        "Finalists", tables=tuple(tables), note=_NOTE.format(metric=run.metric.words.capitalize(), score=said)
     )
 
 
-def _write_budget(run: Run, rows: Sequence[Mapping[str, Any]]) -> str:
-    rounds = sorted({(int(row["round"]), int(row["epochs"])) for row in rows})
+def _show_budget(run: Run, finalists: Sequence[Finalist], title: str) -> Table:
+    rounds = sorted({(each.round, each.epochs) for each in finalists})
     scores = {outcome.candidate.pairs: (outcome.number, outcome.figure) for outcome in run.done}
-    known: dict[tuple[tuple[str, Any], ...], dict[int, Mapping[str, Any]]] = {}
-    for row in rows:
-        known.setdefault(tuple(sorted(row["candidate"].items())), {})[int(row["round"])] = row
+    known: dict[Candidate, dict[int, Finalist]] = {}
+    for each in finalists:
+        known.setdefault(each.candidate, {})[each.round] = each
 
-    def merits(reached: Mapping[int, Mapping[str, Any]]) -> list[float]:
+    def merits(reached: Mapping[int, Finalist]) -> list[float]:
         """What a finalist reached, later rounds first; less than anything in those that it missed."""
-        return [
-            _merit(reached[number], run.metric) if number in reached else -math.inf for number, _ in reversed(rounds)
-        ]
+        return [reached[number].merit if number in reached else -math.inf for number, _ in reversed(rounds)]
 
     ordered = sorted(known.items(), key=lambda item: merits(item[1]), reverse=True)  # a stable sort
-    table = []
-    for key, reached in ordered:
-        number, score = scores.get(key, (None, None))
-        origin = next(iter(reached.values()))["origin"]
-        name = origin if number is None else f"trial {number}: {origin}"
-        searched = "–" if score is None else run.metric.say(score, 1)
-        cells = (_say(reached[number], run.metric) if number in reached else "–" for number, _ in rounds)
-        table.append([name, searched, *cells])
-    if len(table) > 1:
-        table[0][0] += " ✓"
-    return write_text_table(("finalist", "in the search", *(f"after {epochs} epochs" for _, epochs in rounds)), table)
+    rows = []
+    for at, (candidate, reached) in enumerate(ordered):
+        number, figure = scores.get(candidate.pairs, (None, None))
+        name = candidate.origin if number is None else f"trial {number}: {candidate.origin}"
+        searched = "–" if figure is None else run.metric.say(figure, 1)
+        cells = (_say(reached[number], run.score) if number in reached else "–" for number, _ in rounds)
+        rows.append((f"{name} ✓" if at == 0 and len(ordered) > 1 else name, searched, *cells))
+    heads = ("finalist", "in the search", *(f"after {epochs} epochs" for _, epochs in rounds))
+    return Table(heads, tuple(rows), title=title)
 
 
-def _merit(row: Mapping[str, Any], metric: Metric) -> float:
-    score = row.get("score")
-    return comparable(metric.merit(float(row[metric.validation])) if score is None else float(score))
-
-
-def _say(row: Mapping[str, Any], metric: Metric) -> str:
-    said = metric.say(float(row[metric.validation]), 1)
-    return said if row.get("score") is None else f"{said} ({float(row['score']):.3f})"
+def _say(finalist: Finalist, score: Metric | None) -> str:
+    said = finalist.metric.say(finalist.figure, 1)
+    if finalist.score is None or score is None:
+        return said
+    return f"{said} ({score.times * finalist.score:.{score.digits + 1}f})".replace("-", "−")

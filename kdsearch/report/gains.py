@@ -6,17 +6,15 @@ import statistics
 from collections.abc import Sequence
 
 from kdsearch.measures.intervals import Interval, Sample, difference_interval
-from kdsearch.report.reading import Net, Run
+from kdsearch.report.run import Net, Run
 from kdsearch.spec.metric import Metric
 
 DOUBT = "?"  # behind a gain that may be chance
 DOUBT_MEANS = f"{DOUBT}: may be chance, as the 95% interval of the difference holds zero, or one training gives none."
 
 
-def gain_over(run: Run, net: Net, control: Net) -> float | None:
-    """By how much ``net`` is better than ``control``, whichever way the metric goes; None where one has no figure."""
-    if net.figure is None or control.figure is None:
-        return None
+def gain_over(run: Run, net: Net, control: Net) -> float:
+    """By how much ``net`` is better than ``control``, whichever way the metric goes."""
     return run.metric.merit(net.figure) - run.metric.merit(control.figure)
 
 
@@ -27,7 +25,7 @@ def gain_interval(run: Run, net: Net, control: Net) -> Interval | None:
 
 def gain_over_random(run: Run, net: Net, drawn: Sequence[Net]) -> Interval | None:
     """The 95% interval of the gain over the mean random net, of which each counts as one draw; None of too few."""
-    merits = [run.metric.merit(each.figure) for each in drawn if each.figure is not None]
+    merits = [run.metric.merit(each.figure) for each in drawn]
     if len(merits) < 2:
         return None
     spread = Sample(statistics.fmean(merits), statistics.stdev(merits), len(merits))
@@ -36,7 +34,7 @@ def gain_over_random(run: Run, net: Net, drawn: Sequence[Net]) -> Interval | Non
 
 def sample_trainings(run: Run, net: Net) -> Sample | None:
     """The merits of a net's trainings; None where there was one, which shows no spread."""
-    if net.figure is None or net.spread is None or net.seeds < 2:
+    if net.spread is None or net.seeds < 2:
         return None
     return Sample(run.metric.merit(net.figure), net.spread, net.seeds)
 
@@ -49,10 +47,7 @@ def say_interval(metric: Metric, found: Interval, more_digits: int = 0) -> str:
 
 def say_gain(run: Run, net: Net, control: Net) -> str:
     """A cell of a table: the gain, with a question mark where no interval tells it from none."""
-    gain, found = gain_over(run, net, control), gain_interval(run, net, control)
-    if gain is None:
-        return "–"
-    said = run.metric.say_difference(gain)
+    said, found = run.metric.say_difference(gain_over(run, net, control)), gain_interval(run, net, control)
     return said if found is not None and found.excludes_zero else f"{said} {DOUBT}"
 
 

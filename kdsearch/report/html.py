@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Sequence
+from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from kdsearch import registry
 from kdsearch.quoting import say_command
 from kdsearch.records import Outcome, RunPaths
-from kdsearch.report import parts
 from kdsearch.report.amounts import draw_amounts
-from kdsearch.report.classes import write_classes
+from kdsearch.report.answers import show_answers, show_head
+from kdsearch.report.classes import show_classes
 from kdsearch.report.figures import draw_figures
-from kdsearch.report.finalists import write_finalists
+from kdsearch.report.finalists import show_finalists
+from kdsearch.report.page import Section
 from kdsearch.report.reading import read_run
+from kdsearch.report.sections import show_files, show_origin
+from kdsearch.report.table import show_amounts, show_nets
+from kdsearch.report.widths import list_widths
 from kdsearch.rundir import store
 from kdsearch.rundir.runlog import read_failure
 from kdsearch.rundir.shapes import RECORD, read_shaped
+from kdsearch.rundir.summary import Summary, begin_summary
 
 if TYPE_CHECKING:
+    from kdsearch.rundir.summary import MetricRow, PreparedRow, TaskRow
     from kdsearch.tasks.base import Task
 
 FILE_NAME = "report.html"
@@ -45,36 +54,46 @@ def write_html(run_dir: str | Path) -> Path:
     return target
 
 
-def render(summary: Mapping[str, Any], outcomes: Sequence[Outcome]) -> str:
+def render(summary: Summary, outcomes: Sequence[Outcome]) -> str:
     """The whole page. Nothing in it reaches out: its policy forbids the browser every request."""
     run = read_run(summary, outcomes)
-    style, script = _read("style.css"), _read("page.js")
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{_digest(script)}'"
-    body = "".join(
-        (
-            parts.write_head(run),
-            parts.write_answers(run),
-            parts.write_table(run),
-            parts.write_amounts(run),
-            write_finalists(run),
-            parts.write_figures([*draw_amounts(run), *draw_figures(run)]),
-            write_classes(run),
-            parts.write_widths(run),
-            parts.write_files(run),
-            parts.write_origin(run),
-            parts.write_commands(run),
-        )
-    )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}"><link rel="icon" href="data:,">'
-        f"<title>{escape(run.name)}: kdsearch report</title><style>{style}</style></head>"
-        f'<body>{body}<div id="tip" role="status"></div><script>{script}</script></body></html>\n'
+    script = _read("page.js")
+    page = _templates().get_template("page.html")
+    return page.render(
+        head=show_head(run),
+        cards=show_answers(run),
+        first=_present(show_nets(run), show_amounts(run), show_finalists(run)),
+        figures=[*draw_amounts(run), *draw_figures(run)],
+        then=_present(show_classes(run)),
+        widths=list_widths(run),
+        last=[show_files(run)],
+        origin=show_origin(run),
+        commands=run.commands,
+        style=Markup(_read("style.css")),
+        script=Markup(script),
+        digest=_digest(script),
     )
 
 
-def read_summary(run_dir: str | Path) -> Mapping[str, Any]:
+def _present(*sections: Section | None) -> list[Section]:
+    return [section for section in sections if section is not None]
+
+
+@cache
+def _templates() -> Environment:
+    """The page's templates, which escape all that they are given unless it is markup of ours."""
+    loader = PackageLoader("kdsearch.report")
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters["keep_units"] = _keep_units
+    return made
+
+
+def _keep_units(sentence: str) -> str:
+    """The sentence with every % on the line of its number."""
+    return sentence.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def read_summary(run_dir: str | Path) -> Summary:
     """What summary.json says; for a run that has none yet, what can be said before its end.
 
     Raises:
@@ -84,22 +103,30 @@ def read_summary(run_dir: str | Path) -> Mapping[str, Any]:
     return store.read_summary(paths) if (paths.root / "summary.json").exists() else _summarise_so_far(paths)
 
 
-def _summarise_so_far(paths: RunPaths) -> dict[str, Any]:
+def _summarise_so_far(paths: RunPaths) -> Summary:
     """The summary of a run under way, or killed, from the files it has written so far."""
     spec = store.read_spec(paths)
     kind: type[Task] = registry.find(spec.task.package, spec.task.name)
-    failure = read_failure(paths)
+    failure, score = read_failure(paths), spec.strategy.options.score_metric
+    task: TaskRow = {
+        "name": spec.task.name,
+        "metric": cast("MetricRow", kind.metric.describe()),
+        "data": kind.source(spec.task.options),
+        "digest": "",
+        "classes": [],
+        "input": {"shape": (0, 0, 0), "mean": [], "std": []},
+        "notes": [],
+    }
     return {
-        "schema": store.SCHEMA,
-        "name": spec.name,
+        **begin_summary(spec.name, task),
         "state": "failed" if failure else "running",
         "stopped": failure,
+        "ranked_by": None if score is None else cast("MetricRow", score.describe()),
         "run_dir": str(paths.root),
         "seed": spec.seed,
         "net": spec.student.label,
-        "task": {"data": kind.source(spec.task.options), "metric": kind.metric.describe()},
         "seconds": _load(paths.root / "seconds.json"),
-        "prepared": _load(paths.prepared / "prepared.json"),
+        "prepared": cast("PreparedRow", _load(paths.prepared / "prepared.json")),
         "commands": {"resume": say_command("resume", paths.root)},
     }
 

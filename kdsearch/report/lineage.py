@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdsearch.records import Outcome
-from kdsearch.report.reading import Run
+from kdsearch.report.run import Run
 
 LONGEST = 12
 _TRIAL_NUMBER = re.compile(r"(?<![\d.])\d+(?![\d.%])")
@@ -45,15 +45,11 @@ def _choose_parent(child: Outcome, by_number: Mapping[int, Outcome]) -> Outcome 
 
 def say_teacher(run: Run) -> str:
     """The teacher, and how it was asked and why; or none."""
-    teacher = run.section("teacher")
-    if not teacher:
+    if run.teacher is None:
         return "none"
-    asked = [f"{made['mode']} ({made['reason']})" for made in (teacher.get("asked") or {}).values()]
-    return f"{teacher.get('name')}, {'; '.join(dict.fromkeys(asked)) or 'not asked'}"
+    return f"{run.teacher.name}, {'; '.join(run.teacher.asked) or 'not asked'}"
 
 
 def say_ranking(run: Run) -> str:
     """What candidates were compared by."""
-    return (
-        "likelihood of the validation labels" if run.by_likelihood else f"{run.metric.words} on the validation images"
-    )
+    return f"{run.ranking.words} on the validation images"

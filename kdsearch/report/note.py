@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from kdsearch.report.gains import DOUBT_MEANS
-from kdsearch.report.parts import list_cells, list_heads, order_nets
 from kdsearch.report.reading import read_run
+from kdsearch.report.table import list_cells, list_compared, list_heads, list_unmeasured
 from kdsearch.report.verdict import answer_all
 
+if TYPE_CHECKING:
+    from kdsearch.rundir.summary import Summary
 
-def to_markdown(summary: Mapping[str, Any]) -> str:
-    """The nets compared, one row each, the answers, and where the whole report lies."""
+_SIGNS = re.compile(r"([\\`*_{}\[\]<>#|!~&])")
+
+
+def to_markdown(summary: Summary) -> str:
+    """The nets compared, one row each, the answers, and where the whole report lies; names are text, not Markdown."""
     run = read_run(summary, ())
-    nets = [_row(list_cells(run, net)) for net in order_nets(run.nets)]
+    nets = [_row(list_cells(run, net)) for net in list_compared(run)]
     table = (
-        [_row(list_heads(run)), _row("---" for _ in list_heads(run)), *nets, "", DOUBT_MEANS]
-        if nets
+        [_row(list_heads(run)), "|---" * len(list_heads(run)) + "|", *nets, "", _plain(DOUBT_MEANS)]
+        if run.nets
         else ["No student has been trained yet."]
     )
-    answers = [f"* {answer.question} **{answer.word}** {answer.text}" for answer in answer_all(run)]
-    report = f"Charts and lineage: `{run.summary.get('run_dir', '')}/report.html`"
-    return "\n".join([f"# {run.name}: {run.state}", "", *table, "", *answers, "", report, ""])
+    answers = [f"* {_plain(answer.question)} **{answer.word}** {_plain(answer.text)}" for answer in answer_all(run)]
+    report = f"Charts and lineage: {_plain(f'{run.run_dir}/report.html')}"
+    unmeasured = [_plain(line) for line in list_unmeasured(run)]
+    return "\n".join([f"# {_plain(run.name)}: {run.state}", "", *table, "", *unmeasured, *answers, "", report, ""])
 
 
 def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    return f"| {' | '.join(_plain(cell) for cell in cells)} |"
+
+
+def _plain(text: str) -> str:
+    """The text with every sign that Markdown or HTML would read as more than itself escaped, on one line."""
+    return _SIGNS.sub(r"\\\1", " ".join(text.split()))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import statistics
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from kdsearch.costs import find_cost
 from kdsearch.report.gains import gain_interval, gain_over, gain_over_random, say_interval
-from kdsearch.report.reading import Net, Run
+from kdsearch.report.run import Judgement, Net, Run
 from kdsearch.report.words import name_budget, say_cost, say_percent
 
 Word = Literal["yes", "no", "unclear", "unknown"]
@@ -57,9 +57,9 @@ def judge_search(run: Run, budget: int) -> Answer:
     """Was the search worth it? The winner against the uniform-width net of the same costs and the same recipe."""
     question = "Was the search worth it?"
     winner, uniform = run.find("winner", budget), run.find("uniform", budget)
-    if winner is None or winner.figure is None:
+    if winner is None:
         return Answer(question, "unknown", "No winner has been trained yet.")
-    if uniform is None or uniform.figure is None:
+    if uniform is None:
         return Answer(
             question, "unknown", "No uniform-width net was trained to compare with (finish.controls.uniform)."
         )
@@ -84,37 +84,39 @@ def _opponent(winner: Net, uniform: Net) -> str:
 def judge_proxy(run: Run) -> Answer:
     """Can the score that steered the search be believed? What the run found out about it."""
     question = "Can the score be believed?"
-    verdict = run.proxy.get("verdict")
-    advice = " ".join(f"{str(line).rstrip('.')}." for line in run.proxy.get("advice") or ())
-    if verdict not in ("trusted", "weak"):
+    judged = run.judgement
+    advice = " ".join(f"{line.rstrip('.')}." for line in judged.advice)
+    if judged.verdict not in ("trusted", "weak"):
         why = _start(advice) or "The run did not check the score that steers the search."
         return Answer(question, "unknown", f"It could not be judged: {why[:1].lower()}{why[1:]}")
-    parts = [str(line) for line in run.proxy.get("grounds") or ()]
-    ratio, spread, stderr = (run.proxy.get(key) for key in ("ratio", "spread", "stderr"))
-    if ratio is not None:
-        parts.append(f"the uniform net scores {say_percent(ratio, 0)} of what it reaches after its own training")
-    if spread is not None and stderr is not None:
-        nats = run.proxy.get("ranked_by") == "likelihood"
-        said, error = (f"{each:.3f} nats" if nats else say_percent(each, 2) for each in (spread, stderr))
-        parts.append(f"scores of random candidates spread by {said}, with a standard error of {error}")
-    text = _start("; ".join(parts) or "by the run's own check") + "."
-    word, order = _judge_order(run.proxy)
-    if verdict == "trusted":
+    text = _start("; ".join(_list_grounds(run)) or "by the run's own check") + "."
+    word, order = _judge_order(judged)
+    if judged.verdict == "trusted":
         return Answer(question, word, f"{text} {order} {_start(advice)}".strip())
     return Answer(question, "no", f"The search is weak: {advice or text} {order}")
 
 
-def _judge_order(proxy: Mapping[str, Any]) -> tuple[Word, str]:
+def _list_grounds(run: Run) -> list[str]:
+    judged, parts = run.judgement, list(run.judgement.grounds)
+    if judged.ratio is not None:
+        parts.append(f"the uniform net scores {say_percent(judged.ratio, 0)} of what it reaches after its own training")
+    if judged.spread is not None and judged.stderr is not None:
+        said, error = (run.ranking.say(each, 1) for each in (judged.spread, judged.stderr))
+        parts.append(f"scores of random candidates spread by {said}, with a standard error of {error}")
+    return parts
+
+
+def _judge_order(judged: Judgement) -> tuple[Word, str]:
     """Whether the order by score was the order after training, and the sentence that says so, or why none can."""
-    rank = proxy.get("rank")
-    if not rank:
-        why = proxy.get("rank_unknown") or "too few candidates had a training of their own (finish.finalists)"
+    rank = judged.rank
+    if rank is None:
+        why = judged.rank_unknown or "too few candidates had a training of their own (finish.finalists)"
         return "unclear", f"Whether it ranks could not be judged: {why}."
-    low, high = rank["low"], rank["high"]
-    found = f"tau {rank['tau']:.2f} (95% interval {low:.2f} to {high:.2f}) over {rank['count']} nets".replace("-", "−")
-    if low > 0:
+    said = f"tau {rank.tau:.2f} (95% interval {rank.low:.2f} to {rank.high:.2f}) over {rank.count} nets"
+    found = said.replace("-", "−")
+    if rank.low > 0:
         return "yes", f"Trained, the finalists came in the order of their scores: {found}."
-    if high < 0:
+    if rank.high < 0:
         return "no", f"Trained, the finalists came in the opposite order: {found}."
     return "unclear", f"Whether it ranks the finalists cannot be told: {found}."
 
@@ -122,7 +124,7 @@ def _judge_order(proxy: Mapping[str, Any]) -> tuple[Word, str]:
 def _compare(run: Run, winner: Net, uniform: Net) -> tuple[Word, str]:
     """Whether the 95% interval of the difference leaves zero out, and the sentence that says so."""
     metric, found = run.metric, gain_interval(run, winner, uniform)
-    gain, opponent = metric.say_difference(gain_over(run, winner, uniform) or 0.0), _opponent(winner, uniform)
+    gain, opponent = metric.say_difference(gain_over(run, winner, uniform)), _opponent(winner, uniform)
     points = f" {metric.points}" if metric.points else ""
     if found is None:
         once = "one training each gives no interval, so it may be chance: give finish.seeds: 3"
@@ -153,14 +155,14 @@ def _compare_costs(run: Run, winner: Net, uniform: Net, budget: int) -> tuple[st
 
 
 def _against_random(run: Run, winner: Net, budget: int) -> str:
-    drawn = [net for net in run.find_all("random", budget) if net.figure is not None]
-    gains = [each for net in drawn if (each := gain_over(run, winner, net)) is not None]
-    if not gains:
+    drawn = run.find_all("random", budget)
+    if not drawn:
         return ""
     metric, found = run.metric, gain_over_random(run, winner, drawn)
     sure = say_interval(metric, found) if found else "too few trainings for an interval"
-    gain = metric.say_difference(sum(gains) / len(gains))
-    return f" {gain} against the mean of {len(gains)} random nets of the same budget ({sure})."
+    gain = metric.say_difference(statistics.fmean(gain_over(run, winner, net) for net in drawn))
+    against = f"the mean of {len(drawn)} random nets" if len(drawn) > 1 else "one random net"
+    return f" {gain} against {against} of the same budget ({sure})."
 
 
 def _start(sentence: str) -> str:

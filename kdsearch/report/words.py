@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from kdsearch.costs import Unit, find_cost, is_cost
-from kdsearch.records import Outcome
+from kdsearch.records import SCORE, Outcome
 from kdsearch.spec.metric import ACCURACY, Metric
 
-_NAMES = {"best": "best-ranked"}  # the trial that ranks first by likelihood need not have the best figure
+_NAMES = {"best": "best-ranked"}  # the trial that ranks first by a score need not have the best figure
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -17,10 +17,10 @@ def say_percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def say_score(outcome: Outcome) -> str:
-    """A trial's headline figure, and the mean log-likelihood beside it where that is what ranks."""
-    said, nats = outcome.metric.say(outcome.figure, 1), outcome.metrics.get("score")
-    return said if nats is None else f"{said} ({nats:.3f} nats)".replace("-", "−")
+def say_score(outcome: Outcome, score: Metric | None) -> str:
+    """A trial's headline figure, and its ``score`` beside it where it has one; ``score``: what that is."""
+    said, reached = outcome.metric.say(outcome.figure, 1), outcome.metrics.get(SCORE)
+    return said if reached is None or score is None else f"{said} ({score.say(reached, 1)})"
 
 
 def name_budget(number: int) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from pydantic import ValidationError
 
@@ -133,9 +133,8 @@ def read_summary(paths: RunPaths) -> Summary:
     summary = read_shaped(path, RECORD, f"to write it again: {say_command('resume', paths.root)}")
     if summary.get("schema") != SCHEMA:
         raise StoreError(f"{path}: needs schema {SCHEMA}; another version of kdsearch wrote it")
-    if "seal" not in summary:  # of an older kdsearch, or lost: nothing else says that it is whole
-        return check_summary(summary, path)
-    return cast("Summary", unseal(summary, path))
+    # a whole one, too, may be of a kdsearch that knew less; without a seal nothing else says that it is whole
+    return check_summary(unseal(summary, path) if "seal" in summary else summary, path)
 
 
 class RunLock:

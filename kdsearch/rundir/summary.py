@@ -1,4 +1,7 @@
-"""The shape of summary.json, schema 1: written at the end of a study, and checked wherever it is read."""
+"""The shape of summary.json, schema 1: written at the end of a study, and checked wherever it is read.
+
+A report on a run that has not ended is made from the same shape, mostly empty.
+"""
 
 from __future__ import annotations
 
@@ -68,6 +71,7 @@ class ReferenceRow(CostsRow):
     role: Literal["given", "teacher"]
     name: str
     metrics: dict[str, float]
+    unmeasured: NotRequired[dict[str, str]]  # name of a cost to why it is not among them
 
 
 @with_config(_OPEN)
@@ -167,7 +171,7 @@ class ProxyRow(TypedDict):
     ratio: NotRequired[float | None]
     spread: NotRequired[float | None]
     stderr: NotRequired[float | None]
-    rank: RankRow | None
+    rank: NotRequired[RankRow | None]
     rank_unknown: NotRequired[str]
 
 
@@ -199,7 +203,7 @@ class Summary(TypedDict):
 
     schema: Literal[1]
     name: str
-    state: Literal["done", "stopped"]
+    state: Literal["done", "stopped", "running", "failed"]
     stopped: str
     exhausted: str
     run_dir: str
@@ -208,9 +212,10 @@ class Summary(TypedDict):
     seconds: Seconds
     trials: TrialsRow
     front: list[int]
+    ranked_by: NotRequired[MetricRow | None]  # what a score is; None where the task's metric ranks
     net: str
     task: TaskRow
-    budgets: list[dict[str, tuple[float | None, float | None]]]
+    budgets: list[dict[str, tuple[float | None, float]]]
     full: CostsRow
     uniform: CostsRow
     teacher: TeacherRow | None
@@ -225,6 +230,38 @@ class Summary(TypedDict):
 
 
 _SHAPE = TypeAdapter(Summary)
+ENDED = ("done", "stopped")
+
+
+def begin_summary(name: str, task: TaskRow) -> Summary:
+    """What can be said of a run of that name before anything has come of it."""
+    return {
+        "schema": 1,
+        "name": name,
+        "state": "running",
+        "stopped": "",
+        "exhausted": "",
+        "run_dir": "",
+        "seed": 0,
+        "versions": {},
+        "seconds": {},
+        "trials": {"done": 0, "failed": 0, "cached": 0},
+        "front": [],
+        "net": "",
+        "task": task,
+        "budgets": [],
+        "full": {"costs": {}},
+        "uniform": {"costs": {}},
+        "teacher": None,
+        "references": [],
+        "students": [],
+        "finalists": [],
+        "proxy": {"verdict": "unknown", "advice": []},
+        "prepared": {},
+        "layers": [],
+        "frozen": [],
+        "commands": {},
+    }
 
 
 def check_summary(content: Any, path: Path) -> Summary:
@@ -236,6 +273,8 @@ def check_summary(content: Any, path: Path) -> Summary:
     remedy = f"to write it again: {say_command('resume', path.parent)}"
     check_shape(content, _SHAPE, path, remedy)
     summary = cast("Summary", content)
+    if summary["state"] not in ENDED:
+        raise StoreError(f"{path}: damaged (state: a run that is {summary['state']} has no summary yet); {remedy}")
     lost = next(iter(_find_lost(summary)), None)
     if lost is not None:
         raise StoreError(f"{path}: damaged ({lost}); {remedy}")
@@ -253,6 +292,8 @@ def _find_lost(summary: Summary) -> list[str]:
         classes = row["details"].get("per_class")
         if classes and {len(classes["accuracy"]), len(classes["images"])} != {len(task["classes"])}:
             lost.append(f"{where}.details.per_class: needs {len(task['classes'])} classes")
+    for at, reference in enumerate(summary["references"]):
+        lost += [f"references.{at}.metrics.{name}: field required"] * (name not in reference["metrics"])
     for at, finalist in enumerate(summary["finalists"]):
         lost += [f"finalists.{at}.validation_{name}: field required"] * (f"validation_{name}" not in finalist)
     return lost

@@ -51,7 +51,8 @@ class Metric:
 
     def say(self, figure: float, more_digits: int = 0) -> str:
         """The figure as it is printed: ``97.3 %``."""
-        return f"{self.times * figure:.{self.digits + more_digits}f} {self.unit}".rstrip()
+        number = f"{self.times * figure:.{self.digits + more_digits}f}".replace("-", "−")
+        return f"{number} {self.unit}".rstrip()
 
     def say_spread(self, figure: float, spread: float) -> str:
         """The figure with its standard deviation: ``97.3 ± 0.2 %``."""
@@ -64,8 +65,14 @@ class Metric:
         return f"{rounded:+.{digits}f}".replace("-", "−")
 
     def say_tick(self, figure: float) -> str:
-        """The figure beside an axis, as short as it can be: ``97 %``."""
-        return f"{round(self.times * figure, self.digits + 1) + 0.0:g} {self.unit}".rstrip()
+        """The figure beside an axis, as short as it can be: ``97 %``; a unit in letters stands in ``axis`` instead."""
+        number = f"{round(self.times * figure, self.digits + 2) + 0.0:g}".replace("-", "−")
+        return number if self.unit.isalpha() else f"{number} {self.unit}".rstrip()
+
+    @property
+    def axis(self) -> str:
+        """What an axis of it is called."""
+        return f"{self.words}, {self.unit}" if self.unit.isalpha() else self.words
 
     def describe(self) -> dict[str, Any]:
         """The metric as a summary keeps it, which ``of`` reads back."""
@@ -79,3 +86,6 @@ class Metric:
 
 ACCURACY = Metric("accuracy", unit="%", times=100, digits=1, points="points", least=0.0)
 """The share of images classified right: of classification, and of every run written before tasks were plug-ins."""
+
+LIKELIHOOD = Metric("log_likelihood", label="log-likelihood of the labels", unit="nats", digits=2, points="nats")
+"""The mean over images of the logarithm of the probability that a net gives to the right label."""

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from kdsearch import registry
 from kdsearch.spec.errors import OPTIONS, unknown
+from kdsearch.spec.metric import Metric
 from kdsearch.spec.sections import Section
 from kdsearch.spec.strategy_options import StrategyOptions
 
@@ -92,6 +93,12 @@ class TaskPlugin(Plugin):
 
     package: ClassVar[str] = "kdsearch.tasks"
     default: ClassVar[str | None] = "classification"
+
+    @property
+    def metric(self) -> Metric:
+        """The figure by which the task judges nets."""
+        judged: Metric = self.find().metric  # type: ignore[attr-defined]  # a task has one
+        return judged
 
 
 class SearcherPlugin(Plugin):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+from kdsearch.spec.metric import Metric
 from kdsearch.spec.sections import Recipe, Section
 from kdsearch.spec.terms import Range
 
@@ -37,9 +38,9 @@ class StrategyOptions(Section):
         return True
 
     @property
-    def ranks_by_likelihood(self) -> bool:
-        """Whether candidates are compared by a ``score``, the labels' mean log-likelihood, or by the task's metric."""
-        return False
+    def score_metric(self) -> Metric | None:
+        """What a ``score`` is, higher is better, where candidates are compared by one; None: by the task's metric."""
+        return None
 
     @property
     def trains_candidates(self) -> bool:

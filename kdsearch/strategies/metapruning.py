@@ -17,6 +17,7 @@ from kdsearch.costs import HEADLINE
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.progress import Progress, Report, Watch, unwatched
 from kdsearch.records import Outcome, Trial
+from kdsearch.spec.metric import LIKELIHOOD, Metric
 from kdsearch.spec.sections import RankedBy
 from kdsearch.spec.strategy_options import TrainingOptions
 from kdsearch.strategies.base import Strategy, Trained
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from kdsearch.context import Context
     from kdsearch.pruningnet.generators import Generator
     from kdsearch.pruningnet.supernet import Supernet
-    from kdsearch.spec.metric import Metric
     from kdsearch.spec.study_spec import StudySpec
 
 
@@ -106,8 +106,8 @@ class MetaPruning(Strategy):
             return False
 
         @property
-        def ranks_by_likelihood(self) -> bool:
-            return self.ranked_by == "likelihood"
+        def score_metric(self) -> Metric | None:
+            return LIKELIHOOD if self.ranked_by == "likelihood" else None
 
     options: MetaPruning.Options
     inherits = True
@@ -177,7 +177,7 @@ class MetaPruning(Strategy):
 
     def judge_trained(self, metrics: Mapping[str, float]) -> float | None:
         """Minus the loss where likelihood ranks, as in scores under generated weights; None where the metric does."""
-        return -float(metrics["loss"]) if self.options.ranks_by_likelihood else None
+        return None if self.options.score_metric is None else -float(metrics["loss"])
 
     def train(
         self,

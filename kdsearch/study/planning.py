@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from kdsearch.executors.base import Executor
     from kdsearch.pruners.base import Pruner
+    from kdsearch.spec.metric import Metric
     from kdsearch.spec.study_spec import StudySpec
     from kdsearch.tasks.base import Task
     from kdsearch.teaching.lessons import Teaching
@@ -54,9 +55,9 @@ class Study:
     finish: Strategy
 
     @property
-    def ranks_by_likelihood(self) -> bool:
-        """Whether candidates and finalists are compared by likelihood of the validation labels, or by the metric."""
-        return self.strategy.options.ranks_by_likelihood
+    def score_metric(self) -> Metric | None:
+        """What candidates and finalists are compared by where that is a score of its own; None: the task's metric."""
+        return self.strategy.options.score_metric
 
     def make_searcher(self) -> Searcher:
         """A searcher that has been told nothing; the uniform gene of each budget is its first candidate."""

@@ -185,7 +185,7 @@ def _drive(study: Study, watch: Watch) -> Summary:
 
     paths, spec = study.ctx.paths, study.spec
     with RunLock(paths), recording(paths):
-        ranked_by = SCORE if study.ranks_by_likelihood else study.task.metric.name
+        ranked_by = study.task.metric.name if study.score_metric is None else SCORE
         objectives = (ranked_by, HEADLINE) if len(study.ctx.budgets) > 1 else (ranked_by,)
         ledger = Ledger(
             paths, spec.storage, spec.name, study.ctx.space.parameters, objectives=objectives, metric=study.task.metric

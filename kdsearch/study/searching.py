@@ -60,7 +60,7 @@ def search(study: Study, ledger: Ledger, executor: Executor, watch: Watch, *, se
 def _check_scales(told: Sequence[Outcome], study: Study) -> None:
     """Refuses to go on with trials that cannot be compared with new ones, as they are of before there were scores."""
     scored = all("score" in outcome.metrics for outcome in told if outcome.state == "done")
-    if study.ranks_by_likelihood and not scored:
+    if study.score_metric is not None and not scored:
         root = study.ctx.paths.root
         raise StoreError(
             f"{root}: its trials were scored by an older kdsearch and cannot be compared with new ones; launch "

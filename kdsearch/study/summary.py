@@ -77,6 +77,7 @@ def summarise(study: Study, outcomes: Sequence[Outcome], students: Sequence[Stud
         "seconds": dict(facts.seconds),
         "trials": {"done": len(outcomes) - failed, "failed": failed, "cached": facts.replayed},
         "front": [outcome.number for outcome in pareto_front(outcomes)],
+        "ranked_by": None if study.score_metric is None else cast("MetricRow", study.score_metric.describe()),
         "net": spec.student.label,
         "task": {
             "name": spec.task.name,

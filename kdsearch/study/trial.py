@@ -19,6 +19,7 @@ from kdsearch.errors import DataError, KdsearchError
 from kdsearch.memory import keep_freed_memory
 from kdsearch.progress import Progress, Watch
 from kdsearch.records import (
+    SCORE,
     CheckpointAsked,
     CheckpointMade,
     Outcome,
@@ -80,9 +81,7 @@ def run_trial(trial: Trial, say: Say | None = None) -> Outcome:
     report = None if say is None else _Reporting(trial.number, say)
     try:
         metrics = dict(study.strategy.score(study.ctx, trial, report))
-        for name in (study.task.metric.name, *metrics.keys() & {"score"}):
-            if not math.isfinite(metrics[name]):
-                raise ValueError(f"the {name} is {metrics[name]}")
+        _check_metrics(study, metrics)
     except Exception:  # noqa: BLE001 - one bad candidate must not end a search of hours
         failure = traceback.format_exc()
         seconds = time.monotonic() - started
@@ -100,6 +99,17 @@ def run_trial(trial: Trial, say: Say | None = None) -> Outcome:
         curve=curve,
         metric=study.task.metric,
     )
+
+
+def _check_metrics(study: Study, metrics: Mapping[str, float]) -> None:
+    """Raises where a figure that candidates are compared by is missing, is no number or is told as what it is not."""
+    said = study.score_metric
+    if (SCORE in metrics) != (said is not None):
+        told = "a score, which Options.score_metric does not describe" if said is None else f"no score ({said.words})"
+        raise TypeError(f"{type(study.strategy).__name__}.score gives {told}")
+    for name in (study.task.metric.name, *([SCORE] if said is not None else [])):
+        if not math.isfinite(metrics[name]):
+            raise ValueError(f"the {name} is {metrics[name]}")
 
 
 @dataclass(slots=True)

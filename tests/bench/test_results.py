@@ -8,25 +8,19 @@ from kdsearch.bench.results import run, tabulate
 from kdsearch.errors import StoreError
 from kdsearch.records import RunPaths
 from kdsearch.rundir.store import write_summary
+from tests.report.conftest import FULL, TASK, WINNER, blank, make_student
 
 
 def student(role, accuracy, budget, spread=None, seeds=3):
-    return {
-        "role": role,
-        "budget": budget,
-        "metrics": {"accuracy": accuracy},
-        "spread": {} if spread is None else {"accuracy": spread},
-        "costs": {"macs": 100},
-        "lineage": {"seeds": {str(seed): accuracy for seed in range(seeds if spread is not None else 1)}},
-    }
+    count = 1 if spread is None else seeds
+    made = make_student(
+        role, WINNER if role == "winner" else FULL, accuracy=accuracy, macs=100, seeds=count, budget=budget
+    )
+    return made | {"spread": {} if spread is None else {"accuracy": spread}}
 
 
-SUMMARY = {
-    "schema": 1,
-    "name": "toy",
-    "net": "lenet5",
-    "seconds": {"search": 60.4, "finish": 60.0},
-    "proxy": {"ratio": 0.8},
+SUMMARY = blank(name="toy", net="lenet5", seconds={"search": 60.4, "finish": 60.0}) | {
+    "proxy": {"verdict": "trusted", "ratio": 0.8, "advice": []},
     "students": [
         student("winner", 0.75, 0, 0.01),
         student("uniform", 0.72, 0, 0.02),
@@ -76,7 +70,7 @@ def test_an_error_is_better_when_it_is_lower():
     rows = [student("winner", 0, 0, 0), student("uniform", 0, 0, 0), student("random", 0, 0), student("random", 0, 0)]
     for row, error in zip(rows, (1.0, 1.5, 1.75, 2.0), strict=True):
         row["metrics"], row["spread"] = {"error": error}, {"error": 0.1} if row["spread"] else {}
-    (row,) = tabulate(SUMMARY | {"task": {"metric": metric}, "students": rows})
+    (row,) = tabulate(SUMMARY | {"task": TASK | {"metric": metric}, "students": rows})
     assert (row["winner"], row["gain"], row["best_random"], row["worth_it"]) == ("1.00 +- 0.10", 0.5, 1.75, "yes")
 
 

@@ -10,16 +10,7 @@ from kdsearch.errors import SpecError
 from kdsearch.records import RunPaths
 from kdsearch.rundir.store import create_run, write_summary
 from kdsearch.spec.study_spec import load_spec
-
-ROW = {
-    "id": "winner",
-    "role": "winner",
-    "candidate": {"conv": 8},
-    "metrics": {"accuracy": 0.5},
-    "spread": {},
-    "costs": {},
-    "lineage": {},
-}
+from tests.report.conftest import WINNER, blank, make_student
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +38,7 @@ def test_export_refuses_an_unknown_format_and_a_run_without_students(begun, caps
     assert capsys.readouterr().err == (
         "--format torchscrip: unknown format 'torchscrip'; did you mean 'torchscript'?\n"
     )
-    write_summary(begun, {"name": "quickstart", "state": "running", "students": []})
+    write_summary(begun, blank(name="quickstart"))
     assert run(["export", "quickstart", "--to", "x"]) == 2
     assert "no student has been trained yet" in capsys.readouterr().err
 
@@ -59,7 +50,7 @@ def test_export_of_an_unfinished_run_says_how_to_go_on(begun, capsys):
 
 def test_a_net_passed_from_python_sends_back_to_python(capsys):
     paths = create_run(load_spec("quickstart", ["student={net: given}", "name=mine"]))
-    write_summary(paths, {"name": "mine", "state": "done", "students": [ROW]})
+    write_summary(paths, blank(name="mine", students=[make_student("winner", WINNER, accuracy=0.5, macs=9)]))
     assert run(["export", "mine", "--to", "x"]) == 2
     assert "this run's net was passed from Python; " in capsys.readouterr().err
     (paths.root / "summary.json").unlink()

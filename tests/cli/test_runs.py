@@ -14,6 +14,7 @@ from kdsearch.records import Outcome, RunPaths
 from kdsearch.rundir.ledger import Ledger
 from kdsearch.rundir.store import RunLock, create_run, find_driver, write_summary
 from kdsearch.spec.study_spec import load_spec
+from tests.report.conftest import WINNER, blank, make_student
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +36,8 @@ def begun() -> RunPaths:
 
 
 def finish(paths: RunPaths, state: str = "done") -> None:
-    row = {"id": "winner", "role": "winner", "metrics": {"accuracy": 0.875}}
-    write_summary(paths, {"name": "quickstart", "state": state, "students": [row]})
+    row = make_student("winner", WINNER, accuracy=0.875, macs=9)
+    write_summary(paths, blank(name="quickstart", state=state, students=[row]))
 
 
 def test_a_run_is_found_by_path_and_by_name(begun):
@@ -146,8 +147,8 @@ def test_status_says_whether_exported_files_are_still_whole(begun):
     about = {"path": "model.pt", "sha256": hash_file(folder / "model.pt")}
     (folder / "manifest.json").write_text(json.dumps({"schema": 1, "files": {"torchscript": about}}))
     files = {"torchscript": "students/winner/model.pt", "weights": "students/winner/weights.safetensors"}
-    row = {"id": "winner", "role": "winner", "metrics": {"accuracy": 0.875}, "files": files}
-    write_summary(begun, {"name": "quickstart", "state": "done", "students": [row]})
+    row = make_student("winner", WINNER, accuracy=0.875, macs=9) | {"files": files}
+    write_summary(begun, blank(name="quickstart", students=[row]))
     assert describe_progress(begun.root)["files"] == {"winner": "as they were exported"}
     (folder / "model.pt").write_bytes(b"another")
     assert "model.pt: its SHA-256 is not the one in" in describe_progress(begun.root)["files"]["winner"]

@@ -13,6 +13,7 @@ from kdsearch.errors import SpecError
 from kdsearch.models.zoo import make_net
 from kdsearch.records import RunPaths
 from kdsearch.report.html import render
+from kdsearch.report.note import to_markdown
 from kdsearch.rundir.ledger import read_outcomes
 from kdsearch.spec.idle import idle_options
 from kdsearch.spec.strategy_options import TrainingOptions
@@ -35,6 +36,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from kdsearch.spec.metric import Metric
 from kdsearch.spec.strategy_options import StrategyOptions
 from kdsearch.spec.terms import Positive, Range
 from kdsearch.strategies.base import Strategy, Trained
@@ -64,8 +66,8 @@ class Mimic(Strategy):
             return False
 
         @property
-        def ranks_by_likelihood(self):
-            return True
+        def score_metric(self):
+            return Metric("agreement", label="agreement with the teacher", unit="%", times=100, digits=1)
 
         @property
         def trained_epochs(self):
@@ -203,7 +205,7 @@ def test_its_study_is_planned_with_its_ranges_as_the_space(dropped_in, tmp_path)
     assert {len(parameter.values) for parameter in parameters if isinstance(parameter, Choice)} == {1}
     assert [parameter.name for parameter in parameters if isinstance(parameter, Real)] == ["pull"]
     assert study.ctx.uniform[0].values["pull"] == pytest.approx(0.105)
-    assert study.ranks_by_likelihood
+    assert study.score_metric.name == "agreement"
     assert study.ctx.students_taught == 5 + 3  # trials, then winner, uniform and full
     with pytest.raises(SpecError, match=r"strategy.steps is 1000; the training part has 90 images; lower it"):
         plan(load_spec("quickstart", (*dropped_in, "strategy.steps=1000")), RunPaths(tmp_path), net=make_toy())
@@ -219,3 +221,7 @@ def test_its_study_runs_to_its_report(dropped_in, tmp_path):
     assert summary["proxy"]["verdict"] == "trusted"
     page = render(summary, outcomes)
     assert "1 budget was looked at." in page
+    said = page.partition("<body>")[2].partition("<script>")[0] + to_markdown(summary)
+    assert "agreement with the teacher" in said
+    assert "likelihood" not in said
+    assert "nats" not in said

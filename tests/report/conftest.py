@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 
 from kdsearch.candidates.space import Candidate
 from kdsearch.records import Outcome
+from kdsearch.report.reading import read_run
+from kdsearch.report.run import Run
+from kdsearch.rundir.summary import begin_summary
+from kdsearch.spec.metric import ACCURACY
 
 FULL = {"conv1": 64, "conv2": 128, "conv3": 256, "conv4": 256, "conv5": 512, "conv6": 512, "conv7": 512, "conv8": 512}
 WINNER = {"conv1": 48, "conv2": 96, "conv3": 192, "conv4": 176, "conv5": 256, "conv6": 160, "conv7": 96, "conv8": 208}
 UNIFORM = {name: round(width * 0.5) for name, width in FULL.items()}
 FULL_MACS = 150_000_000
+
+
+TASK = {
+    "name": "classification",
+    "metric": ACCURACY.describe(),
+    "data": "cifar10",
+    "digest": "9f2c51e0",
+    "classes": list("0123456789"),
+    "input": {"shape": [3, 32, 32], "mean": [0.5] * 3, "std": [0.25] * 3},
+    "notes": [],
+}
+
+
+def blank(**parts: Any) -> dict:
+    """The summary of a run from which nothing has come but these parts."""
+    return begin_summary("x", dict(TASK)) | {"state": "done"} | parts
+
+
+def run_of(outcomes: Sequence[Outcome] = (), **parts: Any) -> Run:
+    """A run from which nothing has come but these outcomes and parts of a summary."""
+    return read_run(blank(**parts), outcomes)
 
 
 def make_outcomes(count: int = 120, seed: int = 0) -> list[Outcome]:
@@ -80,10 +108,12 @@ def make_student(role: str, widths: dict[str, int], *, accuracy: float, macs: in
             "budget": more.get("budget", 0),
             "strategy": "scratch",
             "seeds": {str(seed): accuracy for seed in range(seeds)},
+            "validated": {str(seed): accuracy - 0.004 for seed in range(seeds)},
             "exported_seed": 0,
         },
         "budget": more.get("budget", 0),
         "layer_widths": [[name, full, widths[name]] for name, full in FULL.items()],
+        "details": {},
     }
 
 
@@ -105,13 +135,19 @@ def make_summary() -> dict:
         "schema": 1,
         "name": "vgg11-cifar10",
         "state": "done",
+        "stopped": "",
+        "exhausted": "",
+        "front": [],
+        "ranked_by": None,
+        "references": [],
+        "frozen": [],
         "run_dir": "runs/vgg11-cifar10",
         "seed": 0,
         "versions": {"python": "3.11.7", "torch": "2.15.0", "timm": "1.0.31"},
         "seconds": {"prepare": 212.0, "search": 96.4, "finish": 640.0, "export": 12.1},
         "trials": {"done": 120, "failed": 1, "cached": 0},
         "net": "vgg11_bn",
-        "task": {"name": "classification", "data": "cifar10", "digest": "9f2c51e0", "classes": list("0123456789")},
+        "task": dict(TASK),
         "budgets": [{"macs": [71_250_000, 75_000_000]}],
         "full": full,
         "uniform": uniform,

@@ -9,6 +9,7 @@ import sys
 from kdsearch.progress import Progress, unwatched
 from kdsearch.report.console import live, print_dry_run, print_list, print_status, print_summary
 from kdsearch.report.live import Lines
+from tests.report.conftest import blank
 
 
 class Clock:
@@ -104,7 +105,7 @@ def test_the_summary_shows_every_net_and_answer(summary):
 
 def test_the_summary_of_a_run_without_students_still_says_where_it_stands(summary):
     stream = io.StringIO()
-    print_summary({"schema": 1, "name": "x", "state": "stopped", "run_dir": "runs/x"}, stream)
+    print_summary(blank(state="stopped", run_dir="runs/x"), stream)
     assert "x: stopped" in stream.getvalue()
     assert "No student has been trained yet." in stream.getvalue()
 

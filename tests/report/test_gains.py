@@ -10,9 +10,10 @@ import pytest
 from kdsearch.measures.intervals import Interval
 from kdsearch.report.console import print_summary
 from kdsearch.report.gains import DOUBT_MEANS, gain_interval, gain_over, gain_over_random, say_gain, say_interval
+from kdsearch.report.html import render
 from kdsearch.report.note import to_markdown
-from kdsearch.report.parts import write_table
-from kdsearch.report.reading import Net, Run, read_run
+from kdsearch.report.reading import read_run
+from kdsearch.report.run import Net, Run
 from kdsearch.spec.metric import ACCURACY, Metric
 
 
@@ -55,14 +56,6 @@ def test_of_an_error_the_lower_one_gains(summary):
     assert found.high < 0
 
 
-def test_what_has_no_figure_gains_nothing(summary):
-    run, winner, uniform = nets(summary)
-    lost = replace(winner, figure=None)
-    assert gain_over(run, lost, uniform) is None
-    assert gain_interval(run, lost, uniform) is None
-    assert say_gain(run, lost, uniform) == "–"
-
-
 def test_of_random_nets_each_is_a_draw(summary):
     run, winner, _ = nets(summary)
     drawn = run.find_all("random", 0)  # 88.0, 88.6, 89.2
@@ -87,7 +80,7 @@ def test_every_signed_difference_of_a_report_has_its_interval_or_a_question_mark
     for row in summary["students"]:
         row["spread"] = {"accuracy": spread} if row["spread"] else {}
     print_summary(summary)
-    page = re.sub("<[^>]+>", " ", write_table(read_run(summary, ())))
+    page = re.sub("<[^>]+>", " ", render(summary, ()).partition("Nets compared")[2].partition("<figure>")[0])
     for text in (capsys.readouterr().out, page, to_markdown(summary)):
         assert DOUBT_MEANS in text
         lines = [line for line in text.splitlines() if "Was the search" not in line]

@@ -5,17 +5,24 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from html import unescape
+from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from kdsearch.candidates.space import Choice
 from kdsearch.errors import StoreError
 from kdsearch.records import RunPaths
+from kdsearch.report.figures import draw_figures
 from kdsearch.report.html import read_summary, render, write_html
+from kdsearch.report.reading import read_run
 from kdsearch.rundir.ledger import Ledger
 from kdsearch.rundir.store import create_run, write_summary
+from kdsearch.spec.metric import LIKELIHOOD
 from kdsearch.spec.study_spec import load_spec
+from tests.report.conftest import blank
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -69,7 +76,11 @@ def test_the_report_of_a_finished_run_holds_every_section(run_dir):
 def test_the_page_says_what_candidates_were_ranked_by(summary, outcomes):
     assert "<dt>ranked by</dt><dd>accuracy on the validation images</dd>" in render(summary, outcomes)
     scored = [replace(each, metrics={**each.metrics, "score": -1.0}) for each in outcomes if each.state == "done"]
-    assert "<dt>ranked by</dt><dd>likelihood of the validation labels</dd>" in render(summary, scored)
+    summary["ranked_by"] = LIKELIHOOD.describe()
+    said = "log-likelihood of the labels on the validation images"
+    assert f"<dt>ranked by</dt><dd>{said}</dd>" in render(summary, scored)
+    del summary["ranked_by"]  # of an older run, in which a score was always that
+    assert f"<dt>ranked by</dt><dd>{said}</dd>" in render(summary, scored)
 
 
 def test_nothing_outside_the_file_is_named(summary, outcomes):
@@ -83,21 +94,108 @@ def test_nothing_outside_the_file_is_named(summary, outcomes):
     ]
 
 
-def test_names_that_a_user_chose_are_escaped_everywhere(summary, outcomes):
-    evil = "<img src=x onerror=alert(1)>\"'"
-    summary |= {"name": evil, "net": evil, "state": evil, "stopped": evil, "teacher": evil}
-    summary["task"] |= {"data": evil, "digest": evil}
-    summary["commands"] = {evil: evil}
-    summary["versions"] = {evil: evil}
-    summary["proxy"] = {"verdict": "weak", "advice": [evil]}
-    for row in summary["students"]:
-        row["id"] = evil
-        row["files"] = {evil: evil}
-        row["layer_widths"] = [[evil, 4, 2]]
-        row["lineage"]["origin"] = evil
-    page = render(summary, outcomes)
-    assert "<img" not in page
-    assert "&lt;img" in page
+ENDS = '</title></style></script><script>alert(x())</script><img src=x onerror="a">&amp;{{ 7 * 7 }}'
+
+
+def hostile(words: str) -> str:
+    return words + ENDS.replace("x()", f"x('{words}')")
+
+
+OF_THE_SHAPE = {"schema", "state", "role", "verdict", "better", "ranked_by"}
+NAMED = {"versions", "commands", "files"}
+
+
+def poison(value, key: str = "", named: bool = False):
+    """The part of a summary with every text in it hostile, and every name where a run may have any."""
+    if isinstance(value, str):
+        return value if key in OF_THE_SHAPE else hostile(value or key)
+    if isinstance(value, dict):
+        if key == "metric":  # its name is a key elsewhere
+            return {name: inner if name == "name" else poison(inner, name) for name, inner in value.items()}
+        return {hostile(name) if named else name: poison(inner, name, name in NAMED) for name, inner in value.items()}
+    return [poison(inner, key, named) for inner in value] if isinstance(value, list | tuple) else value
+
+
+class Reader(HTMLParser):
+    """The elements of a page, the values of their attributes, and all text that a reader may see."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes |= {f"{name}={value}" for name, value in attrs}
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def hostile_summary(summary: dict) -> dict:
+    """Something in every place that shows what a user, a file or a strategy named."""
+    winner = summary["students"][0]
+    winner["details"] = {
+        "per_class": {"accuracy": [0.9] * 10, "images": [9] * 10},
+        "confusion": [[9 - (at == 0)] * 10 for at in range(10)],
+    }
+    summary["students"][1]["files"] = {"torchscript": "uniform.pt"}
+    summary["ranked_by"] = LIKELIHOOD.describe()
+    summary["exhausted"] = "all candidates were tried"
+    summary["references"] = [
+        {"id": "given", "role": "given", "name": "own", "metrics": {"accuracy": 0.5}, "costs": {"macs": 9}}
+        | {"unmeasured": {"latency_ms": "it cannot be traced"}}
+    ]
+    asked = {"strategy": {"mode": "cached", "reason": "it is dear"}}
+    summary["teacher"] = {"name": "teacher", "sha256": "0", "views": 1, "asked": asked}
+    summary["task"] |= {"notes": ["few images"], "classes": [f"class {at}" for at in range(10)]}
+    summary["proxy"] |= {"grounds": ["Was looked at"], "advice": ["Raise something"]}
+    return poison(summary)
+
+
+def hostile_outcomes(outcomes):
+    return [
+        replace(
+            each,
+            candidate=replace(each.candidate, origin=f"{each.candidate.origin} {hostile('origin')}"),
+            metrics=each.metrics | {"score": -1.0 - each.number / 100} if each.metrics else {},
+        )
+        for each in outcomes
+    ]
+
+
+SHOWN = (
+    "vgg11-cifar10; all candidates were tried; cifar10; 9f2c51e0; teacher; it is dear; few images; class 3; origin; "
+    "Raise something; Was looked at; it cannot be traced; winner; random-2; kdsearch resume runs/vgg11-cifar10; "
+    "resume; conv1; torch; 2.15.0; label; points; uniform widths; torchscript; students/winner/model.ptl"
+)
+
+
+def test_names_that_a_user_chose_are_text_everywhere(summary, outcomes):
+    """Every text of the summary and the ledger, with tags, quotes, entities and a template's braces in it."""
+    page, plain = Reader(), Reader()
+    plain.feed(render(summary, outcomes))
+    made = hostile_summary(summary)
+    written = render(made, hostile_outcomes(outcomes))
+    page.feed(written)
+    assert "<script>alert" not in written
+    assert page.tags.count("script") == plain.tags.count("script") == 1
+    assert "img" not in page.tags
+    assert not {each for each in page.attributes if each.startswith("on")}
+    for words in SHOWN.split("; "):
+        assert hostile(words) in page.text + "".join(page.attributes), words
+
+
+def test_a_chart_shows_hostile_names_as_text(summary, outcomes):
+    """In the browser's own reading of SVG, too, which is XML."""
+    made = hostile_summary(summary)
+    drawn = [each.svg for each in draw_figures(read_run(made, hostile_outcomes(outcomes))) if each.svg]
+    assert len(drawn) == 6
+    for svg in drawn:
+        root = ElementTree.fromstring(svg)
+        assert {node.tag for node in root.iter()} <= {"svg", "text", "title", "path", "circle", "rect", "polygon"}
+    assert any(hostile("conv1") in svg for svg in map(unescape, drawn))
 
 
 def test_a_run_under_way_can_be_reported_on(run_dir):
@@ -109,8 +207,7 @@ def test_a_run_under_way_can_be_reported_on(run_dir):
 
 
 def test_a_run_that_was_stopped_early_says_what_is_missing(summary):
-    bare = {"schema": 1, "name": "x", "state": "stopped", "stopped": "budget.minutes (1) were used up"}
-    page = render(bare, ())
+    page = render(blank(state="stopped", stopped="budget.minutes (1) were used up"), ())
     for sentence in (
         "budget.minutes (1) were used up",
         "no candidate has been scored",

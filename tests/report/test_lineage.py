@@ -3,7 +3,7 @@ from __future__ import annotations
 from kdsearch.candidates.space import Candidate
 from kdsearch.records import Outcome
 from kdsearch.report.lineage import LONGEST, say_teacher, trace_origin
-from kdsearch.report.reading import read_run
+from tests.report.conftest import run_of
 
 
 def outcome(number: int, origin: str, score: float) -> Outcome:
@@ -17,7 +17,7 @@ def test_the_chain_follows_the_better_parent_to_the_first_ancestor():
         outcome(2, "crossover of 0 and 1", 0.7),
         outcome(3, "mutation of 2", 0.8),
     ]
-    chain = trace_origin(read_run({}, rows), {"conv": 3})
+    chain = trace_origin(run_of(rows), {"conv": 3})
     assert [step.number for step in chain] == [3, 2, 1]
     assert chain[-1].origin == "random at 0.25"
 
@@ -26,19 +26,20 @@ def test_a_chain_ends_even_if_origins_are_nonsense():
     rows = [
         outcome(number, f"mutation of {number}" if number == 5 else f"from {number - 1}", 0.5) for number in range(40)
     ]
-    assert [step.number for step in trace_origin(read_run({}, rows), {"conv": 5})] == [5]
-    assert len(trace_origin(read_run({}, rows), {"conv": 39})) == LONGEST
+    assert [step.number for step in trace_origin(run_of(rows), {"conv": 5})] == [5]
+    assert len(trace_origin(run_of(rows), {"conv": 39})) == LONGEST
 
 
 def test_widths_that_were_never_scored_have_no_chain():
-    assert trace_origin(read_run({}, [outcome(0, "random", 0.5)]), {"conv": 9}) == []
+    assert trace_origin(run_of([outcome(0, "random", 0.5)]), {"conv": 9}) == []
 
 
 def test_the_teacher_is_named_with_how_it_was_asked_and_why():
     made = {"mode": "cached", "reason": "it is dear"}
-    about = {"name": "bars", "asked": {"strategy": made, "finish": made}}
-    assert say_teacher(read_run({"teacher": about}, [])) == "bars, cached (it is dear)"
-    assert say_teacher(read_run({"teacher": None}, [])) == "none"
+    about = {"name": "bars", "sha256": "0" * 64, "views": 1, "asked": {"strategy": made, "finish": made}}
+    assert say_teacher(run_of(teacher=about)) == "bars, cached (it is dear)"
+    assert say_teacher(run_of(teacher=about | {"asked": {}})) == "bars, not asked"
+    assert say_teacher(run_of()) == "none"
 
 
 def test_the_better_parent_is_the_one_with_the_better_score():
@@ -47,7 +48,7 @@ def test_the_better_parent_is_the_one_with_the_better_score():
         return Outcome(number, Candidate.of({"conv": number}, origin), "done", metrics)
 
     rows = [scored(0, "x", 0.9, -2.0), scored(1, "y", 0.5, -1.0), scored(2, "crossover of 0 and 1", 0.7, -0.9)]
-    chain = trace_origin(read_run({}, rows), {"conv": 2})
+    chain = trace_origin(run_of(rows), {"conv": 2})
     assert [(step.number, step.outcome.figure, step.outcome.metrics.get("score")) for step in chain] == [
         (2, 0.7, -0.9),
         (1, 0.5, -1.0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kdsearch.report.note import to_markdown
+from tests.report.conftest import blank
 
 
 def test_the_note_has_every_net_and_answer(summary):
@@ -13,7 +14,7 @@ def test_the_note_has_every_net_and_answer(summary):
     assert {line.count("|") for line in table} == {10}
     assert table[2].startswith("| winner | 91.3 ± 0.4 % | +1.5 | 74.6 M |")
     assert any(line.startswith("* Was the search worth it? **yes** +1.5 points") for line in lines)
-    assert lines[-1] == "Charts and lineage: `runs/vgg11-cifar10/report.html`"
+    assert lines[-1] == "Charts and lineage: runs/vgg11-cifar10/report.html"
 
 
 def test_a_bar_in_a_name_ends_no_cell(summary):
@@ -22,5 +23,5 @@ def test_a_bar_in_a_name_ends_no_cell(summary):
 
 
 def test_a_run_without_students_says_so():
-    said = to_markdown({"schema": 1, "name": "x", "state": "stopped", "run_dir": "runs/x"})
+    said = to_markdown(blank(state="stopped", run_dir="runs/x"))
     assert "No student has been trained yet." in said.splitlines()

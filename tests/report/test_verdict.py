@@ -6,6 +6,7 @@ import pytest
 
 from kdsearch.report.reading import read_run
 from kdsearch.report.verdict import judge_fit, judge_proxy, judge_search
+from tests.report.conftest import run_of
 
 
 def net_of(summary: dict, role: str) -> dict:
@@ -46,7 +47,7 @@ def test_one_random_net_is_said_to_give_no_interval(summary):
     first = next(row for row in summary["students"] if row["role"] == "random")
     summary["students"] = [row for row in summary["students"] if row["role"] != "random" or row is first]
     text = judge_search(read_run(summary, ()), 0).text
-    assert "against the mean of 1 random nets of the same budget (too few trainings for an interval)" in text
+    assert "against one random net of the same budget (too few trainings for an interval)" in text
 
 
 def test_what_cannot_be_told_apart_is_said_so(summary):
@@ -156,6 +157,6 @@ def test_a_strategy_without_a_score_says_why_there_is_nothing_to_judge(summary):
 
 
 def test_a_run_that_checked_nothing_says_so():
-    assert judge_proxy(read_run({"schema": 1}, ())).word == "unknown"
-    assert judge_search(read_run({"schema": 1}, ()), 0).word == "unknown"
-    assert judge_fit(read_run({"schema": 1}, ()), 0).word == "unknown"
+    assert judge_proxy(run_of()).word == "unknown"
+    assert judge_search(run_of(), 0).word == "unknown"
+    assert judge_fit(run_of(), 0).word == "unknown"

@@ -16,6 +16,7 @@ from kdsearch.report.words import (
     say_value,
     say_values,
 )
+from kdsearch.spec.metric import LIKELIHOOD, Metric
 
 
 @pytest.mark.parametrize(
@@ -82,5 +83,7 @@ def test_a_figure_is_said_in_the_unit_that_its_name_asks_for():
 
 def test_a_score_names_what_ranks_beside_the_accuracy():
     candidate = Candidate.of({"a": 1})
-    assert say_score(Outcome(0, candidate, "done", {"accuracy": 0.7002})) == "70.02 %"
-    assert say_score(Outcome(0, candidate, "done", {"accuracy": 0.7002, "score": -0.8563})) == "70.02 % (−0.856 nats)"
+    plain, scored = (Outcome(0, candidate, "done", {"accuracy": 0.7002} | more) for more in ({}, {"score": -0.8563}))
+    assert say_score(plain, None) == say_score(plain, LIKELIHOOD) == "70.02 %"
+    assert say_score(scored, LIKELIHOOD) == "70.02 % (−0.856 nats)"
+    assert say_score(scored, Metric("agreement", unit="%", times=100, digits=1)) == "70.02 % (−85.63 %)"

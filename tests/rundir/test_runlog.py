@@ -12,6 +12,7 @@ from kdsearch.report.html import read_summary, write_html
 from kdsearch.rundir.runlog import read_failure, recording
 from kdsearch.rundir.store import create_run, write_summary
 from kdsearch.spec.study_spec import load_spec
+from tests.report.conftest import blank
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_status_list_and_report_say_that_a_run_failed_and_why(paths):
     summary = read_summary(paths.root)
     assert (summary["state"], summary["stopped"]) == ("failed", "images/a.png: cannot be decoded")
     assert "what was finished is shown: images/a.png: cannot be decoded" in write_html(paths.root).read_text()
-    write_summary(paths, {"name": "quickstart", "state": "done", "students": []})
+    write_summary(paths, blank(name="quickstart"))
     assert describe_run(paths.root)["state"] == "done"
 
 

@@ -22,6 +22,7 @@ from kdsearch.rundir.store import (
     write_summary,
 )
 from kdsearch.spec.study_spec import StudySpec, load_spec, loads
+from tests.report.conftest import blank
 
 ROOT = Path(__file__).parents[2]
 _STUDY = """
@@ -92,8 +93,19 @@ def test_what_is_no_run_directory_is_not_opened(tmp_path):
 
 def test_a_summary_reads_back_and_carries_its_schema(tmp_path):
     paths = RunPaths(tmp_path)
-    write_summary(paths, {"state": "done"})
-    assert read_summary(paths) == {"schema": 1, "state": "done"}
+    write_summary(paths, blank(name="own"))
+    assert read_summary(paths) == json.loads(json.dumps(blank(name="own")))
+    assert read_summary(paths)["schema"] == 1
+
+
+def test_a_whole_summary_of_a_kdsearch_that_knew_less_is_told_in_one_line(tmp_path):
+    older = blank()
+    del older["references"]
+    write_summary(RunPaths(tmp_path), older)
+    with pytest.raises(
+        StoreError, match=r"summary.json: damaged \(references: field required\); to write it again: kd"
+    ):
+        read_summary(RunPaths(tmp_path))
 
 
 def test_a_missing_damaged_or_newer_summary_is_told_in_one_line(tmp_path):

@@ -9,7 +9,8 @@ import pytest
 from kdsearch.errors import KdsearchError
 from kdsearch.progress import unwatched
 from kdsearch.records import Training, Trial
-from kdsearch.spec.sections import Section
+from kdsearch.spec.metric import LIKELIHOOD
+from kdsearch.spec.strategy_options import StrategyOptions
 from kdsearch.strategies.base import Strategy, Trained
 from kdsearch.study.trial import run_trial, train_one, use
 from tests.toys import half, toy_study
@@ -17,12 +18,22 @@ from tests.toys import half, toy_study
 pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
 
 
+class Scored(StrategyOptions):
+    """Says that there is a score."""
+
+    @property
+    def score_metric(self):
+        return LIKELIHOOD
+
+
+SCORED = Scored()
+
+
 class Fixed(Strategy):
     """Answers what it was given."""
 
-    Options = Section
-
-    def __init__(self, answer) -> None:
+    def __init__(self, answer, scores=None) -> None:
+        super().__init__(SCORED if scores else StrategyOptions())
         self.answer = answer
 
     def score(self, ctx, trial, report=None) -> dict[str, float]:  # noqa: ARG002
@@ -36,8 +47,8 @@ class Fixed(Strategy):
 
 @pytest.fixture
 def outcome_of(tmp_path):
-    def run(answer):
-        study = replace(toy_study(tmp_path), strategy=Fixed(answer), finish=Fixed(answer))
+    def run(answer, scores=False):
+        study = replace(toy_study(tmp_path), strategy=Fixed(answer, scores), finish=Fixed(answer))
         use(study)
         return study, run_trial(Trial(4, half(study.ctx.widths)))
 
@@ -52,16 +63,22 @@ def test_an_outcome_has_metrics_and_costs(outcome_of):
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "scores", "words"),
     [
-        (ZeroDivisionError("by zero"), "ZeroDivisionError: by zero"),
-        (float("nan"), "the accuracy is nan"),
-        ({"accuracy": 0.5, "score": float("-inf")}, "the score is -inf"),
-        ({"score": -1.0}, "KeyError: 'accuracy'"),
+        (ZeroDivisionError("by zero"), False, "ZeroDivisionError: by zero"),
+        (float("nan"), False, "the accuracy is nan"),
+        ({"accuracy": 0.5, "score": float("-inf")}, True, "the score is -inf"),
+        ({"score": -1.0}, True, "KeyError: 'accuracy'"),
+        (
+            {"accuracy": 0.5, "score": 1.0},
+            False,
+            "Fixed.score gives a score, which Options.score_metric does not describe",
+        ),
+        (0.5, True, "Fixed.score gives no score (log-likelihood of the labels)"),
     ],
 )
-def test_a_failure_is_an_outcome_with_a_traceback(outcome_of, answer, words):
-    _, outcome = outcome_of(answer)
+def test_a_failure_is_an_outcome_with_a_traceback(outcome_of, answer, scores, words):
+    _, outcome = outcome_of(answer, scores)
     assert (outcome.state, outcome.metrics) == ("failed", {})
     assert outcome.traceback.strip().splitlines()[-1].endswith(words)
     assert outcome.costs["macs"] > 0
