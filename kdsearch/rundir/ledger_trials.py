@@ -33,7 +33,7 @@ def make_trial(
     ranked_by, *costs = objectives
     values = [outcome.metrics.get(ranked_by, math.nan), *(outcome.costs.get(cost, math.nan) for cost in costs)]
     done = outcome.state == "done" and all(math.isfinite(value) for value in values)
-    ended = TrialState.PRUNED if outcome.partial and len(values) == 1 else TrialState.COMPLETE
+    ended = TrialState.PRUNED if outcome.partial else TrialState.COMPLETE
     trial = create_trial(
         state=ended if done else TrialState.FAIL,
         intermediate_values=dict(enumerate(takewhile(math.isfinite, outcome.curve), start=1)),

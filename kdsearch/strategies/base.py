@@ -25,6 +25,18 @@ if TYPE_CHECKING:
     from kdsearch.widths.space import WidthSpace
 
 
+_VALIDATIONS = 10  # how many points the validation curve has; each costs a pass over the validation part
+
+
+def validate_every(epochs: int, checkpoint: Path | None) -> int | None:
+    """Every how many epochs a training is validated for its history: ten times in all, or at each of fewer epochs.
+
+    None of a training without checkpoint, which is a candidate's: nobody reads its history, and a pruner that wants to
+    hear of every epoch says so by its report.
+    """
+    return None if checkpoint is None else max(1, epochs // _VALIDATIONS)
+
+
 @dataclass(frozen=True, slots=True)
 class Trained:
     """A trained compact net on the CPU or the context's device, and one record an epoch."""
@@ -153,5 +165,6 @@ class Strategy(ABC):
     ) -> Trained:
         """The candidate as a trained compact net; goes on from ``checkpoint`` if that file is there.
 
-        With ``report`` it is validated after each epoch, and trained no further once that says so.
+        With ``report`` it is validated after each epoch, and trained no further once that says so. A history with
+        figures on validation images is wanted of trainings with a checkpoint only.
         """

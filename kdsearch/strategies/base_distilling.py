@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.progress import Progress, Report, Watch, unwatched
 from kdsearch.spec.distill_sections import DistillationOptions
-from kdsearch.strategies.base import Strategy, Trained
+from kdsearch.strategies.base import Strategy, Trained, validate_every
 
 if TYPE_CHECKING:
     from kdsearch.candidates.space import Candidate
     from kdsearch.context import Context
     from kdsearch.records import Trial
     from kdsearch.teaching.lessons import Lesson
-
-_VALIDATIONS = 10
 
 
 class Distilling(Strategy):
@@ -97,7 +95,7 @@ class Distilling(Strategy):
             checkpoint,
             watch,
             note="student",
-            evaluate_every_epochs=max(1, self.options.epochs // _VALIDATIONS),
+            evaluate_every_epochs=validate_every(self.options.epochs, checkpoint),
             report=report,
         )
         return Trained(model, give_lesson(lesson, model, setting))

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 from kdsearch.progress import Report, Watch, unwatched
 from kdsearch.spec.strategy_options import TrainingOptions
-from kdsearch.strategies.base import Strategy, Trained
+from kdsearch.strategies.base import Strategy, Trained, validate_every
 
 if TYPE_CHECKING:
     from kdsearch.candidates.space import Candidate
     from kdsearch.context import Context
-
-_VALIDATIONS = 10  # how many points the validation curve has; each costs a pass over the validation part
 
 
 class Scratch(Strategy):
@@ -56,7 +54,7 @@ class Scratch(Strategy):
             checkpoint=checkpoint,
             watch=watch,
             note="student",
-            evaluate_every_epochs=max(1, self.options.epochs // _VALIDATIONS),
+            evaluate_every_epochs=validate_every(self.options.epochs, checkpoint),
             report=report,
         )
         return Trained(model, train_net(model, ctx.task, self.options, setting))

@@ -74,12 +74,17 @@ class Study:
         return searcher
 
     def make_pruning(self) -> Pruning | None:
-        """What stops trainings of candidates, which has been told nothing; None of a strategy that trains none."""
+        """What stops trainings of candidates, which has been told nothing; None where none is to be stopped.
+
+        A training that no pruner hears is not validated on its way, so one that stops none must not be asked.
+        """
         epochs = self.strategy.options.trained_epochs
         if epochs is None or not self.strategy.options.trains_candidates:
             return None
         plugin = self.spec.pruner
         pruner: Pruner = registry.find("kdsearch.pruners", plugin.name)(plugin.options)
+        if pruner.first_epoch(epochs) is None:
+            return None
         return Pruning(pruner, self.task.metric, epochs=epochs, budgets=len(self.ctx.budgets))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,28 +13,23 @@ from kdsearch import registry
 from kdsearch.candidates.space import Candidate
 from kdsearch.records import Outcome, Reported
 from kdsearch.spec.metric import ACCURACY, Metric
+from kdsearch.spec.yaml import read_yaml
 from kdsearch.study.pruning import Pruning
+from tests.curves import EAGER
 
 PACKAGE = "kdsearch.pruners"
-EAGER = {
-    "median": {"startup_trials": 1, "warmup_epochs": 0},
-    "percentile": {"startup_trials": 1, "warmup_epochs": 0},
-    "threshold": {"lower": 0.4},
-    "successive_halving": {"reduction_factor": 2},
-    "hyperband": {"reduction_factor": 2},
-    "patient": {"patience": 0},
-    "wilcoxon": {"p_threshold": 0.3},
-    "nop": {},
-}
-"""Options with which a pruner acts within eight epochs and a few trials."""
-EPOCHS = 8
+EPOCHS = 8  # those in which EAGER acts
 LOSS = Metric("loss", better="lower")
 pytestmark = [pytest.mark.timeout(30), pytest.mark.parametrize("name", registry.available(PACKAGE))]
 
 
+def eager(name: str) -> dict[str, Any]:
+    return read_yaml(f"{{{EAGER[name]}}}", name, numbered=False).data
+
+
 def make_pruning(name: str, metric: Metric = ACCURACY, budgets: int = 1, **options) -> Pruning:
     kind = registry.find(PACKAGE, name)
-    pruner = kind(kind.Options.model_validate(EAGER[name] | options))
+    pruner = kind(kind.Options.model_validate(eager(name) | options))
     return Pruning(pruner, metric, epochs=EPOCHS, budgets=budgets)
 
 
@@ -79,7 +75,7 @@ def test_the_last_epoch_stops_nothing(name):
 
 def test_none_is_stopped_before_the_epoch_that_it_names(name):
     kind = registry.find(PACKAGE, name)
-    first = kind(kind.Options.model_validate(EAGER[name])).first_epoch(EPOCHS)
+    first = kind(kind.Options.model_validate(eager(name))).first_epoch(EPOCHS)
     lengths = [len(each.curve) for each in _whole(make_pruning(name), random_curves(24))]
     assert min(lengths) >= (EPOCHS if first is None else first)
 
@@ -141,7 +137,7 @@ def test_its_options_are_read_without_optuna_and_torch(name):
     program = f"""
 import sys
 from kdsearch import registry
-registry.find("{PACKAGE}", "{name}").Options.model_validate({EAGER[name]!r})
+registry.find("{PACKAGE}", "{name}").Options.model_validate({eager(name)!r})
 assert not {{"optuna", "torch"}} & sys.modules.keys()
 """
     subprocess.run([sys.executable, "-c", program], check=True)

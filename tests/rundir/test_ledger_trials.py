@@ -19,7 +19,7 @@ from kdsearch.rundir.ledger_trials import find_distribution, make_trial, read_tr
 SPACE = SearchSpace([Choice("width", (8, 24, 32)), Choice("loss", ("kl", "l2")), Real("rate", 1e-4, 1e-1, log=True)])
 DISTRIBUTIONS = {parameter.name: find_distribution(parameter) for parameter in SPACE.parameters}
 FIGURE = st.floats(width=64) | st.integers(-(10**12), 10**12)
-ONE = ("accuracy",)
+ONE, TWO = ("accuracy",), ("accuracy", "macs")
 NAMES = st.sampled_from(["score", "score_stderr", "images", "a name with spaces"])
 
 
@@ -46,12 +46,10 @@ def test_attributes_are_words_where_json_has_no_number(value):
     [
         (outcome(), ONE, TrialState.COMPLETE),
         (outcome(metrics={"accuracy": 0.5, "pruned": 1.0}), ONE, TrialState.PRUNED),
-        # Optuna prunes no trial that has several values
-        (
-            outcome(metrics={"accuracy": 0.5, "pruned": 1.0}, costs={"macs": 5}),
-            ("accuracy", "macs"),
-            TrialState.COMPLETE,
-        ),
+        (outcome(metrics={"accuracy": 0.5, "pruned": 1.0}, costs={"macs": 5}), TWO, TrialState.PRUNED),
+        (outcome(metrics={"accuracy": 0.5, "dropped": 1.0}, costs={"macs": 5}), TWO, TrialState.PRUNED),
+        (outcome(costs={"macs": 5}), TWO, TrialState.COMPLETE),
+        (outcome(metrics={"accuracy": 0.5, "pruned": 1.0}), TWO, TrialState.FAIL),  # its costs were lost
         (outcome(metrics={"accuracy": math.nan}), ONE, TrialState.FAIL),
         (outcome(state="failed", metrics={}, traceback="Traceback:\nValueError: no"), ONE, TrialState.FAIL),
     ],

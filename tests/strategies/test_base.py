@@ -8,7 +8,7 @@ import torch
 from kdsearch.errors import SpecError
 from kdsearch.records import Trial
 from kdsearch.spec.strategy_options import StrategyOptions
-from kdsearch.strategies.base import Strategy, Trained
+from kdsearch.strategies.base import Strategy, Trained, validate_every
 from tests.toys import toy_context
 
 pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
@@ -44,3 +44,9 @@ def test_by_default_nothing_is_prepared_and_the_space_is_the_widths(tmp_path):
 def test_a_strategy_that_cannot_forecast_says_so(tmp_path):
     with pytest.raises(SpecError, match="Untrained cannot forecast its time"):
         Untrained(StrategyOptions()).rehearse(toy_context(tmp_path), 1)
+
+
+@pytest.mark.parametrize(("epochs", "every"), [(1, 1), (9, 1), (10, 1), (29, 2), (300, 30)])
+def test_a_history_has_some_ten_points_where_somebody_reads_it(tmp_path, epochs, every):
+    assert validate_every(epochs, tmp_path / "net.pt") == every
+    assert validate_every(epochs, None) is None

@@ -51,12 +51,20 @@ def train(situation: Situation, seed: int, checkpoint: Path | None = None):
     return Scratch(options).train(situation, gene, seed=seed, checkpoint=checkpoint)
 
 
-def test_the_compact_net_learns_and_its_validation_curve_is_kept(situation):
-    trained = train(situation, 0)
+def test_the_compact_net_learns_and_its_validation_curve_is_kept(situation, tmp_path):
+    trained = train(situation, 0, tmp_path / "net.pt")
     assert trained.model[0].out_channels == 8
     assert situation.task.evaluate(trained.model, "test", device=situation.device)["accuracy"] > 0.9
     assert [record["epoch"] for record in trained.history] == [1, 2, 3]
     assert all("validation_accuracy" in record for record in trained.history)
+
+
+def test_a_candidates_training_is_not_validated_and_ends_in_the_same_bits(situation, tmp_path):
+    """It has no checkpoint, and nobody reads its history."""
+    candidates, student = train(situation, 0), train(situation, 0, tmp_path / "net.pt")
+    assert not any("validation_accuracy" in record for record in candidates.history)
+    kept = student.model.state_dict()
+    assert all(torch.equal(value, kept[name]) for name, value in candidates.model.state_dict().items())
 
 
 def test_the_seed_alone_decides_not_what_the_full_nets_weights_are(situation):

@@ -2,113 +2,144 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from optuna.trial import TrialState
 
+from kdsearch import registry
 from kdsearch.executors.process import Process
-from kdsearch.executors.serial import Serial
 from kdsearch.progress import unwatched
 from kdsearch.records import Outcome, pareto_front
-from kdsearch.rundir.ledger import Ledger
 from kdsearch.study.finalists import choose_winners
 from kdsearch.study.planning import Study
 from kdsearch.study.searching import search
 from kdsearch.study.trial import use
+from tests.curves import EAGER, curve_study, open_ledger, search_curves
 from tests.toys import toy_study
 
-pytestmark = pytest.mark.timeout(60)  # the first trace of a process takes seconds
-SHORT = "epochs: 4, batch_size: 24, augment: {flip: false}"
-STRATEGIES = {"scratch": f"strategy={{name: scratch, {SHORT}}}", "kd": f"strategy={{name: kd, {SHORT}}}"}
-COMMON = ("search={name: random}", "finish={name: scratch, epochs: 1, batch_size: 24}")
-HALVING = "pruner={name: successive_halving, reduction_factor: 2}"
-PRUNERS = {
-    "median": "pruner={name: median, startup_trials: 1}",
-    "percentile": "pruner={name: percentile, startup_trials: 1, percentile: 10}",
-    "hyperband": "pruner={name: hyperband, reduction_factor: 2}",
-    "successive_halving": HALVING,
-    "patient": "pruner={name: patient, patience: 0}",
-    "threshold": "pruner={name: threshold, lower: 0.99}",
-    "wilcoxon": "pruner={name: wilcoxon, p_threshold: 0.5}",
-    "nop": "pruner={name: nop}",
-}
+pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("one_thread")]  # the first trace takes seconds
+HALVING = "name: successive_halving, reduction_factor: 2"
 
 
-def make_study(folder: Path, strategy: str, pruner: str, trials: int = 5) -> Study:
-    folder.mkdir(exist_ok=True)
-    taught = ("teacher={card: teachers/resnet20_mnist5k.yaml}",) if strategy == "kd" else ()
-    study = toy_study(folder, STRATEGIES[strategy], *COMMON, *taught, pruner, f"budget={{trials: {trials}}}")
-    study.strategy.prepare(study.ctx)
-    return study
+def draw_curves(count: int) -> list[list[float]]:
+    """Of eight epochs; some rise and some fall."""
+    rng = np.random.default_rng(0)
+    return np.clip(rng.random((18, 1)) + 0.1 * rng.standard_normal((18, 8)), 0, 1).tolist()[:count]
 
 
-def run(study: Study, executor=None) -> list[tuple]:
-    """What the ledger holds after a search, seconds left out."""
-    if executor is None:
-        executor = Serial(Serial.Options())
-        executor.start(use, (study,))
-    with Ledger(study.ctx.paths, "journal", "toy", study.ctx.space.parameters) as ledger:
-        search(study, ledger, executor, unwatched, seconds_before=0.0)
-    executor.shutdown()
-    return [(each.number, each.candidate, each.state, each.metrics, each.curve) for each in outcomes(study)]
+def eager(folder: Path, pruner: str, count: int = 18, budgets: int = 1) -> Study:
+    rule = ", ".join(filter(None, (f"name: {pruner}", EAGER[pruner])))
+    return curve_study(folder, rule, draw_curves(count), budgets=budgets)
 
 
-def outcomes(study: Study) -> list[Outcome]:
-    with Ledger(study.ctx.paths, "journal", "toy", study.ctx.space.parameters) as ledger:
-        found = ledger.outcomes()
-    assert all(each.state == "done" for each in found), found
-    return found
+def untimed(found: list[Outcome]) -> list[tuple]:
+    return [(each.number, each.candidate, each.metrics, each.curve) for each in found]
 
 
-@pytest.mark.parametrize("pruner", PRUNERS)
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_every_pruner_hears_every_strategy_that_trains_its_candidates(tmp_path, strategy, pruner):
-    study = make_study(tmp_path, strategy, PRUNERS[pruner])
-    run(study)
-    found = outcomes(study)
-    assert len(found) == 5
-    for each in found:
-        assert each.metrics["pruned"] == (len(each.curve) < 4)
-        assert each.curve[-1] == each.figure
-    if pruner in ("nop", "successive_halving"):  # of the others it depends on what the five draws reach
-        assert any(each.partial for each in found) == (pruner != "nop")
+@pytest.mark.parametrize("budgets", [1, 2, 3])
+@pytest.mark.parametrize("pruner", registry.available("kdsearch.pruners"))
+def test_what_a_pruner_stops_is_pruned_in_the_storage_of_optuna_for_every_budget(tmp_path, pruner, budgets):
+    study = eager(tmp_path, pruner, budgets=budgets)
+    found = search_curves(study)
+    with open_ledger(study) as ledger:
+        states = {trial.user_attrs["number"]: trial.state for trial in ledger._study.get_trials()}
+        shown = {trial.user_attrs["number"] for trial in ledger._study.best_trials}
+    stopped = {each.number for each in found if each.partial}
+    assert {number for number, state in states.items() if state is TrialState.PRUNED} == stopped
+    assert {number for number, state in states.items() if state is TrialState.COMPLETE} == states.keys() - stopped
+    assert not shown & stopped
+    per_budget = Counter(number % budgets for number in stopped)
+    assert set(per_budget) == (set() if pruner == "nop" else set(range(budgets)))
+    assert all(len(each.curve) < 8 for each in found if each.partial)
+    assert all(len(each.curve) in (0, 8) for each in found if not each.partial)
 
 
-def test_a_stopped_trial_is_pruned_in_the_ledger_and_never_wins(tmp_path):
-    study = make_study(tmp_path, "scratch", HALVING)
-    run(study)
-    found = outcomes(study)
-    with Ledger(study.ctx.paths, "journal", "toy", study.ctx.space.parameters) as ledger:
-        trials = ledger._study.get_trials()
-    states = {trial.user_attrs["number"]: trial.state for trial in trials}
-    for each, trial in zip(found, trials, strict=True):
-        assert states[each.number] == (TrialState.PRUNED if each.partial else TrialState.COMPLETE)
-        assert trial.intermediate_values == dict(enumerate(each.curve, start=1))
-    assert set(states.values()) == {TrialState.PRUNED, TrialState.COMPLETE}
+@pytest.mark.parametrize("pruner", registry.available("kdsearch.pruners"))
+def test_a_search_that_was_cut_off_goes_on_as_one_that_was_not(tmp_path, pruner):
+    """Two budgets; some pruners compare with all that came before, stopped trials included."""
+    whole = untimed(search_curves(eager(tmp_path / "whole", pruner, 14, budgets=2)))
+    for cut in (5, 9):
+        first = search_curves(eager(tmp_path / "cut", pruner, cut, budgets=2))
+        assert untimed(first) == whole[:cut]
+    assert untimed(search_curves(eager(tmp_path / "cut", pruner, 14, budgets=2))) == whole
+
+
+def test_each_budget_is_judged_among_its_own_trials(tmp_path):
+    """The curves of the second budget are all below those of the first, which is no reason to stop them."""
+    high, low = [0.9] * 4, [0.2] * 4
+    rule = "name: median, startup_trials: 1, warmup_epochs: 0"
+    both = curve_study(tmp_path, rule, [high, low, high, low, [0.8] * 4, [0.1] * 4], budgets=2)
+    assert [each.partial for each in search_curves(both)] == [False] * 4 + [True] * 2
+
+
+@pytest.mark.parametrize("budgets", [1, 2])
+def test_a_stopped_trial_never_wins(tmp_path, budgets):
+    study = eager(tmp_path, "successive_halving", budgets=budgets)
+    found = search_curves(study)
     stopped = {each.candidate for each in found if each.partial}
+    assert stopped
     winners, _ = choose_winners(study, found, lambda *_: None)
     assert not stopped & {*winners, *(each.candidate for each in pareto_front(found))}
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_search_that_was_cut_off_goes_on_as_one_that_was_not(tmp_path, strategy):
-    """Successive halving compares with all that came before, stopped trials included."""
-    whole = run(make_study(tmp_path / "whole", strategy, HALVING, trials=7))
-    assert 0 < sum(metrics["pruned"] for *_, metrics, _ in whole) < 7
-    first = run(make_study(tmp_path / "cut", strategy, HALVING, trials=3))
-    assert first == whole[:3]
-    assert run(make_study(tmp_path / "cut", strategy, HALVING, trials=7)) == whole
+BOUND = "name: threshold, warmup_epochs: 0"
+SHORT = "epochs: 2, batch_size: 24, augment: {flip: false}"
 
 
-def start_toy(folder: Path, strategy: str, pruner: str, trials: int) -> None:
-    use(make_study(folder, strategy, pruner, trials))
+def trained_study(folder: Path, strategy: str, pruner: str, trials: int = 3) -> Study:
+    """A study that trains its candidates, taught where the strategy asks a teacher."""
+    folder.mkdir(exist_ok=True)
+    taught = ("teacher={card: teachers/resnet20_mnist5k.yaml}",) if strategy == "kd" else ()
+    sets = (f"strategy={{name: {strategy}, {SHORT}}}", "search={name: random}", *taught, f"budget={{trials: {trials}}}")
+    study = toy_study(folder, *sets, f"pruner={{{pruner}}}")
+    study.strategy.prepare(study.ctx)
+    return study
+
+
+class _Counting:
+    """The task, counting how often it evaluates a net."""
+
+    def __init__(self, study: Study) -> None:
+        self._task, self.passes = study.ctx.task, 0
+
+    def __getattr__(self, name: str):
+        if name == "evaluate":
+            self.passes += 1
+        return getattr(self._task, name)
+
+
+@pytest.mark.parametrize("strategy", ["scratch", "kd"])
+@pytest.mark.parametrize(
+    ("pruner", "passes", "pruned"),
+    [(f"{BOUND}, lower: 0.999", 1 + 1, 1.0), (f"{BOUND}, lower: 0.0", 2 + 1, 0.0), ("name: nop", 0 + 1, None)],
+)
+def test_a_training_is_validated_for_the_pruner_and_without_one_only_for_its_score(
+    tmp_path, strategy, pruner, passes, pruned
+):
+    study = trained_study(tmp_path, strategy, pruner, trials=1)
+    counting = _Counting(study)
+    (found,) = search_curves(replace(study, ctx=replace(study.ctx, task=counting)))
+    assert counting.passes == passes
+    assert found.metrics.get("pruned") == pruned
+    assert len(found.curve) == passes - 1
+
+
+def start_toy(folder: Path, pruner: str) -> None:
+    use(trained_study(folder, "scratch", pruner))
 
 
 @pytest.mark.medium
 def test_workers_are_answered_as_the_driver_itself_is(tmp_path):
     """With one worker trials come in the same order."""
-    told = ("scratch", HALVING, 6)
+    study = trained_study(tmp_path / "process", "scratch", HALVING)
     executor = Process(Process.Options(workers=1, threads=1))
-    executor.start(start_toy, (tmp_path / "worker", *told))
-    assert run(make_study(tmp_path / "process", *told), executor) == run(make_study(tmp_path / "serial", *told))
+    executor.start(start_toy, (tmp_path / "worker", HALVING))
+    with open_ledger(study) as ledger:
+        search(study, ledger, executor, unwatched, seconds_before=0.0)
+        found = untimed(ledger.outcomes())
+    executor.shutdown()
+    assert found == untimed(search_curves(trained_study(tmp_path / "serial", "scratch", HALVING)))
