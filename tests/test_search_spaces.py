@@ -45,7 +45,7 @@ def test_the_paper_preset_is_the_papers_search(name):
     assert spec.budget.trials == search.population * search.generations
     assert (strategy.generator, strategy.hidden, strategy.sampling) == ("paper", 64, "single")
     assert (strategy.draws, strategy.init, strategy.racing) == ("uniform", "scratch", False)
-    assert strategy.ranked_by == "accuracy"
+    assert strategy.ranked_by == "metric"
     assert (strategy.schedule, strategy.weight_decay, strategy.label_smoothing) == ("linear", 0, 0.1)
     assert (spec.student.divisor, spec.student.scales, spec.student.fix_last) == (1, "paper", True)
     assert spec.limits.window is None

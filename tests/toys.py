@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -91,6 +92,15 @@ def bars_teacher() -> Teacher:
     net[2].weight.copy_(torch.tensor([[20.0, 0], [0, 20], [0, 0]]))
     net[2].bias.copy_(torch.tensor([0.0, 0, 5]))
     return Teacher(net.eval(), "bars", "0" * 64, (0.0,), (1.0,), ("|", "-", " "), None)
+
+
+def knowing_net(order: Sequence[int] = (0, 1, 2)) -> nn.Module:
+    """Knows the bars as ``bars_teacher`` does and can be trained; its logits come in another order."""
+    net = bars_teacher().net.requires_grad_(True)
+    with torch.no_grad():
+        net[2].weight.copy_(net[2].weight[list(order)])
+        net[2].bias.copy_(net[2].bias[list(order)])
+    return net
 
 
 def toy_teaching(folder: Path, mode: str = "auto") -> Teaching:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from kdsearch.cli.output import remark, say, say_json
 from kdsearch.errors import SpecError
 from kdsearch.quoting import say_command
-from kdsearch.records import RunPaths
 
 if TYPE_CHECKING:
     from kdsearch.rundir.summary import Summary
@@ -33,7 +32,7 @@ def launch(given: argparse.Namespace) -> int:
         remark(line)
     from kdsearch.study.run import run_study  # seconds of imports, not for a study with a mistake
 
-    with _watching(given, spec) as watch:
+    with watching(given, spec) as watch:
         summary = run_study(spec, given.run_dir, watch)
     return _finish(summary, given.json)
 
@@ -41,12 +40,12 @@ def launch(given: argparse.Namespace) -> int:
 def resume(given: argparse.Namespace) -> int:
     """Goes on with a run; one that is done says so and does nothing."""
     from kdsearch.cli.runs import find_run
-    from kdsearch.rundir.store import read_spec
+    from kdsearch.rundir.store import open_run, read_spec
 
     run_dir = find_run(given.run)
     from kdsearch.study.run import resume_study  # seconds of imports, not for a name mistyped
 
-    with _watching(given, read_spec(RunPaths(run_dir))) as watch:
+    with watching(given, read_spec(open_run(run_dir))) as watch:
         summary = resume_study(run_dir, watch)
     return _finish(summary, given.json)
 
@@ -122,7 +121,8 @@ def _dry_run(spec: Any, as_json: bool) -> int:
     return 0
 
 
-def _watching(given: argparse.Namespace, spec: StudySpec) -> Any:
+def watching(given: argparse.Namespace, spec: StudySpec) -> Any:
+    """A watch on standard error that tells figures in the words and the unit of the study's task."""
     from kdsearch.report.console import live
 
     return live(sys.stderr, quiet=given.quiet, metric=spec.task.metric)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from kdsearch.data.augment import normalise
 from kdsearch.data.images import ImageSet
 from kdsearch.measures.layout import image_layout
+from kdsearch.spec.metric import ACCURACY
 
 _WORST = 100.0  # nats: what an image costs at most: one on which a net is sure and wrong shall not outweigh thousands
 _CHUNK = 64
@@ -78,8 +79,8 @@ def classify(  # noqa: PLR0913 - what the figures depend on, all of it
             num_classes = logits_BC.shape[1]
     accuracy = correct.item() / len(chosen)
     figures = {
-        "accuracy": accuracy,
-        "accuracy_stderr": math.sqrt(accuracy * (1 - accuracy) / len(chosen)),
+        ACCURACY.name: accuracy,
+        ACCURACY.stderr: math.sqrt(accuracy * (1 - accuracy) / len(chosen)),
         "loss": loss.item() / len(chosen),
         "images": len(chosen),
     }

@@ -23,7 +23,7 @@ def judge_proxy(
     ``ratio``: the uniform gene's headline figure under generated weights over that of the same net after its own
     training at the end; where that goes on from the generated weights it ends higher, so the ratio is on the low side.
     ``spread``: standard deviation of the scores of random genes at the budget (null of fewer than two); ``stderr``: of
-    one score; both of what candidates are ``ranked_by``: accuracy (0..1), or likelihood (nats an image).
+    one score; both of what candidates are ``ranked_by``: the headline figure, or likelihood (nats an image).
 
     Weak below a ratio of 0.7, or with a spread inside the error; else trusted where both were measured, unless the
     ratio is above 1.1: then it is the training at the end that cannot be believed.
@@ -53,7 +53,7 @@ def judge_proxy(
         "ratio": worst["ratio"],
         "spread": min((row["spread"] for row in rows if row["spread"] is not None), default=None),
         "stderr": max(row["stderr"] for row in rows),
-        "ranked_by": check["budgets"][0].get("ranked_by", ACCURACY.name),
+        "ranked_by": check["budgets"][0].get("ranked_by", "metric"),
         "advice": advice,
         "budgets": rows,
     }

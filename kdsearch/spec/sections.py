@@ -36,8 +36,8 @@ OWN_NETS = ("lenet5", "mobilenetv2_metapruning", "resnet8", "resnet20", "resnet5
 GIVEN = "given"
 """What ``student.net`` says where the net is a module passed from Python."""
 Precision = Literal["auto", "fp32", "bf16"]
-RankedBy = Literal["likelihood", "accuracy"]
-"""What a score compares candidates by, on the validation labels; accuracy stands for the task's headline figure."""
+RankedBy = Literal["likelihood", "metric"]
+"""What a score compares candidates by, on the validation labels: their likelihood, or the task's headline figure."""
 
 
 class Section(BaseModel):

@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from kdsearch.errors import SpecError
 from kdsearch.quoting import say_command
 from kdsearch.spec.errors import shown, unknown
+from kdsearch.spec.metric import ACCURACY, Metric
 from kdsearch.spec.plugins import TaskPlugin
 from kdsearch.spec.reading import absolute, check_name, read_section
 from kdsearch.spec.sections import OWN_NETS, Recipe, Section, StudentOptions
@@ -25,7 +26,6 @@ from kdsearch.spec.sources import pick_shipped, read_document, shipped_files
 from kdsearch.spec.yaml import read_scalar
 
 Length = Annotated[int, Field(ge=1)]
-Figure = Annotated[float, Field(ge=0, le=1)]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WEIGHTS = (".pt", ".pth", ".safetensors", ".bin", ".ckpt")
 FINGERPRINT_BYTES = 6
@@ -61,20 +61,15 @@ class InputOptions(Section):
     shape: tuple[Length, Length, Length]
 
 
-class Metrics(Section):
-    """Accuracies (0..1): ``accuracy`` on the test part, read once after the training, and on the validation part."""
-
-    accuracy: Figure | None = None
-    validation_accuracy: Figure | None = None
-
-
 class Card(Section):
     """A teacher.
 
     ``task``, ``seed``, ``recipe``: how it is trained; a net trained elsewhere has none. ``weights``: a file beside the
     card, with the ``sha256`` of its bytes; ``input``, ``mean`` and ``std`` (of pixels 0..1) are what these weights
     expect. ``classes``: the names of the logits, in their order; a number where the logits are the task's classes in
-    the task's order. ``data_hash``: of the data set it was trained on; ``seen``: fingerprints of its training images.
+    the task's order. ``metrics``: the headline figure on the test part, read once after the training, and on the
+    validation part, by the names that the task's metric has for them. ``data_hash``: of the data set it was trained on;
+    ``seen``: fingerprints of its training images.
     """
 
     name: str
@@ -90,9 +85,22 @@ class Card(Section):
     mean: tuple[float, ...] | None = None
     std: tuple[Annotated[float, Field(gt=0)], ...] | None = None
     classes: tuple[str, ...] | Annotated[int, Field(ge=2)] | None = None
-    metrics: Metrics = Metrics()
+    metrics: Mapping[str, float] = {}
     data_hash: str = ""
     seen: str = ""
+
+    @property
+    def metric(self) -> Metric:
+        """The figure by which its task judges nets; accuracy where the card names no task."""
+        return self.task.metric if self.task is not None else ACCURACY
+
+    @field_validator("metrics")
+    @classmethod
+    def _are_shares(cls, given: Mapping[str, float]) -> Mapping[str, float]:
+        for name in (ACCURACY.name, ACCURACY.validation):
+            if not 0 <= given.get(name, 0) <= 1:
+                raise ValueError(f"{name} must be a share from 0 to 1, such as 0.985 (got {given[name]:g})")
+        return given
 
     @field_validator("name")
     @classmethod

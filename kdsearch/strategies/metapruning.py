@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from kdsearch.costs import HEADLINE
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.progress import Progress, Report, Watch, unwatched
 from kdsearch.records import Outcome, Trial
-from kdsearch.spec.metric import LIKELIHOOD, Metric
+from kdsearch.spec.metric import ACCURACY, LIKELIHOOD, Metric
 from kdsearch.spec.sections import RankedBy
 from kdsearch.spec.strategy_options import TrainingOptions
 from kdsearch.strategies.base import Strategy, Trained
@@ -49,8 +49,8 @@ class MetaPruning(Strategy):
         scales come to is as many times as likely). ``init``: from
         scratch, or from the full net, trained ``pretrain_epochs`` first unless ``student.weights`` is given, with its
         channels sorted by importance. ``calibration_images``: for batch norm. ``ranked_by``: what candidates and
-        finalists are compared by, accuracy as in the paper, or the likelihood of the validation labels, which is less
-        noisy.
+        finalists are compared by, the task's metric as in the paper, or the likelihood of the validation labels, which
+        is less noisy.
         ``racing``: stop scoring a candidate that cannot reach the best any more. ``check_genes``: random genes scored
         to tell whether scores differ.
         """
@@ -74,6 +74,12 @@ class MetaPruning(Strategy):
         ranked_by: RankedBy = "likelihood"
         racing: bool = False
         check_genes: int = Field(12, ge=0)
+
+        @field_validator("ranked_by", mode="before")
+        @classmethod
+        def _reads_older_studies(cls, given: Any) -> Any:
+            """The metric by the name that it had when there was no other task."""
+            return "metric" if given == ACCURACY.name else given
 
         @model_validator(mode="after")
         def _calibrates_in_batches(self) -> MetaPruning.Options:

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from kdsearch.report.words import say_percent
+
 if TYPE_CHECKING:
     from torch import nn
 
     from kdsearch.tasks.base import Task
 
 _CLEARLY = 4.0  # how many standard errors a difference must exceed
-_LOST = 0.1  # the loss of accuracy from which a wrong normalisation, or weights other than the card's, is mentioned
-_REORDERED = 0.5  # the accuracy from which another order of the classes explains the answers
+_LOST = 0.1  # by so much of a share the figure must be too low for a doubt
+_REORDERED = 0.5  # the share of right answers from which another order of the classes explains them
 _LIMIT = 512  # how many images other normalisations are tried on
 _OTHERS = {
     "mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -45,27 +47,29 @@ def doubt_net(
 ) -> Doubt | None:
     """What looks wrong with a trained net, judged by the task's validation images; None if nothing does.
 
-    ``claimed``: the accuracy that somebody says it has there; ``try_others``: whether its normalisation is a guess.
+    ``claimed``: the figure that somebody says it has there; ``try_others``: whether its normalisation is a guess.
     """
     figures, details = task.examine(net, "validation", device=device)
     if "confusion" not in details:
         return None
-    accuracy, error = figures["accuracy"], figures["accuracy_stderr"]
+    metric, figure = task.metric, figures[task.metric.name]
     confusion_CC = np.array(details["confusion"])
     images_C = np.array(details["per_class"]["images"])
-    if reordered := _find_order(confusion_CC, accuracy, task.classes):
+    right = float(confusion_CC.trace() / images_C.sum())
+    if reordered := _find_order(confusion_CC, right, task.classes):
         return Doubt(reordered, certain=True)
     chance = float(images_C.max() / images_C.sum())
-    by_chance = accuracy <= chance + _CLEARLY * math.sqrt(chance * (1 - chance) / images_C.sum())
-    below = claimed is not None and claimed - accuracy > max(_LOST, _CLEARLY * error)
+    by_chance = right <= chance + _CLEARLY * math.sqrt(chance * (1 - chance) / images_C.sum())
+    lost = 0.0 if claimed is None else metric.merit(claimed) - metric.merit(figure)
+    below = lost > max(_LOST, _CLEARLY * figures[metric.stderr])
     hint = _find_normalisation(net, task, device) if by_chance or below or try_others else ""
     if not (by_chance or below or hint):
         return None
-    said = f"reaches {accuracy:.1%} on the validation images"
+    said = f"reaches {metric.say(figure)} on the validation images"
     if by_chance:
-        said += f", no more than chance ({chance:.1%})"
-    if below:
-        said += f", its card says {claimed:.1%}"
+        said += f", no more than chance ({say_percent(chance)} right)"
+    if below and claimed is not None:
+        said += f", its card says {metric.say(claimed)}"
     return Doubt(
         f"{said}; {hint or 'are these its weights, its mean and std, and its classes in their order?'}",
         False,
@@ -73,8 +77,8 @@ def doubt_net(
     )
 
 
-def _find_order(confusion_CC: np.ndarray, accuracy: float, classes: Sequence[str]) -> str:
-    """Which order of the classes explains the answers, where one does that theirs does not."""
+def _find_order(confusion_CC: np.ndarray, right: float, classes: Sequence[str]) -> str:
+    """Which order of the classes explains the answers, of which a share is ``right`` in theirs, where one does."""
     from scipy.optimize import linear_sum_assignment
 
     count = int(confusion_CC.sum())
@@ -82,28 +86,29 @@ def _find_order(confusion_CC: np.ndarray, accuracy: float, classes: Sequence[str
         return ""
     rows, columns = linear_sum_assignment(-confusion_CC)
     best = float(confusion_CC[rows, columns].sum() / count)
-    if best < _REORDERED or best - accuracy < 0.3:
+    if best < _REORDERED or best - right < 0.3:
         return ""
     order = sorted(zip(columns.tolist(), rows.tolist(), strict=True))
     named = ", ".join(f"output {column} is '{classes[row]}'" for column, row in order if column != row)
     return (
-        f"reaches {accuracy:.1%} on the validation images, and {best:.1%} with its classes in another order: {named}; "
-        "put them into the data's order"
+        f"is right on {say_percent(right)} of the validation images, and on {say_percent(best)} with its classes in "
+        f"another order: {named}; put them into the data's order"
     )
 
 
 def _find_normalisation(net: nn.Module, task: Task, device: torch.device) -> str:
     """Which usual normalisation makes the net far better, if one does."""
-    channels = task.image_shape[0]
+    channels, metric = task.image_shape[0], task.metric
     own = task.evaluate(net, "validation", device=device, limit=_LIMIT)
-    found: dict[str, float] = {}
+    found: dict[str, dict[str, float]] = {}
     for said, (mean, std) in _OTHERS.items():
         wide = [numbers * channels if len(numbers) == 1 else numbers for numbers in (mean, std)]
         if all(len(numbers) == channels for numbers in wide):
             other = task.normalised_by(*wide)
-            found[said] = other.evaluate(net, "validation", device=device, limit=_LIMIT)["accuracy"]
-    best = max(found, key=lambda said: found[said])
-    error = math.sqrt(max(1.0, own["images"] * found[best] * (1 - found[best]))) / own["images"]
-    if found[best] - own["accuracy"] <= max(_LOST, _CLEARLY * max(own["accuracy_stderr"], error)):
+            found[said] = other.evaluate(net, "validation", device=device, limit=_LIMIT)
+    best = max(found, key=lambda said: metric.merit(found[said][metric.name]))
+    reached = found[best][metric.name]
+    error = max(own[metric.stderr], found[best][metric.stderr], 1 / own["images"])  # none of few images is no error
+    if metric.merit(reached) - metric.merit(own[metric.name]) <= max(_LOST, _CLEARLY * error):
         return ""
-    return f"with {best} it reaches {found[best]:.1%}: write that beside it"
+    return f"with {best} it reaches {metric.say(reached)}: write that beside it"

@@ -60,7 +60,7 @@ def find_references(study: Study) -> Iterator[Reference]:
 
         teacher = ctx.teaching.teacher
         task = study.task.normalised_by(teacher.mean, teacher.std)
-        claimed = read_card(study.spec.teacher.card).metrics.validation_accuracy
+        claimed = read_card(study.spec.teacher.card).metrics.get(task.metric.validation)
         yield Reference("teacher", teacher.name, _Reordered(teacher), task, claimed)
 
 
@@ -96,13 +96,13 @@ def measure_references(study: Study) -> list[dict[str, Any]]:
 
 
 def _measure(study: Study, reference: Reference) -> dict[str, Any]:
-    task, device, name = reference.task, study.ctx.device, study.task.metric.name
+    task, device, metric = reference.task, study.ctx.device, study.task.metric
     figures: Mapping[str, float] = task.evaluate(reference.net, "test", device=device)
     validated = task.evaluate(reference.net, "validation", device=device)
     return {
         "id": reference.role,
         "role": reference.role,
         "name": reference.name,
-        "metrics": {name: figures[name], f"validation_{name}": validated[name]},
+        "metrics": {metric.name: figures[metric.name], metric.validation: validated[metric.name]},
         "costs": count_costs(reference.net, task.image_shape),
     }

@@ -20,7 +20,7 @@ from kdsearch.records import RunPaths
 from kdsearch.rundir.runlog import recording
 from kdsearch.rundir.store import RunLock, save_text
 from kdsearch.spec.plugins import TaskPlugin
-from kdsearch.spec.teacher_card import Card, InputOptions, Metrics, read_card, to_yaml
+from kdsearch.spec.teacher_card import Card, InputOptions, read_card, to_yaml
 from kdsearch.study.planning import cache_dir, load_task
 from kdsearch.tasks.base import Task
 from kdsearch.training.checkpoint import remove_checkpoint
@@ -92,8 +92,8 @@ def _train(card: Card, task: Task, net: nn.Module, root: Path, watch: Watch, beg
     train_net(net, task, card.recipe, setting)
     weights = root / f"{card.name}.safetensors"
     save_weights(weights, net.state_dict())
-    figures = {part: task.evaluate(net, part, device=device)[task.metric.name] for part in ("validation", "test")}
-    metrics = Metrics(accuracy=figures["test"], validation_accuracy=figures["validation"])
+    metric, figures = task.metric, {part: task.evaluate(net, part, device=device) for part in ("validation", "test")}
+    metrics = {metric.name: figures["test"][metric.name], metric.validation: figures["validation"][metric.name]}
     done = card.model_copy(update=_facts(task) | {"weights": weights, "sha256": hash_file(weights), "metrics": metrics})
     save_text(root / _CARD, to_yaml(done))  # written last: a directory with a card holds a trained teacher
     remove_checkpoint(checkpoint)

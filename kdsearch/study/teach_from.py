@@ -16,7 +16,7 @@ from kdsearch.models.zoo import make_net
 from kdsearch.rundir.store import save_text
 from kdsearch.spec.sections import OWN_NETS
 from kdsearch.spec.study_spec import StudySpec
-from kdsearch.spec.teacher_card import Card, InputOptions, Metrics, NetOptions, read_card, to_yaml
+from kdsearch.spec.teacher_card import Card, InputOptions, NetOptions, read_card, to_yaml
 from kdsearch.study.planning import load_task
 from kdsearch.study.plausibility import doubt_net
 from kdsearch.tasks.base import Task
@@ -55,8 +55,8 @@ def make_card(brought: Brought, study: StudySpec, folder: Path | None = None) ->
         raise SpecError(f"{brought.weights}: {doubt.text}")
     if doubt is not None:
         _log.warning("%s: %s", brought.weights, doubt.text)
-    figures = task.evaluate(net, "validation", device=device)
-    return _write(brought, options, task, net, figures["accuracy"], folder)
+    figure = task.evaluate(net, "validation", device=device)[task.metric.name]
+    return _write(brought, options, task, net, figure, folder)
 
 
 def _find_net(like: str) -> tuple[NetOptions, Card | None]:
@@ -93,7 +93,7 @@ def _load(weights: Path, options: NetOptions, task: Task) -> nn.Module:
 
 
 def _write(
-    brought: Brought, options: NetOptions, task: Task, net: nn.Module, accuracy: float, folder: Path | None
+    brought: Brought, options: NetOptions, task: Task, net: nn.Module, figure: float, folder: Path | None
 ) -> Path:
     name = f"{brought.weights.stem}"
     root = Path(folder or Path("runs", f"teach-{name}")).absolute()
@@ -113,7 +113,7 @@ def _write(
         mean=task.mean,
         std=task.std,
         classes=task.classes,
-        metrics=Metrics(validation_accuracy=accuracy),
+        metrics={task.metric.validation: figure},
     )
     save_text(path, to_yaml(card))
     return path

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
 import pytest
 
+from kdsearch.cli.studies import watching
 from kdsearch.commands import run
+from kdsearch.progress import Progress
 from kdsearch.spec.sources import shipped_studies
 from kdsearch.spec.study_spec import load_spec
+from tests.cli.test_teach import MISTAKES
+from tests.plugging import plugged
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +52,14 @@ def test_validate_and_launch_remark_on_options_without_effect(capsys):
     Path("none.npz").write_text("no archive")
     assert run(["launch", "metapruning", *made]) == 2
     assert capsys.readouterr().err.splitlines()[0] == expected
+
+
+def test_a_run_is_watched_in_the_figure_of_its_task(tmp_path, capsys):
+    with plugged(tmp_path, mistakes=("tasks", MISTAKES)):
+        spec = load_spec("quickstart", ["task={name: mistakes, dataset: mnist5k}"])
+        with watching(argparse.Namespace(quiet=False), spec) as watch:
+            watch(Progress("search", 1, 4, values={"best": 0.125}))
+    assert "best-ranked 12.5 of 100" in capsys.readouterr().err
 
 
 def test_validate_as_json_holds_the_resolved_study_or_the_mistakes(capsys):

@@ -1,12 +1,34 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from kdsearch.commands import run
 from kdsearch.progress import Progress
+from kdsearch.spec.teacher_card import read_card
 from tests.cards import write_card
+from tests.plugging import plugged
+
+MISTAKES = '''
+from kdsearch.spec.metric import Metric
+from kdsearch.tasks.classification import Classification as _Classification
+
+
+class Mistakes(_Classification):
+    """The same images, judged by how many of a hundred answers are wrong."""
+
+    metric = Metric("mistakes", better="lower", label="wrong answers", unit="of 100", times=100, digits=1)
+
+    @classmethod
+    def rate_each(cls, outputs, labels):
+        return 1 - super().rate_each(outputs, labels).float()
+
+    def evaluate(self, model, part, **how):
+        figures = super().evaluate(model, part, **how)
+        return {**figures, "mistakes": 1 - figures["accuracy"]}
+'''
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +44,22 @@ def test_teach_says_how_good_the_teacher_is_and_where_its_card_lies(tmp_path, ca
     assert second.startswith("accuracy on the validation images: ")
     assert third.endswith(f"in a study: teacher: {tmp_path / 'runs/teach-tiny/card.yaml'}")
     assert "teach   6/6  tiny  epoch 1" in said.err
+
+
+def test_another_tasks_teacher_is_told_of_in_its_own_figure(tmp_path, capsys):
+    card = write_card(tmp_path)
+    card.write_text(card.read_text().replace("task: {", "task: {name: mistakes, "), encoding="utf-8")
+    with plugged(tmp_path, mistakes=("tasks", MISTAKES)):
+        assert run(["teach", str(card), "--set", "recipe.epochs=1"]) == 0
+        taught = read_card(tmp_path / "runs/teach-tiny/card.yaml")
+    said = capsys.readouterr()
+    assert set(taught.metrics) == {"mistakes", "validation_mistakes"}
+    tested, validated, _ = said.out.splitlines()
+    assert tested == f"wrong answers on the test images: {100 * taught.metrics['mistakes']:.1f} of 100"
+    assert (
+        validated == f"wrong answers on the validation images: {100 * taught.metrics['validation_mistakes']:.1f} of 100"
+    )
+    assert re.search(r"validation mistakes \d+\.\d of 100", said.err)
 
 
 def test_as_json_it_is_one_object(tmp_path, capsys):

@@ -70,7 +70,7 @@ def test_changes_are_made_before_the_card_is_checked(tmp_path):
         ({"mean": "", "classes": ""}, "weights says nothing without mean, classes beside it"),
         ({"weights": ""}, "needs weights, or a task and a recipe to train by"),
         ({"seen": "abc"}, "seen: is no list of fingerprints as kdsearch teach writes it"),
-        ({"metrics": "{accuracy: 98.5}"}, r"metrics.accuracy: must be <= 1 \(got 98.5\)"),
+        ({"metrics": "{accuracy: 98.5}"}, r"metrics: accuracy must be a share from 0 to 1, such as 0.985 \(got 98.5\)"),
     ],
 )
 def test_a_mistake_is_a_line(changes, line, tmp_path):

@@ -38,6 +38,11 @@ def ready(tmp_path_factory):
     return ctx, strategy, strategy.prepare(ctx)
 
 
+def test_ranking_by_the_metric_is_read_from_older_studies_too():
+    assert make(ranked_by="accuracy").options == make(ranked_by="metric").options
+    assert make(ranked_by="metric").options.score_metric is None
+
+
 def test_preparing_reports_history_and_a_check_of_the_scores(ready):
     ctx, _, figures = ready
     assert [row["epoch"] for row in figures["history"]] == [1, 2, 3, 4]

@@ -44,8 +44,8 @@ def test_the_card_written_says_all_that_a_teacher_must(tmp_path):
     assert card.weights == tmp_path / "run/tiny.safetensors"
     net = make_net(card.net.made_of(), num_classes=3, in_channels=1)
     net.load_state_dict(load_weights(card.weights))
-    assert card.metrics.accuracy == task.evaluate(net, "test", device=CPU)["accuracy"] > 0.5
-    assert card.metrics.validation_accuracy == task.evaluate(net, "validation", device=CPU)["accuracy"]
+    assert card.metrics["accuracy"] == task.evaluate(net, "test", device=CPU)["accuracy"] > 0.5
+    assert card.metrics["validation_accuracy"] == task.evaluate(net, "validation", device=CPU)["accuracy"]
     assert not (tmp_path / "run/checkpoint.pt").exists()
 
 

@@ -37,7 +37,7 @@ def test_a_card_is_made_with_hash_shape_classes_and_what_was_measured(brought, t
     assert card.sha256 == hash_file(card.weights)
     assert (card.input.shape, card.classes, card.mean, card.std) == ((1, 8, 8), CLASSES, (0.4,), (0.2,))
     expected = task.normalised_by((0.4,), (0.2,)).evaluate(net, "validation", device=CPU)["accuracy"]
-    assert card.metrics.validation_accuracy == pytest.approx(expected)
+    assert card.metrics["validation_accuracy"] == pytest.approx(expected)
     teacher = load_teacher(path, task, CPU)
     assert torch.equal(teacher.net.state_dict()["conv1.weight"], net.state_dict()["conv1.weight"])
     with pytest.raises(StoreError, match="is there already"):
