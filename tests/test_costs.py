@@ -11,7 +11,8 @@ from torch import nn
 import kdsearch
 from kdsearch.costs import CLOSED_FORMS, COSTS, HEADLINE, find_cost, is_cost
 from kdsearch.report.words import say_cost
-from kdsearch.spec.sections import Limits, WidthOptions
+from kdsearch.spec.limits_sections import Limits
+from kdsearch.spec.sections import WidthOptions
 from kdsearch.widths.finding import find_widths
 
 PACKAGE = Path(kdsearch.__file__).parent

@@ -6,7 +6,7 @@ import logging
 
 from kdsearch.candidates.space import Costs, Window, Windows
 from kdsearch.errors import InfeasibleError
-from kdsearch.spec.sections import Bound, Limits
+from kdsearch.spec.limits_sections import Bound, Limits
 
 _log = logging.getLogger(__name__)
 

@@ -42,6 +42,14 @@ def calibrated_tensors(
     return tensors
 
 
+def fill(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copies tensors into parameters and buffers of these names, buffers that a state dict leaves out as well."""
+    held = dict(model.named_parameters()) | dict(model.named_buffers())
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            held[name].copy_(tensor)
+
+
 def score_net(
     net: nn.Module,
     images: ImageSet,

@@ -16,9 +16,10 @@ from pydantic.fields import FieldInfo
 from kdsearch import registry
 from kdsearch.errors import SpecError
 from kdsearch.spec.errors import unknown
+from kdsearch.spec.limits_sections import Bound
 from kdsearch.spec.plugins import Plugin
 from kdsearch.spec.reading import sections_in
-from kdsearch.spec.sections import Bound, Recipe, Section
+from kdsearch.spec.sections import Recipe, Section
 from kdsearch.spec.study_spec import StudySpec
 
 _PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"} | {

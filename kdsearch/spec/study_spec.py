@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from kdsearch.spec.distill_sections import TeacherOptions
 from kdsearch.spec.errors import shown, unknown
 from kdsearch.spec.fit import find_misfits
+from kdsearch.spec.limits_sections import Budget, Limits
 from kdsearch.spec.plugins import (
     ExecutorPlugin,
     ExporterPlugin,
@@ -24,7 +25,7 @@ from kdsearch.spec.plugins import (
     TaskPlugin,
 )
 from kdsearch.spec.reading import absolute, check_name, read_section
-from kdsearch.spec.sections import GIVEN, OWN_NETS, Budget, Limits, Section, StudentOptions
+from kdsearch.spec.sections import GIVEN, OWN_NETS, Section, StudentOptions
 from kdsearch.spec.sources import read_study
 from kdsearch.spec.yaml import Document, Key
 

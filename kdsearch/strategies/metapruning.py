@@ -128,6 +128,7 @@ class MetaPruning(Strategy):
             raise SpecError(f"strategy.optimizer: a PruningNet is trained by sgd (got {self.options.optimizer})")
 
     def prepare(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
+        from kdsearch.pruningnet.storing import save_generator
         from kdsearch.pruningnet.supernet import train_supernet
         from kdsearch.tracing.copying import copy_net
         from kdsearch.training.loop import Setting
@@ -147,21 +148,15 @@ class MetaPruning(Strategy):
             lambda rng: self._draw(ctx, rng),
             Setting(ctx.seed, ctx.device, ctx.paths.checkpoints / "pruningnet.pt", watch),
         )
-        self._save(ctx, generator)
+        options = self.options
+        save_generator(ctx.paths.prepared, generator, options.generator, hidden=options.hidden, rank=options.rank)
         self.load(ctx)
         return figures | {"check": self._check(ctx, watch)}
 
     def load(self, ctx: Context) -> None:
-        from kdsearch.files import read_json
-        from kdsearch.weights import load_weights
+        from kdsearch.pruningnet.storing import load_generator
 
-        path = ctx.paths.prepared / "pruningnet.safetensors"
-        if not path.exists():
-            raise StoreError(f"{path} is missing: the PruningNet has not been trained in this run")
-        form = read_json(ctx.paths.prepared / "pruningnet.json")
-        options = self.options.model_copy(update=form)
-        self._generator = _make_generator(options, ctx, ctx.net)
-        self._generator.load(load_weights(path), momenta=False)
+        self._generator = load_generator(ctx.paths.prepared, ctx.net, ctx.widths)
         self._calibration = self._calibration_batches(ctx)
 
     def score(self, ctx: Context, trial: Trial, report: Report | None = None) -> dict[str, float]:  # noqa: ARG002
@@ -195,13 +190,14 @@ class MetaPruning(Strategy):
         watch: Watch = unwatched,
         report: Report | None = None,
     ) -> Trained:
+        from kdsearch.pruningnet.scoring import fill
         from kdsearch.training.loop import Setting
         from kdsearch.training.net import train_net
 
         if self._generator is None:
             self.load(ctx)
         model = ctx.widths.build(candidate)
-        _fill(model, self._tensors(ctx, candidate))
+        fill(model, self._tensors(ctx, candidate))
         setting = Setting(seed, ctx.device, checkpoint, watch, report=report)
         return Trained(model, train_net(model, ctx.task, self.options, setting))
 
@@ -292,14 +288,6 @@ class MetaPruning(Strategy):
             )
         return {"budgets": checked}
 
-    def _save(self, ctx: Context, generator: Generator) -> None:
-        from kdsearch.files import save_json
-        from kdsearch.weights import save_weights
-
-        form = {"generator": self.options.generator, "hidden": self.options.hidden, "rank": self.options.rank}
-        save_json(ctx.paths.prepared / "pruningnet.json", form)
-        save_weights(ctx.paths.prepared / "pruningnet.safetensors", generator.values())
-
 
 def _make_generator(options: MetaPruning.Options, ctx: Context, start: nn.Module) -> Generator:
     from kdsearch.pruningnet.making import make_generator
@@ -310,13 +298,3 @@ def _make_generator(options: MetaPruning.Options, ctx: Context, start: nn.Module
 def _cheapest(ctx: Context) -> Candidate:
     """The uniform gene of the tightest budget, which need not be the last that the study names."""
     return min(ctx.uniform, key=lambda gene: ctx.widths.costs(gene)[HEADLINE])
-
-
-def _fill(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Copies tensors into parameters and buffers of these names, buffers that a state dict leaves out as well."""
-    import torch
-
-    held = dict(model.named_parameters()) | dict(model.named_buffers())
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            held[name].copy_(tensor)

@@ -7,7 +7,7 @@ import pytest
 from kdsearch.candidates.limits import resolve
 from kdsearch.candidates.space import Window
 from kdsearch.errors import InfeasibleError
-from kdsearch.spec.sections import Limits
+from kdsearch.spec.limits_sections import Limits
 
 FULL = {"macs": 1_000_000, "parameters": 2_000, "size_bytes": 8_000}
 SMALLEST = {"macs": 12_345, "parameters": 20, "size_bytes": 80}

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from kdsearch import registry
 from kdsearch.errors import SpecError
 from kdsearch.models.zoo import OWN
+from kdsearch.spec.limits_sections import Bound
 from kdsearch.spec.plugins import FinishPlugin, StrategyPlugin
 from kdsearch.spec.reading import known_keys
-from kdsearch.spec.sections import OWN_NETS, Bound
+from kdsearch.spec.sections import OWN_NETS
 from kdsearch.spec.study_spec import StudySpec, dumps, files_named, load_document, load_spec, loads, to_yaml
 
 STUDY = """\
