@@ -9,6 +9,10 @@ from typing import Any
 from kdsearch.spec.metric import ACCURACY, Metric
 
 _BELIEVABLE = 0.7
+_TOO_SHORT = (
+    "the uniform net does better under generated weights than after its own training, which was too short to say "
+    "anything: raise finish.epochs"
+)
 _PLAUSIBLE = 1.1  # a ratio above it says that the net was hardly trained
 
 
@@ -29,23 +33,13 @@ def judge_proxy(
     ratio is above 1.1: then it is the training at the end that cannot be believed.
     """
     if not check or not check["budgets"]:
-        return {"verdict": "unknown", "advice": ["this strategy trains every candidate, so there is no proxy to judge"]}
+        return _unknown("this strategy trains every candidate, so there is no proxy to judge")
     rows = [_judge_budget(row, reached, metric) for row, reached in zip(check["budgets"], trained, strict=True)]
     weak = any(row["advice"] for row in rows)
     if any(row["ratio"] is not None and row["ratio"] > _PLAUSIBLE for row in rows):
-        return {
-            "verdict": "unknown",
-            "advice": [
-                "the uniform net does better under generated weights than after its own training, which was too short "
-                "to say anything: raise finish.epochs"
-            ],
-            "budgets": rows,
-        }
+        return {**_unknown(_TOO_SHORT), "budgets": rows}
     if not weak and any(row["ratio"] is None or row["spread"] is None for row in rows):
-        return {
-            "verdict": "unknown",
-            "advice": ["not everything was measured: set strategy.check_genes (2 or more), finish.controls.uniform"],
-        }
+        return _unknown("not everything was measured: set strategy.check_genes (2 or more), finish.controls.uniform")
     advice = sorted({line for row in rows for line in row["advice"]})
     worst = min(rows, key=lambda row: row["ratio"] if row["ratio"] is not None else 1.0)
     return {
@@ -57,6 +51,10 @@ def judge_proxy(
         "advice": advice,
         "budgets": rows,
     }
+
+
+def _unknown(why: str) -> dict[str, Any]:
+    return {"verdict": "unknown", "advice": [why]}
 
 
 def _judge_budget(row: Mapping[str, Any], trained: float | None, metric: Metric) -> dict[str, Any]:

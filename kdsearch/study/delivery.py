@@ -95,29 +95,7 @@ def export_to(study: Study, student: Student, net: nn.Module, folder: Path) -> S
     """The student with its exported files, proved on test images, its weights and its manifest in ``folder``."""
     from kdsearch.exporters.base import export_student
 
-    task = study.task
-    lineage = dict(student.lineage)
-    latency, delivered = lineage.pop("latency", {}), dict(lineage.pop("delivered", {}))
-    fused = {"blocks": delivered.pop("blocks"), "before": _before_fusing(student)} if delivered else {}
-    manifest = Manifest(
-        image_shape=task.image_shape,
-        mean=task.mean,
-        std=task.std,
-        classes=task.classes,
-        output_meaning=task.output_meaning,
-        widths=student.candidate.widths,
-        costs=dict(student.costs) | delivered,
-        metrics=exported_metrics(study, student),
-        over_seeds={
-            "mean": dict(student.metrics),
-            "deviation": dict(student.spread),
-            "trainings": len(lineage["seeds"]),
-        },
-        latency=latency,
-        lineage=lineage | _origin(study),
-        fused=fused,
-        rebuild=_rebuild(study, student),
-    )
+    manifest = _describe(study, student)
     files: dict[str, str] = {}
     parity: dict[str, float] = {}
     for plugin in study.spec.export:
@@ -130,6 +108,28 @@ def export_to(study: Study, student: Student, net: nn.Module, folder: Path) -> S
     list_weights(folder, manifest, weights)
     files["weights"] = _relative(weights, study.ctx.paths.root)
     return replace(student, files=files, parity=parity)
+
+
+def _describe(study: Study, student: Student) -> Manifest:
+    task, lineage = study.task, dict(student.lineage)
+    latency, delivered = lineage.pop("latency", {}), dict(lineage.pop("delivered", {}))
+    fused = {"blocks": delivered.pop("blocks"), "before": _before_fusing(student)} if delivered else {}
+    spread = {"mean": dict(student.metrics), "deviation": dict(student.spread), "trainings": len(lineage["seeds"])}
+    return Manifest(
+        image_shape=task.image_shape,
+        mean=task.mean,
+        std=task.std,
+        classes=task.classes,
+        output_meaning=task.output_meaning,
+        widths=student.candidate.widths,
+        costs=dict(student.costs) | delivered,
+        metrics=exported_metrics(study, student),
+        over_seeds=spread,
+        latency=latency,
+        lineage=lineage | _origin(study),
+        fused=fused,
+        rebuild=_rebuild(study, student),
+    )
 
 
 def _trainable(study: Study, student: Student, net: nn.Module) -> nn.Module:

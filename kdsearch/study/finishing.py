@@ -17,6 +17,8 @@ from kdsearch.study.seeds import student_seeds
 from kdsearch.study.trained import read_record
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from kdsearch.study.planning import Study
 
 Role = Literal["winner", "uniform", "random", "full"]
@@ -99,23 +101,18 @@ def collect(study: Study, entrants: Sequence[Entrant]) -> list[Student]:
 
 
 def _student(study: Study, entrant: Entrant) -> Student:
-    records = {training.seed: read_record(study, training.name) for training in entrant.trainings()}
-    metric = study.task.metric
     nets = {training.seed: final_net(study, entrant.candidate, training.name) for training in entrant.trainings()}
     tested = {seed: study.task.examine(net, "test", device=study.ctx.device) for seed, net in nets.items()}
-    shown = {
-        training.seed: validated(study, entrant.candidate, training.name, nets[training.seed])[metric.name]
-        for training in entrant.trainings()
-    }
-    reached = [row[metric.name] for row, _ in tested.values()]
+    shown = _read_validated(study, entrant, nets)
+    metric = study.task.metric
     best = max(shown, key=lambda seed: (metric.merit(shown[seed]), -seed))
-    metrics = {metric.name: statistics.fmean(reached), metric.validation: statistics.fmean(shown.values())}
-    spread = {metric.name: _deviation(reached), metric.validation: _deviation([*shown.values()])}
+    reached = {seed: figures[metric.name] for seed, (figures, _) in tested.items()}
+    both = {metric.name: [*reached.values()], metric.validation: [*shown.values()]}
     lineage: Mapping[str, Any] = {
         "origin": entrant.candidate.origin,
         "budget": entrant.budget,
         "strategy": study.spec.finish.name,
-        "seeds": {str(seed): row[metric.name] for seed, (row, _) in tested.items()},
+        "seeds": {str(seed): figure for seed, figure in reached.items()},
         "validated": {str(seed): figure for seed, figure in shown.items()},
         "exported_seed": best,
     }
@@ -123,14 +120,24 @@ def _student(study: Study, entrant: Entrant) -> Student:
         id=entrant.id,
         role=entrant.role,
         candidate=entrant.candidate,
-        metrics=metrics,
-        spread=spread if len(reached) > 1 else {},
+        metrics={name: statistics.fmean(figures) for name, figures in both.items()},
+        spread={name: statistics.stdev(figures) for name, figures in both.items()} if len(nets) > 1 else {},
         costs=final_costs(study, entrant.candidate, nets[best]),
-        history=tuple(records[best]["history"]),
+        history=_read_history(study, entrant, best),
         lineage=lineage,
         details=tested[best][1] if entrant.role == "winner" else {},
     )
 
 
-def _deviation(values: Sequence[float]) -> float:
-    return statistics.stdev(values) if len(values) > 1 else 0.0
+def _read_validated(study: Study, entrant: Entrant, nets: Mapping[int, nn.Module]) -> dict[int, float]:
+    """The headline figure on the validation images by seed."""
+    name, candidate = study.task.metric.name, entrant.candidate
+    return {
+        training.seed: validated(study, candidate, training.name, nets[training.seed])[name]
+        for training in entrant.trainings()
+    }
+
+
+def _read_history(study: Study, entrant: Entrant, seed: int) -> tuple[Mapping[str, float], ...]:
+    name = next(training.name for training in entrant.trainings() if training.seed == seed)
+    return tuple(read_record(study, name)["history"])

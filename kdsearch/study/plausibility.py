@@ -24,6 +24,7 @@ _CLEARLY = 4.0  # how many standard errors a difference must exceed
 _LOST = 0.1  # by so much of a share the figure must be too low for a doubt
 _REORDERED = 0.5  # the share of right answers from which another order of the classes explains them
 _LIMIT = 512  # how many images other normalisations are tried on
+_QUESTIONS = "are these its weights, its mean and std, and its classes in their order?"
 _OTHERS = {
     "mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "mean: 0.5, std: 0.5": ((0.5,), (0.5,)),
@@ -66,15 +67,9 @@ def doubt_net(
     if not (by_chance or below or hint):
         return None
     said = f"reaches {metric.say(figure)} on the validation images"
-    if by_chance:
-        said += f", no more than chance ({say_percent(chance)} right)"
-    if below and claimed is not None:
-        said += f", its card says {metric.say(claimed)}"
-    return Doubt(
-        f"{said}; {hint or 'are these its weights, its mean and std, and its classes in their order?'}",
-        False,
-        by_chance,
-    )
+    said += f", no more than chance ({say_percent(chance)} right)" if by_chance else ""
+    said += f", its card says {metric.say(claimed)}" if below and claimed is not None else ""
+    return Doubt(f"{said}; {hint or _QUESTIONS}", by_chance=by_chance)
 
 
 def _find_order(confusion_CC: np.ndarray, right: float, classes: Sequence[str]) -> str:

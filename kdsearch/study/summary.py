@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ProxyRow,
         ReferenceRow,
         StudentRow,
+        TaskRow,
         TeacherRow,
     )
     from kdsearch.spec.study_spec import StudySpec
@@ -79,15 +80,7 @@ def summarise(study: Study, outcomes: Sequence[Outcome], students: Sequence[Stud
         "front": [outcome.number for outcome in pareto_front(outcomes)],
         "ranked_by": None if study.score_metric is None else cast("MetricRow", study.score_metric.describe()),
         "net": spec.student.label,
-        "task": {
-            "name": spec.task.name,
-            "metric": cast("MetricRow", ctx.task.metric.describe()),
-            "data": ctx.task.name,
-            "digest": ctx.task.digest,
-            "classes": list(ctx.task.classes),
-            "input": {"shape": ctx.task.image_shape, "mean": list(ctx.task.mean), "std": list(ctx.task.std)},
-            "notes": list(ctx.task.notes),
-        },
+        "task": _task_row(study),
         "budgets": [{window.cost: (window.low, window.high) for window in windows} for windows in ctx.budgets],
         "full": _first(rows, "full") or {"costs": dict(ctx.widths.costs(ctx.widths.full))},
         "uniform": _first(rows, "uniform") or {"costs": dict(ctx.widths.costs(ctx.uniform[0]))},
@@ -170,6 +163,19 @@ def _trained_uniform(study: Study, students: Sequence[Student]) -> list[float | 
         if student.role == "uniform"
     }
     return [reached.get(budget) for budget in range(len(study.ctx.budgets))]
+
+
+def _task_row(study: Study) -> TaskRow:
+    task = study.ctx.task
+    return {
+        "name": study.spec.task.name,
+        "metric": cast("MetricRow", task.metric.describe()),
+        "data": task.name,
+        "digest": task.digest,
+        "classes": list(task.classes),
+        "input": {"shape": task.image_shape, "mean": list(task.mean), "std": list(task.std)},
+        "notes": list(task.notes),
+    }
 
 
 def _first(rows: Sequence[StudentRow], role: str) -> CostsRow | None:
