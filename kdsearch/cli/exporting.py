@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch import registry
 from kdsearch.cli.output import remark, say, say_json
+from kdsearch.cli.overwriting import refuse_others, remove_others
 from kdsearch.cli.runs import find_run
 from kdsearch.errors import SpecError
 from kdsearch.quoting import say_command
@@ -17,12 +18,14 @@ from kdsearch.spec.errors import unknown
 from kdsearch.spec.metric import Metric
 
 if TYPE_CHECKING:
+    from kdsearch.exporters.base import Exporter
     from kdsearch.records import Student
 
 
 def export(given: argparse.Namespace) -> int:
     """Writes the files anew from the trained weights, each proved in a fresh process like those of the run."""
     from kdsearch.report.html import read_summary
+    from kdsearch.study.delivery import WEIGHTS
 
     known = registry.available("kdsearch.exporters")
     if given.format not in known:
@@ -34,6 +37,8 @@ def export(given: argparse.Namespace) -> int:
     others = [str(each["id"]) for each in rows if each["role"] == "winner" and each["id"] != row["id"]]
     if others and given.student is None:
         remark(f"this run has {len(others) + 1} winners; {row['id']} is exported, --student {others[0]} names another")
+    if not given.force:
+        refuse_others(given.to, row, [*_list_names(given.format), WEIGHTS])
     student = write_files(run_dir, row, given.format, given.to)
     if given.json:
         say_json({"student": student.id, "files": student.files, "parity": student.parity})
@@ -45,6 +50,12 @@ def export(given: argparse.Namespace) -> int:
         gap = f" (differs from the net by {student.parity[name]:.1e})" if name in student.parity else ""
         say(f"{name:<18} {path}{gap}")
     return 0
+
+
+def _list_names(form: str) -> list[str]:
+    """The names of the files that a format consists of."""
+    kind: type[Exporter] = registry.find("kdsearch.exporters", form)
+    return [each.file_name for each in kind(kind.Options()).formats()]
 
 
 def choose_student(students: Sequence[Mapping[str, Any]], wanted: str | None, run_dir: Path) -> Mapping[str, Any]:
@@ -93,4 +104,6 @@ def write_files(run_dir: Path, row: Mapping[str, Any], form: str, folder: Path) 
     )
     study = plan(spec, RunPaths(run_dir))
     check_identity(RunPaths(run_dir), identify(study))
-    return export_to(study, student, best_net(study, student), folder.absolute())
+    net = best_net(study, student)
+    remove_others(folder, row)
+    return export_to(study, student, net, folder.absolute())

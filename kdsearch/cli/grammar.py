@@ -94,6 +94,7 @@ def _add_run_commands(commands: argparse._SubParsersAction[Parser]) -> None:
             parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="where the files go")
             parser.add_argument("--format", default="torchscript", metavar="NAME", help="default: torchscript")
             parser.add_argument("--student", metavar="ID", help="which one (default: the winner)")
+            parser.add_argument("--force", action="store_true", help="replace the files of another student in DIR")
         if name == "dashboard":
             parser.add_argument("--port", type=int, default=8080, help="default: 8080")
 
