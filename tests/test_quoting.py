@@ -88,7 +88,7 @@ def test_the_line_of_a_stop_works_when_pasted(folder, capsys, monkeypatch):
     def stopped(given: object) -> int:
         raise KeyboardInterrupt(folder)
 
-    monkeypatch.setattr("kdsearch.cli.runs.list_all", stopped)
+    monkeypatch.setattr("kdsearch.cli.listing.list_all", stopped)
     assert run(["list"]) == 130
     assert Path(parse_pasted(capsys.readouterr().err).run) == folder
 

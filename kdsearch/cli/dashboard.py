@@ -9,9 +9,9 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from kdsearch.cli.finding import find_run
 from kdsearch.cli.output import remark, say_json
 from kdsearch.cli.read_only import guard
-from kdsearch.cli.runs import find_run
 from kdsearch.errors import KdsearchError
 from kdsearch.records import RunPaths
 from kdsearch.rundir.store import read_spec

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch import registry
+from kdsearch.cli.finding import find_run
 from kdsearch.cli.output import remark, say, say_json
 from kdsearch.cli.overwriting import refuse_others, remove_others
-from kdsearch.cli.runs import find_run
 from kdsearch.errors import SpecError
 from kdsearch.quoting import say_command
 from kdsearch.report.words import say_cost

@@ -1,4 +1,4 @@
-"""status, list, report, export, dashboard: commands on runs."""
+"""status, report: how far a run is, and what came out."""
 
 from __future__ import annotations
 
@@ -8,86 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kdsearch.cli.finding import find_any_run, find_run, is_study_run
 from kdsearch.cli.output import say, say_json
-from kdsearch.errors import ExportError, SpecError, StoreError, did_you_mean
+from kdsearch.errors import ExportError, StoreError
 from kdsearch.exporters.base_manifest import read_manifest
 from kdsearch.files import unseal
 from kdsearch.quoting import say_command
 from kdsearch.records import RunPaths
 from kdsearch.rundir.runlog import read_failure
+from kdsearch.rundir.taught import CARD, read_teach_run
 from kdsearch.spec.metric import ACCURACY, Metric
-from kdsearch.spec.sources import shipped_studies
-from kdsearch.spec.teacher_card import shipped_cards
-
-RUNS = Path("runs")
-_SPEC = "spec.json"
-
-
-def find_run(text: str) -> Path:
-    """The run directory that ``text`` means: a path, or a name under runs/.
-
-    Raises:
-        SpecError: neither; the message lists the known runs.
-    """
-    for path in (Path(text), RUNS / text):
-        if (path / _SPEC).is_file():
-            return path.absolute()
-    known = [path.name for path in known_runs()]
-    hint = did_you_mean(Path(text).name, known)
-    raise SpecError(f"{text}: not a run directory, nor the name of a run ({', '.join(known) or 'there is none'}){hint}")
-
-
-def known_runs() -> list[Path]:
-    """The run directories under runs/, the newest first."""
-    found = [path for path in RUNS.glob("*") if (path / _SPEC).is_file()]
-    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
-
-
-def list_all(given: argparse.Namespace) -> int:
-    """The runs under runs/, the studies that are shipped, and the cards of teachers."""
-    from kdsearch.report.console import print_list
-
-    runs = [describe_run(path) for path in known_runs()]
-    studies = [{"study": name, "about": _first_comment(path)} for name, path in shipped_studies().items()]
-    shipped = shipped_cards().items()
-    cards = [{"teacher": name.removesuffix(".yaml"), "about": _first_comment(path)} for name, path in shipped]
-    if given.json:
-        say_json({"runs": runs, "studies": studies, "teachers": cards})
-        return 0
-    if runs:
-        print_list(runs)
-        say("")
-    print_list(studies)
-    say("")
-    print_list(cards)
-    return 0
-
-
-def describe_run(path: Path) -> dict[str, Any]:
-    """One line about a run: its directory, what it searches, how far it is, and its winner's headline figure."""
-    from kdsearch.rundir.store import read_spec
-
-    try:
-        spec, summary = read_spec(RunPaths(path)), _summary_of(path)
-    except StoreError:
-        return {"run": str(path), "state": "damaged", "net": None, "strategy": None, ACCURACY.name: None}
-    winner: dict[str, Any] = next((row for row in summary.get("students", ()) if row["role"] == "winner"), {})
-    metric = _metric(summary)
-    return {
-        "run": str(path),
-        "state": _state(path, summary),
-        "net": spec.student.label,
-        "strategy": spec.strategy.name,
-        metric.name: winner.get("metrics", {}).get(metric.name),
-    }
-
-
-def _metric(summary: Mapping[str, Any]) -> Metric:
-    return Metric.of((summary.get("task") or {}).get("metric"))
-
-
-def _first_comment(path: Path) -> str:
-    return path.read_text(encoding="utf-8").split("\n", 1)[0].removeprefix("#").strip()
 
 
 def report(given: argparse.Namespace) -> int:
@@ -106,7 +36,8 @@ def status(given: argparse.Namespace) -> int:
     """Says how far a run is; it may be under way."""
     from kdsearch.report.console import print_status
 
-    found = describe_progress(find_run(given.run))
+    path = find_any_run(given.run)
+    found = describe_progress(path) if is_study_run(path) else describe_teaching(path)
     if given.json:
         say_json(found)
     else:
@@ -121,12 +52,12 @@ def describe_progress(path: Path) -> dict[str, Any]:
     from kdsearch.rundir.store import find_driver, read_spec
 
     spec = read_spec(RunPaths(path))
-    summary = _summary_of(path)
+    summary = summary_of(path)
     outcomes = read_outcomes(RunPaths(path))
     done = [outcome for outcome in outcomes if outcome.state == "done"]
     best = max(done, key=lambda outcome: outcome.merit, default=None)
     driver = find_driver(RunPaths(path))
-    state = _state(path, summary)
+    state = read_state(path, summary)
     found: dict[str, Any] = {"run": str(path), "state": state}
     if state == "failed":
         found["reason"] = read_failure(RunPaths(path))
@@ -139,13 +70,24 @@ def describe_progress(path: Path) -> dict[str, Any]:
         found["best"] = {"trial": best.number, best.metric.name: best.figure, **best.costs}
     seconds = _read_json(path / "seconds.json")
     found["seconds"] = unseal(seconds, path / "seconds.json") if "seal" in seconds else seconds
-    name = _metric(summary).name
+    name = read_metric(summary).name
     found["students"] = {row["id"]: {name: row["metrics"][name]} for row in summary.get("students", ())}
     if exported := {row["id"] for row in summary.get("students", ()) if set(row.get("files", ())) - {"weights"}}:
         found["files"] = {name: _check_files(path / "students" / name) for name in sorted(exported)}
     if state in ("unfinished", "failed"):
         found[GO_ON] = say_command("resume", path)
     return found
+
+
+def describe_teaching(path: Path) -> dict[str, Any]:
+    """How far a teacher's training is, and what to name in a study once it is done."""
+    run = read_teach_run(path)
+    found: dict[str, Any] = {"run": str(path), "state": run.state, "net": run.net}
+    if run.state == "done":
+        return found | {ACCURACY.name: run.accuracy, "card": str(path / CARD)}
+    if run.reason:
+        found["reason"] = run.reason
+    return found if run.state == "running" else found | {"goes on with": "the kdsearch teach command that began it"}
 
 
 def _check_files(folder: Path) -> str:
@@ -157,7 +99,13 @@ def _check_files(folder: Path) -> str:
     return "as they were exported"
 
 
-def _state(path: Path, summary: Mapping[str, Any]) -> str:
+def read_metric(summary: Mapping[str, Any]) -> Metric:
+    """The figure by which the run's task judges nets."""
+    return Metric.of((summary.get("task") or {}).get("metric"))
+
+
+def read_state(path: Path, summary: Mapping[str, Any]) -> str:
+    """running, done, stopped, failed or unfinished."""
     from kdsearch.rundir.store import find_driver
 
     if find_driver(RunPaths(path)):
@@ -178,7 +126,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return read
 
 
-def _summary_of(path: Path) -> Mapping[str, Any]:
+def summary_of(path: Path) -> Mapping[str, Any]:
     """What summary.json says; empty if the run has not come so far as to write it."""
     from kdsearch.rundir.store import read_summary
 

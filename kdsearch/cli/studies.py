@@ -39,7 +39,7 @@ def launch(given: argparse.Namespace) -> int:
 
 def resume(given: argparse.Namespace) -> int:
     """Goes on with a run; one that is done says so and does nothing."""
-    from kdsearch.cli.runs import find_run
+    from kdsearch.cli.finding import find_run
     from kdsearch.rundir.store import open_run, read_spec
 
     run_dir = find_run(given.run)

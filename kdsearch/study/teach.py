@@ -19,6 +19,7 @@ from kdsearch.progress import Progress, Watch, unwatched
 from kdsearch.records import RunPaths
 from kdsearch.rundir.runlog import recording
 from kdsearch.rundir.store import RunLock, save_text
+from kdsearch.rundir.taught import ASKED, CARD
 from kdsearch.spec.plugins import TaskPlugin
 from kdsearch.spec.teacher_card import Card, InputOptions, read_card, to_yaml
 from kdsearch.study.planning import cache_dir, load_task
@@ -29,8 +30,8 @@ from kdsearch.training.net import train_net
 from kdsearch.weights import save_weights
 
 _log = logging.getLogger(__name__)
-_ASKED, _CARD, _CHECKPOINT = "asked.json", "card.yaml", "checkpoint.pt"
-_OWN = {_ASKED, "lock", "logs", "failure.json"}  # all that a run directory holds before its request is written
+_CHECKPOINT = "checkpoint.pt"
+_OWN = {ASKED, "lock", "logs", "failure.json"}  # all that a run directory holds before its request is written
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +56,14 @@ def teach(card: Card, run_dir: str | Path | None = None, watch: Watch = unwatche
     if card.task is None or card.recipe is None:
         raise SpecError(f"{card.name}: the card has no {'task' if card.task is None else 'recipe'} to train by; add it")
     paths = RunPaths(Path(run_dir or Path("runs", f"teach-{card.name}")).absolute())
-    trained = (paths.root / _CARD).is_file()
+    trained = (paths.root / CARD).is_file()
     parts = None if trained else _load(card, card.task)  # what cannot be loaded leaves no directory behind
     _make(paths.root)
     with RunLock(paths), recording(paths):
         _claim(paths.root, card)
-        if parts is None or (paths.root / _CARD).is_file():
+        if parts is None or (paths.root / CARD).is_file():
             _log.warning("%s: is trained already; there is nothing left to do", paths.root)
-            return Taught(read_card(paths.root / _CARD), paths.root / _CARD, 0.0)
+            return Taught(read_card(paths.root / CARD), paths.root / CARD, 0.0)
         watch(Progress("plan", 0, 0, f"run directory {paths.root}, cache {cache_dir()}"))
         began = time.monotonic()
         return _train(card, *parts, paths.root, watch, began)
@@ -95,9 +96,9 @@ def _train(card: Card, task: Task, net: nn.Module, root: Path, watch: Watch, beg
     metric, figures = task.metric, {part: task.evaluate(net, part, device=device) for part in ("validation", "test")}
     metrics = {metric.name: figures["test"][metric.name], metric.validation: figures["validation"][metric.name]}
     done = card.model_copy(update=_facts(task) | {"weights": weights, "sha256": hash_file(weights), "metrics": metrics})
-    save_text(root / _CARD, to_yaml(done))  # written last: a directory with a card holds a trained teacher
+    save_text(root / CARD, to_yaml(done))  # written last: a directory with a card holds a trained teacher
     remove_checkpoint(checkpoint)
-    return Taught(read_card(root / _CARD), root / _CARD, time.monotonic() - began)
+    return Taught(read_card(root / CARD), root / CARD, time.monotonic() - began)
 
 
 def _facts(task: Task) -> dict[str, Any]:
@@ -121,14 +122,14 @@ def _make(root: Path) -> None:
         raise StoreError(
             f"{root}: the run directory cannot be made: {(error.strerror or str(error)).lower()}"
         ) from None
-    if others and not (root / _ASKED).is_file():
+    if others and not (root / ASKED).is_file():
         raise StoreError(f"{root}: not empty, and no teacher is trained there; name another --run-dir")
 
 
 def _claim(root: Path, card: Card) -> None:
     """Writes what is to be trained there, or compares it with what was."""
     asked = card.model_dump(mode="json", include={"name", "net", "task", "seed", "recipe"})
-    path = root / _ASKED
+    path = root / ASKED
     if not path.is_file():
         save_json(path, asked)
     before: Any = read_json(path)

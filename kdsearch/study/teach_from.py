@@ -14,6 +14,7 @@ from kdsearch.files import hash_file
 from kdsearch.models.checkpoints import load_weights, other_head, read_weights
 from kdsearch.models.zoo import make_net
 from kdsearch.rundir.store import save_text
+from kdsearch.rundir.taught import CARD
 from kdsearch.spec.sections import OWN_NETS
 from kdsearch.spec.study_spec import StudySpec
 from kdsearch.spec.teacher_card import Card, InputOptions, NetOptions, read_card, to_yaml
@@ -97,7 +98,7 @@ def _write(
 ) -> Path:
     name = f"{brought.weights.stem}"
     root = Path(folder or Path("runs", f"teach-{name}")).absolute()
-    path = root / "card.yaml"
+    path = root / CARD
     if path.exists():
         raise StoreError(f"{path}: is there already; name another --run-dir, or remove it")
     weights = root / f"{name}.safetensors"

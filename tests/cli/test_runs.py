@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from kdsearch.candidates.space import Candidate, Choice
-from kdsearch.cli.runs import describe_progress, find_run, known_runs
+from kdsearch.cli.runs import describe_progress
 from kdsearch.commands import run
-from kdsearch.errors import SpecError, StoreError
+from kdsearch.errors import StoreError
 from kdsearch.files import hash_file
 from kdsearch.records import Outcome, RunPaths
 from kdsearch.rundir.ledger import Ledger
@@ -38,44 +37,6 @@ def begun() -> RunPaths:
 def finish(paths: RunPaths, state: str = "done") -> None:
     row = make_student("winner", WINNER, accuracy=0.875, macs=9)
     write_summary(paths, blank(name="quickstart", state=state, students=[row]))
-
-
-def test_a_run_is_found_by_path_and_by_name(begun):
-    assert find_run("runs/quickstart") == find_run("quickstart") == find_run(str(begun.root)) == begun.root
-    with pytest.raises(SpecError, match=r"not a run directory, .* \(quickstart\); did you mean 'quickstart'\?"):
-        find_run("quickstrt")
-
-
-@pytest.mark.parametrize("command", ["status", "resume", "report", "dashboard"])
-def test_a_run_that_is_nowhere_is_one_line(command, capsys):
-    assert run([command, "nosuch"]) == 2
-    assert capsys.readouterr().err == "nosuch: not a run directory, nor the name of a run (there is none)\n"
-
-
-def test_runs_are_listed_with_their_state_and_winner(begun, capsys):
-    assert run(["list", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["runs"] == [
-        {
-            "run": "runs/quickstart",
-            "state": "unfinished",
-            "net": "resnet20",
-            "strategy": "metapruning",
-            "accuracy": None,
-        }
-    ]
-    finish(begun)
-    assert run(["list", "--json"]) == 0
-    [row] = json.loads(capsys.readouterr().out)["runs"]
-    assert (row["state"], row["accuracy"]) == ("done", 0.875)
-    assert run(["list"]) == 0
-    text = capsys.readouterr().out
-    assert "runs/quickstart" in text
-    assert "metapruning_imagenet.yaml" in text
-
-
-def test_what_is_no_run_is_not_listed():
-    Path("runs/bench").mkdir(parents=True)
-    assert known_runs() == []
 
 
 def test_status_of_an_unfinished_run_says_how_far_it_is_and_how_to_go_on(begun, capsys):
@@ -122,13 +83,6 @@ def test_a_damaged_study_of_a_run_is_one_line(begun, command, capsys):
     assert run([*command, "quickstart"]) == StoreError.exit_code
     [line] = capsys.readouterr().err.splitlines()
     assert "spec.json: holds no study" in line
-
-
-def test_a_damaged_run_is_listed_as_such(begun, capsys):
-    (begun.root / "spec.json").write_text("{}")
-    assert run(["list", "--json"]) == 0
-    [row] = json.loads(capsys.readouterr().out)["runs"]
-    assert (row["run"], row["state"]) == ("runs/quickstart", "damaged")
 
 
 def test_report_writes_the_page_and_says_where(begun, capsys):

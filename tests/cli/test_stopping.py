@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 _SLOW_TO_STOP = """
 import sys, time
-import kdsearch.cli.runs as runs
+import kdsearch.cli.listing as listing
 from kdsearch.commands import main
 
 def hang(given):
@@ -23,7 +23,7 @@ def hang(given):
         print("unwinding", flush=True)
         time.sleep({unwinding})
 
-runs.list_all = hang
+listing.list_all = hang
 main(["list"])
 """
 

@@ -5,7 +5,8 @@ import logging
 
 import pytest
 
-from kdsearch.cli.runs import describe_progress, describe_run
+from kdsearch.cli.listing import describe_run
+from kdsearch.cli.runs import describe_progress
 from kdsearch.errors import DataError
 from kdsearch.records import RunPaths
 from kdsearch.report.html import read_summary, write_html

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kdsearch.cli.finding import find_any_run, find_run, known_runs
+from kdsearch.commands import run
+from kdsearch.errors import SpecError
+from kdsearch.records import RunPaths
+from kdsearch.rundir.store import create_run
+from kdsearch.spec.study_spec import load_spec
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def begun() -> RunPaths:
+    return create_run(load_spec("quickstart"))
+
+
+def test_a_run_is_found_by_path_and_by_name(begun):
+    assert find_run("runs/quickstart") == find_run("quickstart") == find_run(str(begun.root)) == begun.root
+    with pytest.raises(SpecError, match=r"not a run directory, .* \(quickstart\); did you mean 'quickstart'\?"):
+        find_run("quickstrt")
+
+
+@pytest.mark.parametrize("command", ["status", "resume", "report", "dashboard"])
+def test_a_run_that_is_nowhere_is_one_line(command, capsys):
+    assert run([command, "nosuch"]) == 2
+    assert capsys.readouterr().err == "nosuch: not a run directory, nor the name of a run (there is none)\n"
+
+
+def test_a_teachers_directory_is_found_where_any_run_will_do():
+    folder = Path("runs/teach-a")
+    folder.mkdir(parents=True)
+    (folder / "card.yaml").write_text("")
+    assert find_any_run("teach-a") == folder.absolute()
+    with pytest.raises(SpecError, match=r"teach-a: a teacher was trained there, .* see: kdsearch status teach-a"):
+        find_run("teach-a")
+
+
+def test_what_is_no_run_is_not_listed():
+    Path("runs/bench").mkdir(parents=True)
+    assert known_runs() == []
