@@ -29,6 +29,8 @@ PROMISED = (
     "bench",
     "doctor",
     "dashboard",
+    "trials",
+    "rm",
 )
 
 
@@ -140,7 +142,7 @@ def test_a_signal_has_its_code_and_one_line(stop, code, line, capsys, monkeypatc
     def stopped(given: object) -> int:
         raise stop
 
-    monkeypatch.setattr("kdsearch.cli.runs.list_all", stopped)
+    monkeypatch.setattr("kdsearch.cli.listing.list_all", stopped)
     assert run(["list"]) == code
     assert capsys.readouterr().err == line
 

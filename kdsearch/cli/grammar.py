@@ -23,6 +23,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar=ONE_OF, required=True, prog="kdsearch")
     _add_study_commands(commands)
     _add_run_commands(commands)
+    _add_many_runs_commands(commands)
     _add_other_commands(commands)
     return parser
 
@@ -85,6 +86,7 @@ def _add_run_commands(commands: argparse._SubParsersAction[Parser]) -> None:
     for name, module, about in (
         ("status", "runs", "how far a run is and what it has found"),
         ("report", "runs", "write a run's report.html"),
+        ("trials", "trials", "every candidate that a run has tried: figures, costs, genes"),
         ("export", "exporting", "write a run's student as files of a runtime"),
         ("dashboard", "dashboard", "show a run's trials in optuna-dashboard"),
     ):
@@ -95,12 +97,20 @@ def _add_run_commands(commands: argparse._SubParsersAction[Parser]) -> None:
             parser.add_argument("--format", default="torchscript", metavar="NAME", help="default: torchscript")
             parser.add_argument("--student", metavar="ID", help="which one (default: the winner)")
             parser.add_argument("--force", action="store_true", help="replace the files of another student in DIR")
+        if name == "trials":
+            parser.add_argument("--csv", action="store_true", help="print every figure and gene as CSV")
         if name == "dashboard":
             parser.add_argument("--port", type=int, default=8080, help="default: 8080")
 
 
+def _add_many_runs_commands(commands: argparse._SubParsersAction[Parser]) -> None:
+    remove = _add(commands, "rm", "removal:rm", "delete run directories")
+    remove.add_argument("runs", nargs="+", metavar="RUN", help=_RUN)
+    remove.add_argument("-y", "--yes", action="store_true", help="do not ask")
+
+
 def _add_other_commands(commands: argparse._SubParsersAction[Parser]) -> None:
-    _add(commands, "list", "runs:list_all", "your runs, and the studies and teachers that come with kdsearch")
+    _add(commands, "list", "listing:list_all", "your runs, and the studies and teachers that come with kdsearch")
     _add(commands, "doctor", "doctor:doctor", "versions, threads, memory, disk and optional parts of this installation")
     bench = _add(commands, "bench", "bench:bench", "measure a claim of the documentation on this machine")
     suites = registry.available("kdsearch.bench")

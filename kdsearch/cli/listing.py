@@ -74,7 +74,7 @@ def _describe_study(path: Path) -> dict[str, Any]:
 def _describe_teacher(path: Path) -> dict[str, Any]:
     found = read_teach_run(path)
     why = {_WRONG: found.reason} if found.state == "failed" else {}
-    return _row(path, found.state, found.net, "teach") | {ACCURACY.name: found.accuracy} | why
+    return _row(path, found.state, found.net, "teach") | {found.metric.name: found.figure} | why
 
 
 def _row(path: Path, state: str, net: str | None, strategy: str | None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from kdsearch.quoting import say_command
 from kdsearch.records import RunPaths
 from kdsearch.rundir.runlog import read_failure
 from kdsearch.rundir.taught import CARD, read_teach_run
-from kdsearch.spec.metric import ACCURACY, Metric
+from kdsearch.spec.metric import Metric
 
 
 def report(given: argparse.Namespace) -> int:
@@ -84,7 +84,7 @@ def describe_teaching(path: Path) -> dict[str, Any]:
     run = read_teach_run(path)
     found: dict[str, Any] = {"run": str(path), "state": run.state, "net": run.net}
     if run.state == "done":
-        return found | {ACCURACY.name: run.accuracy, "card": str(path / CARD)}
+        return found | {run.metric.name: run.figure, "card": str(path / CARD)}
     if run.reason:
         found["reason"] = run.reason
     return found if run.state == "running" else found | {"goes on with": "the kdsearch teach command that began it"}

@@ -47,7 +47,7 @@ def live(stream: TextIO | None = None, *, quiet: bool = False, metric: Metric = 
     if quiet:
         yield unwatched
     elif stream.isatty():
-        with on_screen(_console(stream), metric) as screen:
+        with on_screen(open_console(stream), metric) as screen:
             yield screen
     else:
         yield Lines(stream, metric=metric)
@@ -59,7 +59,7 @@ def print_summary(summary: Summary, stream: TextIO | None = None) -> None:
     from rich.text import Text
 
     run = read_run(summary, ())
-    console = _console(stream or sys.stdout)
+    console = open_console(stream or sys.stdout)
     console.print(Text(f"{run.name}: {run.state}", style="bold"))
     if run.exhausted:
         console.print(Text(f"The search ended early: {run.exhausted}.", style="yellow"), soft_wrap=True)
@@ -113,7 +113,7 @@ def print_facts(facts: Mapping[str, Any], stream: TextIO | None = None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = _console(stream or sys.stdout)
+    console = open_console(stream or sys.stdout)
     table = Table.grid(padding=(0, 2))
     for name, value in flatten(facts):
         table.add_row(Text(name, style="cyan"), Text(_say_any(name, value)))
@@ -125,7 +125,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], stream: TextIO | None = None) 
     from rich.table import Table
     from rich.text import Text
 
-    console = _console(stream or sys.stdout)
+    console = open_console(stream or sys.stdout)
     flat = [dict(flatten(row)) for row in rows]
     heads = list(dict.fromkeys(name for row in flat for name in row))
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -166,7 +166,8 @@ def _say_frozen(pair: Sequence[str]) -> str:
     return ": ".join(pair)
 
 
-def _console(stream: TextIO) -> Console:
+def open_console(stream: TextIO) -> Console:
+    """A console that prints what it is given as it is: no markup, no guesses at what numbers are."""
     from rich.console import Console
 
     width = None if stream.isatty() else PLAIN_WIDTH

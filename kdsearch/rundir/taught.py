@@ -14,6 +14,7 @@ from kdsearch.records import RunPaths
 from kdsearch.rundir.runlog import read_failure
 from kdsearch.rundir.shapes import RECORD, read_shaped
 from kdsearch.rundir.store import find_driver
+from kdsearch.spec.metric import ACCURACY, Metric
 from kdsearch.spec.teacher_card import NetOptions, read_card
 
 ASKED, CARD = "asked.json", "card.yaml"
@@ -22,12 +23,16 @@ _NET: TypeAdapter[NetOptions] = TypeAdapter(NetOptions)
 
 @dataclass(frozen=True, slots=True)
 class TeachRun:
-    """``state``: running, done, failed or unfinished; ``accuracy``: on the test images, of one that is done."""
+    """``state``: running, done, failed or unfinished; ``figure``: on the test images, of one that is done.
+
+    ``metric``: what that figure is; accuracy until then.
+    """
 
     state: str
     net: str
-    accuracy: float | None
+    figure: float | None = None
     reason: str = ""
+    metric: Metric = ACCURACY
 
 
 def is_teach_run(path: Path) -> bool:
@@ -47,9 +52,9 @@ def read_teach_run(path: Path) -> TeachRun:
             card = read_card(path / CARD)
         except SpecError as error:
             raise StoreError(str(error).splitlines()[0]) from None
-        return TeachRun("done", card.net.made_of().label, card.metrics.accuracy)
+        return TeachRun("done", card.net.made_of().label, card.metrics.get(card.metric.name), metric=card.metric)
     state = "running" if find_driver(RunPaths(path)) else "failed" if reason else "unfinished"
-    return TeachRun(state, _read_net(path), None, reason)
+    return TeachRun(state, _read_net(path), reason=reason)
 
 
 def _read_net(path: Path) -> str:

@@ -11,6 +11,7 @@ from kdsearch.records import RunPaths
 from kdsearch.rundir.store import RunLock, create_run, write_summary
 from kdsearch.spec.study_spec import load_spec
 from tests.cards import write_card
+from tests.report.conftest import WINNER, blank, make_student
 
 
 @pytest.fixture(autouse=True)
@@ -24,8 +25,8 @@ def begun() -> RunPaths:
 
 
 def finish(paths: RunPaths, state: str = "done") -> None:
-    row = {"id": "winner", "role": "winner", "metrics": {"accuracy": 0.875}}
-    write_summary(paths, {"name": "quickstart", "state": state, "students": [row]})
+    row = make_student("winner", WINNER, accuracy=0.875, macs=9)
+    write_summary(paths, blank(name="quickstart", state=state, students=[row]))
 
 
 def teach(name: str, **files: object) -> Path:

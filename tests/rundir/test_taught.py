@@ -11,7 +11,7 @@ def test_a_directory_with_what_was_asked_is_a_teachers(tmp_path):
     assert not is_teach_run(tmp_path)
     save_json(tmp_path / "asked.json", {"net": {"timm": "resnet18"}})
     assert is_teach_run(tmp_path)
-    assert read_teach_run(tmp_path) == TeachRun("unfinished", "resnet18", None)
+    assert read_teach_run(tmp_path) == TeachRun("unfinished", "resnet18")
 
 
 @pytest.mark.parametrize("asked", [{}, {"net": 3}, {"net": {"net": "nosuch"}}, [1], None, "text"])
