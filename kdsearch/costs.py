@@ -42,6 +42,9 @@ COSTS = (
 HEADLINE = "macs"
 """The cost on the charts' axis and beside the live figures."""
 
+LATENCY = "latency_ms"
+"""The cost that is measured, of all nets of a run at once."""
+
 FILE_SIZE = "size_bytes"
 """The cost that an exported file itself has."""
 

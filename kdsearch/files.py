@@ -204,3 +204,11 @@ def reason(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return "no space left on device; free some and resume"
     return (error.strerror or str(error)).lower()
+
+
+def cache_dir() -> Path:
+    """Where decoded data sets may be kept: ``KDSEARCH_CACHE``, else the user's cache folder."""
+    home = (
+        os.environ.get("KDSEARCH_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kdsearch"
+    )
+    return Path(home)

@@ -21,9 +21,9 @@ from kdsearch.candidates.repair import repair
 from kdsearch.candidates.space import Candidate, SearchSpace, Window, Windows
 from kdsearch.data.datasets import channel_statistics, load_dataset
 from kdsearch.data.images import ImageSet
+from kdsearch.files import cache_dir
 from kdsearch.models.zoo import make_net
 from kdsearch.spec.sections import Augmentation, Recipe, StudentOptions, TaskOptions
-from kdsearch.study.planning import cache_dir
 from kdsearch.tasks.classification import Classification
 from kdsearch.training.initialise import initialise
 from kdsearch.training.loop import Setting

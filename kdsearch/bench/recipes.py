@@ -16,14 +16,13 @@ from kdsearch import __version__
 from kdsearch.bench.base_torchdistill import train_with_torchdistill
 from kdsearch.data.datasets import load_dataset
 from kdsearch.errors import SpecError
-from kdsearch.files import read_json, save_json
+from kdsearch.files import cache_dir, read_json, save_json
 from kdsearch.models.zoo import make_net
 from kdsearch.spec.distill_sections import DistillationOptions
 from kdsearch.spec.errors import unknown
 from kdsearch.spec.metric import ACCURACY
 from kdsearch.spec.sections import Augmentation, StudentOptions, TaskOptions
 from kdsearch.strategies.cckd import CorrelationCongruence
-from kdsearch.study.planning import cache_dir
 from kdsearch.tasks.classification import Classification
 from kdsearch.teaching.lessons import Lesson, Teaching, give_lesson
 from kdsearch.teaching.teachers import load_teacher

@@ -20,7 +20,7 @@ from kdsearch.candidates.space import Candidate, SearchSpace, Window
 from kdsearch.cost.threads import torch_threads
 from kdsearch.data.augment import normalise
 from kdsearch.data.images import ImageSet
-from kdsearch.files import make_cache_folder
+from kdsearch.files import cache_dir, make_cache_folder
 from kdsearch.measures.evaluation import chunk_size
 from kdsearch.models.zoo import make_net
 from kdsearch.progress import Progress
@@ -32,7 +32,6 @@ from kdsearch.rundir.ledger import read_outcomes
 from kdsearch.spec.sections import StudentOptions
 from kdsearch.spec.study_spec import load_spec
 from kdsearch.strategies.metapruning import MetaPruning
-from kdsearch.study.planning import cache_dir
 from kdsearch.study.run import run_study
 from kdsearch.tasks.classification import Classification
 from kdsearch.widths.finding import find_widths

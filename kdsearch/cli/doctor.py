@@ -50,7 +50,7 @@ def doctor(given: argparse.Namespace) -> int:
 def examine() -> dict[str, Any]:
     """Versions, machine, memory and disk (bytes), optional parts, and problems with their remedy."""
     from kdsearch.cost.machine import describe_machine
-    from kdsearch.study.planning import cache_dir
+    from kdsearch.files import cache_dir
 
     packages = {name: _version(name) for name in _REQUIRED}
     cache = cache_dir()

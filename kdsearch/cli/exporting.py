@@ -80,16 +80,16 @@ def write_files(run_dir: Path, row: Mapping[str, Any], form: str, folder: Path) 
     from kdsearch.rundir.identity import check_identity
     from kdsearch.rundir.store import read_spec
     from kdsearch.spec.plugins import ExporterPlugin
-    from kdsearch.spec.sections import GIVEN
     from kdsearch.study.delivery import best_net, export_to
     from kdsearch.study.identifying import identify
     from kdsearch.study.planning import plan
 
     spec = read_spec(RunPaths(run_dir))
-    if spec.student.net == GIVEN:
+    if spec.modules:
+        passed = ", ".join(f"{name}=..." for name in spec.modules)
         raise SpecError(
-            f"{run_dir}: this run's net was passed from Python; what the study exports is under students/, "
-            "for more use kdsearch.resume_study(run_dir, net=...)"
+            f"{run_dir}: this run's {spec.modules[0]} was passed from Python; what the study exports is under "
+            f"students/, for more use kdsearch.resume_study(run_dir, {passed})"
         )
     as_in_study = [plugin for plugin in spec.export if plugin.name == form]
     spec = spec.model_copy(update={"export": tuple(as_in_study or [ExporterPlugin.of(form)])})

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from kdsearch.cost.deployed import Deployed, freeze_trace
 from kdsearch.cost.fusing import fuse_blocks
@@ -62,12 +62,7 @@ def measure_latency(
 
 
 def compare_latency(
-    nets: Mapping[str, nn.Module],
-    image_shape: Sequence[int],
-    *,
-    mean: Sequence[float],
-    std: Sequence[float],
-    runs: int = 50,
+    nets: Mapping[str, Deployed], image_shape: Sequence[int], *, runs: int = 50
 ) -> dict[str, dict[str, object]]:
     """For each net its latency ``eager`` and ``frozen`` (traced and frozen TorchScript), with machine and threads.
 
@@ -78,7 +73,7 @@ def compare_latency(
     example_BCHW = torch.rand(1, *image_shape, generator=torch.Generator().manual_seed(0))
     runnables: dict[str, Runnable] = {}
     for name, net in nets.items():
-        deployed, _ = fuse_blocks(Deployed(net, mean, std), example_BCHW)
+        deployed, _ = fuse_blocks(net, example_BCHW)
         runnables[f"{name}/eager"] = deployed
         runnables[f"{name}/frozen"] = freeze_trace(deployed, example_BCHW)
     measured = measure_latency(runnables, example_BCHW, runs=runs)

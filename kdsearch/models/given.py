@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from kdsearch.errors import SpecError
 from kdsearch.models.kept_maps import let_go_of_maps
-from kdsearch.models.main_output import find_outputs, keep_main_output, one_line
+from kdsearch.models.main_output import find_outputs, keep_evaluated_output, keep_main_output, one_line
 from kdsearch.models.recomputing import avoid_reentrance
 from kdsearch.models.refusing import (
     refuse_foreign_tensors,
@@ -32,7 +32,7 @@ from kdsearch.weights import hash_weights
 
 log = logging.getLogger(__name__)
 
-WHO = "the module that was passed"
+WHO = "student: the module that was passed"
 _SEED = 0
 
 
@@ -45,14 +45,14 @@ class Trial:
     who: str = WHO
 
 
-def hash_given(net: object) -> str:
+def hash_given(net: object, who: str = WHO) -> str:
     """The SHA-256 of the tensors of a net as it was passed, wrappers aside; lazy ones have no values yet.
 
     Raises:
         SpecError: it is no net, or in a state from which no plain one follows.
     """
     root = unwrap_root(net)
-    refuse_unusable(root, WHO)
+    refuse_unusable(root, who)
     assert isinstance(root, nn.Module)
     tensors = [*root.named_parameters(), *root.named_buffers()]
     return hash_weights({name: tensor for name, tensor in tensors if not is_lazy(tensor)})
@@ -75,8 +75,25 @@ def make_plain(net: object, trial: Trial) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         changes += _make_plain(own, trial)
     if changes:
-        log.warning("student: %s was made plain: %s", trial.who, "; ".join(changes))
+        log.warning("%s was made plain: %s", trial.who, "; ".join(changes))
     return own.train()
+
+
+def freeze_given(net: object, trial: Trial) -> nn.Module:
+    """A frozen copy of ``net`` in evaluation mode, on the device of the trial's images, that gives its logits alone.
+
+    Raises:
+        SpecError: it is no net, or does not give a column a class for such images.
+    """
+    root = unwrap_root(net)
+    refuse_unusable(root, trial.who)
+    assert isinstance(root, nn.Module)
+    own = _copied(root, trial)
+    unwrap_children(own)
+    own.float().requires_grad_(False)
+    _outputs(own, trial)
+    keep_evaluated_output(own, trial.image_BCHW, trial.num_classes, trial.who)
+    return own
 
 
 def _make_plain(own: nn.Module, trial: Trial) -> list[str]:
@@ -103,7 +120,7 @@ def _avoid_reentrance(own: nn.Module, trial: Trial) -> list[str]:
     try:
         return avoid_reentrance(own, trial.image_BCHW)
     except FOREIGN_ERRORS as error:
-        raise SpecError(f"student: {trial.who} does not run where gradients are kept: {one_line(error)}") from error
+        raise SpecError(f"{trial.who} does not run where gradients are kept: {one_line(error)}") from error
 
 
 def _copied(root: nn.Module, trial: Trial) -> nn.Module:
@@ -111,7 +128,7 @@ def _copied(root: nn.Module, trial: Trial) -> nn.Module:
         return copy_net(root).to(trial.image_BCHW.device).eval()
     except FOREIGN_ERRORS as error:
         raise SpecError(
-            f"student: {trial.who} cannot be copied: {one_line(error)}; take what holds a lock, a file or a process off"
+            f"{trial.who} cannot be copied: {one_line(error)}; take what holds a lock, a file or a process off"
         ) from error
 
 
@@ -129,7 +146,7 @@ def _outputs(net: nn.Module, trial: Trial) -> list[Tensor]:
             return list(find_outputs(net(image_BCHW)).values())
     except FOREIGN_ERRORS as error:
         shape = "x".join(str(length) for length in image_BCHW.shape[1:])
-        raise SpecError(f"student: {trial.who} cannot read images of {shape}: {one_line(error)}") from error
+        raise SpecError(f"{trial.who} cannot read images of {shape}: {one_line(error)}") from error
 
 
 def _compare(before: list[Tensor], after: list[Tensor], dtype: torch.dtype, who: str) -> None:
@@ -139,6 +156,6 @@ def _compare(before: list[Tensor], after: list[Tensor], dtype: torch.dtype, who:
         gap = float((old.double() - new.double()).abs().max()) if old.numel() else 0.0
         if not gap <= tolerance * max(1.0, float(old.double().abs().max())):
             raise SpecError(
-                f"student: {who} computes something else once its wrappers are taken off (by {gap:.2g}); "
+                f"{who} computes something else once its wrappers are taken off (by {gap:.2g}); "
                 "pass a plain torch.nn.Module with plain parameters"
             )

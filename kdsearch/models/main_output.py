@@ -77,6 +77,18 @@ def keep_main_output(net: nn.Module, image_BCHW: Tensor, num_classes: int, who: 
         net.register_forward_hook(MainOutput(main, taught))
 
 
+def keep_evaluated_output(net: nn.Module, image_BCHW: Tensor, num_classes: int, who: str) -> None:
+    """Makes ``net``, which is only ever evaluated, give its logits alone, by a hook if it gives more.
+
+    Raises:
+        SpecError: as ``keep_main_output`` does of evaluation.
+    """
+    with torch.no_grad():
+        main = _choose_main(find_outputs(net(image_BCHW)), len(image_BCHW), num_classes, who)
+    if main:
+        net.register_forward_hook(MainOutput(main, main))
+
+
 def _choose_main(found: Mapping[Path, Tensor], images: int, num_classes: int, who: str) -> Path:
     fitting = [path for path, tensor in found.items() if tuple(tensor.shape) == (images, num_classes)]
     named = [path for path in fitting if path and path[-1] in _NAMES]
@@ -84,11 +96,11 @@ def _choose_main(found: Mapping[Path, Tensor], images: int, num_classes: int, wh
         return (named or fitting)[0]
     if fitting:
         raise SpecError(
-            f"student: {who} gives {len(fitting)} tensors of {num_classes} columns; let its forward return the logits"
+            f"{who} gives {len(fitting)} tensors of {num_classes} columns; let its forward return the logits"
         )
     shapes = ", ".join(str(tuple(tensor.shape)) for tensor in list(found.values())[:3]) or "no tensor"
     raise SpecError(
-        f"student: {who} gives {shapes} for {images} images, the task has {num_classes} classes; "
+        f"{who} gives {shapes} for {images} images, the task has {num_classes} classes; "
         "give its last layer so many outputs"
     )
 
@@ -100,6 +112,6 @@ def _choose_trained(found: Mapping[Path, Tensor], wanted: Tensor, who: str) -> P
     if equal or len(fitting) == 1:
         return (equal or list(fitting))[0]
     raise SpecError(
-        f"student: {who} gives {len(found)} tensors in training, and none of them is what it gives in evaluation; "
+        f"{who} gives {len(found)} tensors in training, and none of them is what it gives in evaluation; "
         "let its forward return the logits in training, too"
     )

@@ -24,18 +24,18 @@ _QAT = ("torch.ao.nn.qat", "torch.ao.nn.intrinsic.qat", "torch.ao.nn.quantizable
 def refuse_unusable(net: object, who: str) -> None:
     """Raises SpecError for what is no module, or one whose parameters are no plain numbers."""
     if isinstance(net, type):
-        raise SpecError(f"student: {who} is the class {net.__name__}; pass a net made of it: {net.__name__}()")
+        raise SpecError(f"{who} is the class {net.__name__}; pass a net made of it: {net.__name__}()")
     if not isinstance(net, nn.Module):
-        raise SpecError(f"student: {who} is a {type(net).__name__}; pass a torch.nn.Module")
+        raise SpecError(f"{who} is a {type(net).__name__}; pass a torch.nn.Module")
     for name, module in net.named_modules():
         if why := _why_module(module):
-            raise SpecError(f"student: {who} {why}{f' (at {name})' if name else ''}")
+            raise SpecError(f"{who} {why}{f' (at {name})' if name else ''}")
     tensors = [*net.named_parameters(), *net.named_buffers()]
     for name, tensor in tensors:
         if why := _why_tensor(tensor):
-            raise SpecError(f"student: {who} {why} (at {name})")
+            raise SpecError(f"{who} {why} (at {name})")
     if not any(isinstance(tensor, nn.Parameter) for _, tensor in tensors):
-        raise SpecError(f"student: {who} has no parameter; pass a net with convolutions or linear layers")
+        raise SpecError(f"{who} has no parameter; pass a net with convolutions or linear layers")
 
 
 def _why_module(module: nn.Module) -> str | None:
@@ -84,7 +84,7 @@ def refuse_hidden_modules(net: nn.Module, who: str) -> None:
             if any(id(parameter) not in known for parameter in _parameters_in(value)):
                 where = f"{path}.{key}" if path else key
                 raise SpecError(
-                    f"student: {who} keeps layers in {where}, where torch does not see them; use nn.ModuleList, "
+                    f"{who} keeps layers in {where}, where torch does not see them; use nn.ModuleList, "
                     "nn.ModuleDict or nn.ParameterList"
                 )
 
@@ -106,7 +106,7 @@ def refuse_untrainable(net: nn.Module, image_BCHW: Tensor, who: str) -> None:
             net(image_BCHW)
     except FOREIGN_ERRORS as error:
         raise SpecError(
-            f"student: {who} does not run in training mode: {one_line(error)}; let its forward take images alone"
+            f"{who} does not run in training mode: {one_line(error)}; let its forward take images alone"
         ) from error
 
 
@@ -118,11 +118,11 @@ def refuse_without_gradients(net: nn.Module, image_BCHW: Tensor, who: str) -> No
         if found:
             torch.stack([tensor.float().sum() for tensor in found]).sum().backward()
     except FOREIGN_ERRORS as error:
-        raise SpecError(f"student: {who} cannot be trained: its backward pass fails: {one_line(error)}") from error
+        raise SpecError(f"{who} cannot be trained: its backward pass fails: {one_line(error)}") from error
     finally:
         net.zero_grad(set_to_none=True)
     if not found:
-        raise SpecError(f"student: {who} cannot be trained: what it gives depends on no parameter; do not detach it")
+        raise SpecError(f"{who} cannot be trained: what it gives depends on no parameter; do not detach it")
 
 
 def refuse_foreign_tensors(net: nn.Module, image_BCHW: Tensor, who: str) -> None:
@@ -131,7 +131,7 @@ def refuse_foreign_tensors(net: nn.Module, image_BCHW: Tensor, who: str) -> None
     for module in (net, *patched):
         if not _matters(net, module, image_BCHW):
             raise SpecError(
-                f"student: {who} does not compute with its own parameters once it is copied: a forward was replaced on "
+                f"{who} does not compute with its own parameters once it is copied: a forward was replaced on "
                 "the object; write it into the class"
             )
 
@@ -157,6 +157,6 @@ def refuse_frozen(net: nn.Module, who: str) -> None:
     """Raises SpecError where no parameter is trained."""
     if not any(parameter.requires_grad for parameter in net.parameters()):
         raise SpecError(
-            f"student: {who} is frozen: no parameter requires a gradient; unfreeze what shall be trained: "
+            f"{who} is frozen: no parameter requires a gradient; unfreeze what shall be trained: "
             "net.requires_grad_(True)"
         )

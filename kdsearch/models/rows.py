@@ -26,7 +26,7 @@ def refuse_mixed_rows(net: nn.Module, image_BCHW: Tensor, who: str) -> None:
         several = net(image_BCHW)
     if watch.read:
         raise SpecError(
-            f"student: {who} decides by values of its images what to compute (it reads them by {watch.read}), so that "
+            f"{who} decides by values of its images what to compute (it reads them by {watch.read}), so that "
             "its channels cannot be followed; write it with torch.where or a weighted sum"
         )
     _compare(several, _alone(net, image_BCHW[:1], who), who)
@@ -38,7 +38,7 @@ def _alone(net: nn.Module, image_BCHW: Tensor, who: str) -> Any:
             return net(image_BCHW)
     except FOREIGN_ERRORS as error:
         raise SpecError(
-            f"student: {who} does not run on a single image: {one_line(error)}; no size of a batch may be "
+            f"{who} does not run on a single image: {one_line(error)}; no size of a batch may be "
             "written into its forward"
         ) from error
 
@@ -47,12 +47,12 @@ def _compare(several: Tensor, alone: Any, who: str) -> None:
     shape = tuple(alone.shape) if isinstance(alone, Tensor) else type(alone).__name__
     if shape != (1, *several.shape[1:]):
         raise SpecError(
-            f"student: {who} gives {shape} for a single image and {tuple(several.shape)} for {len(several)}; keep the "
+            f"{who} gives {shape} for a single image and {tuple(several.shape)} for {len(several)}; keep the "
             "dimension of the images: flatten(1) in place of squeeze() or reshape()"
         )
     gap = float((several[:1] - alone).abs().max())
     if not gap <= _CLOSE * float(alone.abs().max()):
         raise SpecError(
-            f"student: {who} answers otherwise for an image alone than beside others, in evaluation (by {gap:.2g}); "
+            f"{who} answers otherwise for an image alone than beside others, in evaluation (by {gap:.2g}); "
             "normalise and pool over each image only"
         )

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from kdsearch.errors import SpecError
 from kdsearch.quoting import say_command
 from kdsearch.spec.errors import unknown
-from kdsearch.spec.sections import Section
+from kdsearch.spec.sections import ChannelDeviations, ChannelMeans, Section, require_both, require_one
 from kdsearch.spec.strategy_options import TrainingOptions
 from kdsearch.spec.terms import TEACHERLESS, Positive, Range, TappedTerm, Term, check_terms
 
@@ -21,23 +21,38 @@ _LEARNED = ("preset", "terms", "taps", "sampler")
 class TeacherOptions(Section):
     """The teacher: a card, by path or by the name of a shipped one; ``teacher: CARD`` is short for ``{card: CARD}``.
 
+    ``net: given`` stands for a module passed from Python, whose outputs are the task's classes in their order; ``mean``
+    and ``std`` are what its images were normalised by, of pixels in 0..1 (the student's, where they are left out).
     ``mode``: the teacher answers as the student trains (online), or it answers once for ``views`` augmented views of
     every training image, kept in a file that all trainings on this machine share (cached); auto times three steps and
     takes the cheaper.
     """
 
-    card: Path  # a path here is absolute once it has been read
+    card: Path | None = None  # absolute once it is read
+    net: Literal["given"] | None = None
+    mean: ChannelMeans | None = None
+    std: ChannelDeviations | None = None
     mode: Literal["auto", "online", "cached"] = "auto"
     views: int = Field(8, ge=1, le=1000)
 
     def idle(self) -> Mapping[str, str]:
         return {"views": "mode: online shows fresh views at every step"} if self.mode == "online" else {}
 
+    @model_validator(mode="after")
+    def _one_source(self) -> TeacherOptions:
+        require_one(self, "card", "net")
+        require_both(self, "mean", "std")
+        if self.card is not None and self.mean is not None:
+            raise ValueError("mean goes with net: given; a card has its own")
+        return self
+
     @field_validator("card")
     @classmethod
-    def _is_there(cls, card: Path) -> Path:
+    def _is_there(cls, card: Path | None) -> Path | None:
         from kdsearch.spec.teacher_card import find_card, read_card
 
+        if card is None:
+            return None
         try:
             found = find_card(card).absolute()
             if read_card(found).weights is None:

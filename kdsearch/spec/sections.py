@@ -10,14 +10,40 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 if TYPE_CHECKING:
     from kdsearch.spec.study_spec import StudySpec
 
 Share = Annotated[float, Field(gt=0, le=1)]
-ChannelNumbers = Annotated[tuple[float, ...], Field(min_length=1, max_length=3)]
+
+
+def _one_for_all_channels(given: Any) -> Any:
+    return (given,) if isinstance(given, int | float | str) and not isinstance(given, bool) else given
+
+
+def _check_pixels(given: tuple[float, ...], least: float, most: float) -> tuple[float, ...]:
+    for number in given:
+        if not least <= number <= most:
+            raise ValueError(
+                f"must be {least:g} to {most:g}, of pixels in 0..1; divide one of 0..255 by 255 (got {number:g})"
+            )
+    return given
+
+
+ChannelNumbers = Annotated[tuple[float, ...], Field(min_length=1, max_length=3), BeforeValidator(_one_for_all_channels)]
 """One number an image channel, or one for all of them."""
+ChannelMeans = Annotated[ChannelNumbers, AfterValidator(lambda given: _check_pixels(given, 0.0, 1.0))]
+ChannelDeviations = Annotated[ChannelNumbers, AfterValidator(lambda given: _check_pixels(given, 1e-6, 10.0))]
 OWN_NETS = ("lenet5", "mobilenetv2_metapruning", "resnet8", "resnet20", "resnet56", "vgg11_bn_cifar", "vgg16_bn_cifar")
 """What ``student.net`` may name, beside ``given``; ``kdsearch.models.zoo`` makes them."""
 GIVEN = "given"
@@ -49,7 +75,15 @@ class Section(BaseModel):
         return given
 
 
-def _require_one(section: Section, *keys: str) -> None:
+def require_both(section: Section, one: str, other: str) -> None:
+    """Raises ValueError where only one of two options is there that mean something together."""
+    missing = [key for key in (one, other) if getattr(section, key) is None]
+    if len(missing) == 1:
+        raise ValueError(f"{missing[0]} is missing; {one} and {other} go together")
+
+
+def require_one(section: Section, *keys: str) -> None:
+    """Raises ValueError unless exactly one of the options is there."""
     named = [key for key in keys if getattr(section, key) is not None]
     if len(named) != 1:
         raise ValueError(f"needs exactly one of {', '.join(keys)} (got {', '.join(named) or 'none'})")
@@ -97,35 +131,17 @@ class StudentOptions(WidthOptions):
     weights: Path | None = None
     pretrained: bool = False
     trained: bool = False
-    mean: ChannelNumbers | None = None
-    std: ChannelNumbers | None = None
-
-    @field_validator("mean", "std", mode="before")
-    @classmethod
-    def _one_for_all_channels(cls, given: Any) -> Any:
-        return (given,) if isinstance(given, int | float | str) and not isinstance(given, bool) else given
-
-    @field_validator("mean", "std")
-    @classmethod
-    def _is_of_pixels_up_to_1(cls, given: ChannelNumbers | None, info: ValidationInfo) -> ChannelNumbers | None:
-        least, most = (0.0, 1.0) if info.field_name == "mean" else (1e-6, 10.0)
-        for number in given or ():
-            if not least <= number <= most:
-                raise ValueError(
-                    f"must be {least:g} to {most:g}, of pixels in 0..1; divide one of 0..255 by 255 (got {number:g})"
-                )
-        return given
+    mean: ChannelMeans | None = None
+    std: ChannelDeviations | None = None
 
     @model_validator(mode="after")
     def _normalises_by_both(self) -> StudentOptions:
-        if (self.mean is None) != (self.std is None):
-            left_out = "std" if self.std is None else "mean"
-            raise ValueError(f"{left_out} is missing; mean and std go together")
+        require_both(self, "mean", "std")
         return self
 
     @model_validator(mode="after")
     def _one_source(self) -> StudentOptions:
-        _require_one(self, "timm", "torchvision", "net")
+        require_one(self, "timm", "torchvision", "net")
         if self.width != 1.0 and self.net is None:
             raise ValueError("width goes with net only; a timm or torchvision net has its width in its name")
         return self
@@ -229,7 +245,7 @@ class TaskOptions(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> TaskOptions:
-        _require_one(self, "dataset", "npz", "folder", "torchvision", "timm")
+        require_one(self, "dataset", "npz", "folder", "torchvision", "timm")
         return self
 
     @property

@@ -61,6 +61,12 @@ class StudySpec(Section):
             return {}
         return {"pruner": f"strategy: {self.strategy.name} trains no candidate, so there is nothing to stop"}
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """What must be passed from Python, by the names that ``run_study`` gives them: net, teacher."""
+        named = {"net": self.student.net, "teacher": None if self.teacher is None else self.teacher.net}
+        return tuple(name for name, net in named.items() if net == GIVEN)
+
     @field_validator("name")
     @classmethod
     def _names_a_directory(cls, name: str) -> str:

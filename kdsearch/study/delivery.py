@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kdsearch import registry
-from kdsearch.costs import FILE_SIZE
+from kdsearch.costs import FILE_SIZE, LATENCY
 from kdsearch.exporters.base_manifest import Manifest, list_weights
 from kdsearch.progress import Progress, Watch
 from kdsearch.records import Student
@@ -15,6 +15,7 @@ from kdsearch.study.compressing import final_net
 from kdsearch.study.file_size import check_files
 from kdsearch.study.finishing import digest
 from kdsearch.study.summary import versions
+from kdsearch.study.timing import time_nets, time_references, with_latency
 from kdsearch.study.trained import trained_net
 from kdsearch.weights import save_weights
 
@@ -24,22 +25,25 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from kdsearch.exporters.base import Exporter
+    from kdsearch.rundir.summary import ReferenceRow
     from kdsearch.study.planning import Study
 
 PARITY_IMAGES = 64
-LATENCY_RUNS = 50
 WEIGHTS = "weights.safetensors"
 
 
-def deliver(study: Study, students: Sequence[Student], watch: Watch) -> list[Student]:
-    """The students with their latency, and the winners with their exported files.
+def deliver(
+    study: Study, students: Sequence[Student], references: Sequence[ReferenceRow], watch: Watch
+) -> tuple[list[Student], list[ReferenceRow]]:
+    """The students and the nets that the study started from with their latency, the winners with exported files.
 
     Raises:
         ExportError: a file does not compute what its net computes and has been removed, or is larger than the limit.
     """
     nets = {student.id: best_net(study, student) for student in students}
     watch(Progress("export", 0, len(students), "latency"))
-    timed = with_latency(study, students, nets)
+    timings = time_nets(study, students, nets)
+    timed = with_latency(study, students, nets, timings)
     delivered = []
     for at, student in enumerate(timed):
         if student.role == "winner":
@@ -47,7 +51,7 @@ def deliver(study: Study, students: Sequence[Student], watch: Watch) -> list[Stu
             folder = study.ctx.paths.students / student.id
             student = _weighed(study, export_to(study, student, nets[student.id], folder))
         delivered.append(student)
-    return delivered
+    return delivered, time_references(references, timings)
 
 
 def _weighed(study: Study, student: Student) -> Student:
@@ -62,33 +66,6 @@ def best_net(study: Study, student: Student) -> nn.Module:
     """The trained net of the seed that did best on the validation part."""
     seed = student.lineage["exported_seed"]
     return final_net(study, student.candidate, f"{digest(student.candidate)}-seed{seed}").cpu()
-
-
-def with_latency(study: Study, students: Sequence[Student], nets: Mapping[str, nn.Module]) -> list[Student]:
-    """The students with ``latency_ms``, all measured in one run.
-
-    Frozen, batch 1, one thread: the median of the thread's processor time, which other work on the machine leaves alone
-    where elapsed time may be ten times as long. Both are in the manifest. Latency is of the net as it is delivered;
-    ``costs`` are of the net as it was searched and trained, and what fusing makes of them stands in the lineage.
-    """
-    from kdsearch.cost.fusing import delivered_costs
-    from kdsearch.cost.latency import compare_latency
-
-    task = study.task
-    compared = {student.id: nets[student.id] for student in students if student.role != "random"}
-    measured = compare_latency(compared, task.image_shape, mean=task.mean, std=task.std, runs=LATENCY_RUNS)
-    timed = []
-    for student in students:
-        about: Mapping[str, Any] | None = measured.get(student.id)
-        if about is None:
-            timed.append(student)
-            continue
-        costs = dict(student.costs) | {"latency_ms": about["frozen"]["thread_ms"]}
-        lineage = dict(student.lineage) | {"latency": dict(about)}
-        if delivered := delivered_costs(nets[student.id], task.image_shape):
-            lineage["delivered"] = delivered
-        timed.append(replace(student, costs=costs, lineage=lineage))
-    return timed
 
 
 def export_to(study: Study, student: Student, net: nn.Module, folder: Path) -> Student:
@@ -142,7 +119,7 @@ def _trainable(study: Study, student: Student, net: nn.Module) -> nn.Module:
 
 def _before_fusing(student: Student) -> dict[str, Any]:
     """The form that was trained, before blocks were fused: where its weights are, and its costs."""
-    costs = {name: cost for name, cost in student.costs.items() if name != "latency_ms"}
+    costs = {name: cost for name, cost in student.costs.items() if name != LATENCY}
     return {"weights": WEIGHTS, "costs": costs}
 
 

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 TIMED_STEPS = 3
 
 
-def dry_run(spec: StudySpec, *, net: nn.Module | None = None) -> dict[str, Any]:
+def dry_run(spec: StudySpec, *, net: nn.Module | None = None, teacher: nn.Module | None = None) -> dict[str, Any]:
     """The resolved study, the MACs of the full and the smallest net, the evaluations, and a forecast of hours.
 
     Three steps of each kind are run and timed. Where the data are not there yet, they are replaced by random images
-    of ``task.image_size`` and ``data`` says so: timing does not depend on what an image shows. ``net`` as in
-    ``run_study``.
+    of ``task.image_size`` and ``data`` says so: timing does not depend on what an image shows. ``net`` and
+    ``teacher`` as in ``run_study``.
 
     Raises:
         KdsearchError: the study cannot be planned; a budget that no net can meet names the smallest.
@@ -44,13 +44,13 @@ def dry_run(spec: StudySpec, *, net: nn.Module | None = None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         paths = RunPaths(Path(folder))
         try:
-            study = plan(spec, paths, net=net)
+            study = plan(spec, paths, net=net, teacher=teacher)
             check_references(study)
             note = _count_images(study)
         except DataError as error:
             if _data_are_there(spec):
                 raise
-            study = plan(spec, paths, task=stand_in_task(spec, error), net=net)
+            study = plan(spec, paths, task=stand_in_task(spec, error), net=net, teacher=teacher)
             note = f"{len(study.task.images('train')):,} random images stand in, also for the forecast: {error}"
         return _forecast(study, note)
 

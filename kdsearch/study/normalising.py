@@ -17,17 +17,26 @@ def normalise_for(student: StudentOptions, task: Task) -> Task:
     Raises:
         SpecError: ``student.mean`` or ``student.std`` has not one number, nor one a channel.
     """
-    channels = task.image_shape[0]
     if student.mean is None or student.std is None:
         return _as_published(student, task) if student.pretrained else task
-    for key, given in (("mean", student.mean), ("std", student.std)):
-        if len(given) not in (1, channels):
-            raise SpecError(
-                f"student.{key} has {len(given)} numbers, the images have {channels} channel(s); give one number a "
-                "channel, or one for all"
-            )
-    mean, std = (given * channels if len(given) == 1 else given for given in (student.mean, student.std))
-    return task.normalised_by(mean, std)
+    channels = task.image_shape[0]
+    return task.normalised_by(
+        widen("student.mean", student.mean, channels), widen("student.std", student.std, channels)
+    )
+
+
+def widen(key: str, given: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    """One number a channel, of numbers that may be one for all.
+
+    Raises:
+        SpecError: they are of another number of channels.
+    """
+    if len(given) not in (1, channels):
+        raise SpecError(
+            f"{key} has {len(given)} numbers, the images have {channels} channel(s); give one number a channel, or one "
+            "for all"
+        )
+    return given * channels if len(given) == 1 else given
 
 
 def _as_published(student: StudentOptions, task: Task) -> Task:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from kdsearch.candidates.space import SearchSpace
 from kdsearch.context import Context
 from kdsearch.costs import FILE_SIZE
 from kdsearch.errors import SpecError
+from kdsearch.files import cache_dir
 from kdsearch.records import RunPaths
 from kdsearch.rundir.ledger import check_storage
 from kdsearch.searchers.base import Searcher
@@ -28,9 +28,9 @@ from kdsearch.study.file_size import file_overhead
 from kdsearch.study.normalising import normalise_for
 from kdsearch.study.pruning import Pruning
 from kdsearch.study.renewing import check_renewal
+from kdsearch.study.teaching import plan_teaching
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
     from kdsearch.executors.base import Executor
@@ -88,14 +88,6 @@ class Study:
         return Pruning(pruner, self.task.metric, epochs=epochs, budgets=len(self.ctx.budgets))
 
 
-def cache_dir() -> Path:
-    """Where decoded data sets may be kept: ``KDSEARCH_CACHE``, else the user's cache folder."""
-    home = (
-        os.environ.get("KDSEARCH_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kdsearch"
-    )
-    return Path(home)
-
-
 def load_task(named: TaskPlugin, seed: int) -> Task:
     """What is learned, with its images in memory.
 
@@ -107,11 +99,17 @@ def load_task(named: TaskPlugin, seed: int) -> Task:
 
 
 def plan(
-    spec: StudySpec, paths: RunPaths | str | Path, *, task: Task | None = None, net: nn.Module | None = None
+    spec: StudySpec,
+    paths: RunPaths | str | Path,
+    *,
+    task: Task | None = None,
+    net: nn.Module | None = None,
+    teacher: nn.Module | None = None,
 ) -> Study:
     """The study with its data loaded (unless a ``task`` is given), its net traced and its limits resolved.
 
-    ``net`` is the student of a study that says ``student: {net: given}``.
+    ``net`` is the student of a study that says ``student: {net: given}``, ``teacher`` the one of ``teacher: {net:
+    given}``.
 
     Raises:
         KdsearchError: data, net or options do not fit one another; the message names the section.
@@ -126,7 +124,8 @@ def plan(
         task = load_task(spec.task, spec.seed)
         _check_batches(spec, len(task.images("train")))
     task = normalise_for(spec.student, task)
-    ctx = make_context(spec, task, _student(spec, task, net).to(device), paths, strategy=strategy, finish=finish)
+    teaching = plan_teaching(spec.teacher, task, device, teacher)
+    ctx = make_context(spec, task, _student(spec, task, net).to(device), paths, strategy=strategy, teaching=teaching)
     strategy.check(ctx)
     finish.check(ctx)
     study = Study(spec, task, ctx, strategy, finish)
@@ -134,32 +133,20 @@ def plan(
     return study
 
 
-def _teaching(spec: StudySpec, task: Task, device: torch.device) -> Teaching | None:
-    """The study's teacher, its hash and classes checked; a warning if it knows images that shall judge students."""
-    if spec.teacher is None:
-        return None
-    from kdsearch.teaching.lessons import Teaching
-    from kdsearch.teaching.teachers import load_teacher, warn_of_seen_images
-
-    teacher = load_teacher(spec.teacher.card, task, device)
-    warn_of_seen_images(spec.teacher.card, task)
-    return Teaching(teacher, spec.teacher.mode, spec.teacher.views, cache_dir() / "teachers")
-
-
-def _count_taught(spec: StudySpec, strategy: Strategy, finish: Strategy) -> int:
+def _count_taught(spec: StudySpec) -> int:
     """How many students may be trained by the teacher."""
     named, count = spec.finish, 0
-    if finish.options.asks_teacher:
+    if named.options.asks_teacher:
         each = named.seeds * (1 + named.controls.uniform) + named.controls.random
         count += each * spec.limits.budgets + named.seeds * named.controls.full
-    return max(1, count + (spec.budget.trials if strategy.options.asks_teacher else 0))
+    return max(1, count + (spec.budget.trials if spec.strategy.options.asks_teacher else 0))
 
 
 def _check_ends(spec: StudySpec) -> None:
     """Makes what else a run would only meet after hours: its executor, exporters and storage."""
     check_storage(spec.storage)
     executor: type[Executor] = registry.find("kdsearch.executors", spec.executor.name)
-    if spec.student.net == GIVEN and not executor.in_process:
+    if spec.modules and not executor.in_process:
         raise SpecError(f"executor: {spec.executor.name} cannot be handed a module; use executor: {{name: serial}}")
     for plugin in spec.export:
         registry.find("kdsearch.exporters", plugin.name)(plugin.options)
@@ -183,7 +170,7 @@ def _check_batches(spec: StudySpec, images: int) -> None:
 
 
 def make_context(
-    spec: StudySpec, task: Task, net: nn.Module, paths: RunPaths, *, strategy: Strategy, finish: Strategy
+    spec: StudySpec, task: Task, net: nn.Module, paths: RunPaths, *, strategy: Strategy, teaching: Teaching | None
 ) -> Context:
     """All that a strategy may see: the net, its widths, the strategy's search space over them, budgets, the teacher."""
     device = next(net.parameters()).device
@@ -206,8 +193,8 @@ def make_context(
         seed=spec.seed,
         trained=_is_trained(spec, net, task.num_classes),
         paths=paths,
-        teaching=_teaching(spec, task, device),
-        students_taught=_count_taught(spec, strategy, finish),
+        teaching=teaching,
+        students_taught=_count_taught(spec),
         inside=tuple(
             find_inside(space, widths.costs, windows, np.random.default_rng(spec.seed), start)
             for windows, start in zip(budgets, uniform, strict=True)

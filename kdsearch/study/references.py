@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor, nn
 
@@ -14,6 +14,7 @@ from kdsearch.errors import SpecError
 from kdsearch.study.plausibility import Doubt, doubt_net
 
 if TYPE_CHECKING:
+    from kdsearch.rundir.summary import ReferenceRow
     from kdsearch.study.planning import Study
     from kdsearch.tasks.base import Task
     from kdsearch.teaching.teachers import Teacher
@@ -59,9 +60,10 @@ def find_references(study: Study) -> Iterator[Reference]:
         from kdsearch.spec.teacher_card import read_card
 
         teacher = ctx.teaching.teacher
-        task = study.task.normalised_by(teacher.mean, teacher.std)
-        claimed = read_card(study.spec.teacher.card).metrics.get(task.metric.validation)
-        yield Reference("teacher", teacher.name, _Reordered(teacher), task, claimed)
+        task, named = study.task.normalised_by(teacher.mean, teacher.std), study.spec.teacher
+        claimed = None if named.card is None else read_card(named.card).metrics.get(task.metric.validation)
+        normalised = named.card is not None or named.mean is not None
+        yield Reference("teacher", teacher.name, _Reordered(teacher), task, claimed, normalised)
 
 
 def check_references(study: Study) -> None:
@@ -90,12 +92,12 @@ def _tell(reference: Reference, found: Doubt) -> None:
     log.warning("%s", said)
 
 
-def measure_references(study: Study) -> list[dict[str, Any]]:
+def measure_references(study: Study) -> list[ReferenceRow]:
     """A row of the final table for each; its figure on the test images is read here, once."""
     return [_measure(study, reference) for reference in find_references(study)]
 
 
-def _measure(study: Study, reference: Reference) -> dict[str, Any]:
+def _measure(study: Study, reference: Reference) -> ReferenceRow:
     task, device, metric = reference.task, study.ctx.device, study.task.metric
     figures: Mapping[str, float] = task.evaluate(reference.net, "test", device=device)
     validated = task.evaluate(reference.net, "validation", device=device)
@@ -104,5 +106,5 @@ def _measure(study: Study, reference: Reference) -> dict[str, Any]:
         "role": reference.role,
         "name": reference.name,
         "metrics": {metric.name: figures[metric.name], metric.validation: validated[metric.name]},
-        "costs": count_costs(reference.net, task.image_shape),
+        "costs": {name: float(cost) for name, cost in count_costs(reference.net, task.image_shape).items()},
     }

@@ -15,7 +15,16 @@ from kdsearch import registry
 from kdsearch.costs import HEADLINE
 from kdsearch.errors import KdsearchError, SpecError, StoreError
 from kdsearch.exporters.base_manifest import read_manifest
-from kdsearch.files import check_hashes, has_hashes, note_hashes, read_json, read_sealed, save_json, save_sealed
+from kdsearch.files import (
+    cache_dir,
+    check_hashes,
+    has_hashes,
+    note_hashes,
+    read_json,
+    read_sealed,
+    save_json,
+    save_sealed,
+)
 from kdsearch.progress import Phase, Progress, Watch, unwatched
 from kdsearch.records import SCORE, Finalist, RunPaths, Student, Training
 from kdsearch.report.html import write_html
@@ -32,12 +41,10 @@ from kdsearch.rundir.store import (
     write_summary,
 )
 from kdsearch.rundir.summary import Summary
-from kdsearch.spec.sections import GIVEN
 from kdsearch.spec.study_spec import StudySpec, dumps
 from kdsearch.study.delivery import deliver
 from kdsearch.study.final_trainings import noted, train_all
 from kdsearch.study.identifying import identify
-from kdsearch.study.planning import cache_dir
 from kdsearch.study.searching import End, search
 from kdsearch.study.sharing import shared_files
 from kdsearch.study.summary import RunFacts, summarise
@@ -56,13 +63,18 @@ log = logging.getLogger(__name__)
 
 
 def run_study(
-    spec: StudySpec, run_dir: str | Path | None = None, watch: Watch = unwatched, *, net: nn.Module | None = None
+    spec: StudySpec,
+    run_dir: str | Path | None = None,
+    watch: Watch = unwatched,
+    *,
+    net: nn.Module | None = None,
+    teacher: nn.Module | None = None,
 ) -> Summary:
     """The summary of a new run, in ``run_dir`` or in runs/NAME below the current directory.
 
     ``net`` is a student of your own, for a study that says ``student: {net: given}``; workers in other processes cannot
     be handed one, so such a study runs on the serial executor. ``trained: true`` beside it says that the net is trained
-    already.
+    already. ``teacher`` is likewise the teacher of a study that says ``teacher: {net: given}``.
 
     Raises:
         KdsearchError: the study cannot be planned, or its run failed; what was computed stays in the run directory.
@@ -72,7 +84,7 @@ def run_study(
     from kdsearch.study.references import check_references
 
     # a study that cannot be planned leaves no run directory behind
-    scratch = plan(spec, RunPaths(Path("unused")), net=net)
+    scratch = plan(spec, RunPaths(Path("unused")), net=net, teacher=teacher)
     check_references(scratch)
     given = {"given": "" if net is None else hash_given(net)}
     paths = create_run(spec, None if run_dir is None else Path(run_dir), facts=identify(scratch) | given)
@@ -81,10 +93,16 @@ def run_study(
         return _drive(_moved(scratch, paths), watch)
 
 
-def resume_study(run_dir: str | Path, watch: Watch = unwatched, *, net: nn.Module | None = None) -> Summary:
+def resume_study(
+    run_dir: str | Path,
+    watch: Watch = unwatched,
+    *,
+    net: nn.Module | None = None,
+    teacher: nn.Module | None = None,
+) -> Summary:
     """The summary of a run that goes on where it was stopped; nothing is done to one that has ended by itself.
 
-    ``net`` as in ``run_study``, with the weights that it had when the run was launched.
+    ``net`` and ``teacher`` as in ``run_study``, with the weights that they had when the run was launched.
 
     Raises:
         KdsearchError: it is no run directory, another driver has it, ``net`` is another one, or the run failed again.
@@ -98,14 +116,16 @@ def resume_study(run_dir: str | Path, watch: Watch = unwatched, *, net: nn.Modul
     if (summary := _ended(paths)) is not None:
         log.warning("%s: is %s already; there is nothing left to do", run_dir, summary["state"])
         return summary
-    if spec.student.net == GIVEN:
-        if net is None:
+    for name, module in (("net", net), ("teacher", teacher)):
+        if name in spec.modules and module is None:
+            passed = ", ".join(f"{each}=..." for each in spec.modules)
             raise SpecError(
-                f"{run_dir}: this run's net was passed from Python; use kdsearch.resume_study(run_dir, net=...)"
+                f"{run_dir}: this run's {name} was passed from Python; use kdsearch.resume_study(run_dir, {passed})"
             )
+    if "net" in spec.modules:
         check_identity(paths, {"given": hash_given(net)})
     with _naming(paths):
-        study = plan(spec, paths, net=net)
+        study = plan(spec, paths, net=net, teacher=teacher)
         check_identity(paths, identify(study))
         return _drive(study, watch)
 
@@ -202,7 +222,7 @@ def _drive(study: Study, watch: Watch) -> Summary:
                 students, finalists = _finish(run, executor)
                 references = measure_references(study)
         with run.phase("export"):
-            students = deliver(study, students, watch)
+            students, references = deliver(study, students, references, watch)
         facts = RunFacts(prepared, run.seconds, run.end.stopped, run.end.exhausted, run.replayed, finalists, references)
         summary = summarise(study, ledger.outcomes(), students, facts)
         write_summary(paths, summary)

@@ -26,7 +26,8 @@ def shared_files(study: Study) -> dict[str, Path]:
     """
     spec, ctx = study.spec, study.ctx
     files = {f"{dotted(key)}/{path.name}": path for key, path in files_named(spec)}
-    if spec.teacher is not None and (weights := read_card(find_card(spec.teacher.card)).weights) is not None:
+    card = None if spec.teacher is None else spec.teacher.card
+    if card is not None and (weights := read_card(find_card(card)).weights) is not None:
         files[f"{_WEIGHTS}/{weights.name}"] = weights
     for strategy in (study.strategy, study.finish):
         files |= {f"{_ANSWERS}/{place.name}": place for place in strategy.stored_answers(ctx)}

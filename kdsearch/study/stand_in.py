@@ -21,7 +21,8 @@ def stand_in_task(spec: StudySpec, error: DataError) -> Task:
     from kdsearch.spec.teacher_card import read_card
 
     kind: type[Task] = registry.find(spec.task.package, spec.task.name)
-    classes = read_card(spec.teacher.card).classes if spec.teacher is not None else None
+    card = None if spec.teacher is None else spec.teacher.card
+    classes = None if card is None else read_card(card).classes
     task = kind.stand_in(spec.task.options, classes)
     if task is None:
         raise error

@@ -12,7 +12,6 @@ from kdsearch import __version__
 from kdsearch.quoting import say_command
 from kdsearch.records import Finalist, Outcome, Student, pareto_front
 from kdsearch.rundir.summary import Summary
-from kdsearch.spec.sections import GIVEN
 from kdsearch.study.score_ranks import describe_ranks
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class RunFacts:
     exhausted: str = ""
     replayed: int = 0
     finalists: Sequence[Finalist] = ()
-    references: Sequence[Mapping[str, Any]] = ()
+    references: Sequence[ReferenceRow] = ()
 
 
 def summarise(study: Study, outcomes: Sequence[Outcome], students: Sequence[Student], facts: RunFacts) -> Summary:
@@ -85,7 +84,7 @@ def summarise(study: Study, outcomes: Sequence[Outcome], students: Sequence[Stud
         "full": _first(rows, "full") or {"costs": dict(ctx.widths.costs(ctx.widths.full))},
         "uniform": _first(rows, "uniform") or {"costs": dict(ctx.widths.costs(ctx.uniform[0]))},
         "teacher": _teacher(study, facts.prepared),
-        "references": [cast("ReferenceRow", dict(row)) for row in facts.references],
+        "references": list(facts.references),
         "students": rows,
         "finalists": [_finalist_row(finalist) for finalist in facts.finalists],
         "proxy": _proxy(study, outcomes, students, facts),
@@ -99,11 +98,12 @@ def summarise(study: Study, outcomes: Sequence[Outcome], students: Sequence[Stud
 def describe_commands(spec: StudySpec, root: Path) -> dict[str, str]:
     """What to type, or to write in Python where the net came from there."""
     dashboard = say_command("dashboard", root)
-    if spec.student.net == GIVEN:
+    if spec.modules:
+        passed = ", ".join(f"{name}=..." for name in spec.modules)
         study = f"kdsearch.load_spec({str(root / 'spec.yaml')!r})"
         return {
-            "resume": f"kdsearch.resume_study({str(root)!r}, net=...)",
-            "reproduce": f"kdsearch.run_study({study}, net=...)",
+            "resume": f"kdsearch.resume_study({str(root)!r}, {passed})",
+            "reproduce": f"kdsearch.run_study({study}, {passed})",
             "dashboard": dashboard,
         }
     return {

@@ -13,7 +13,7 @@ from torch import nn
 
 from kdsearch.data.seen import sketch_images
 from kdsearch.errors import SpecError, StoreError
-from kdsearch.files import hash_file, read_json, save_json
+from kdsearch.files import cache_dir, hash_file, read_json, save_json
 from kdsearch.models.zoo import make_net
 from kdsearch.progress import Progress, Watch, unwatched
 from kdsearch.records import RunPaths
@@ -22,7 +22,7 @@ from kdsearch.rundir.store import RunLock, save_text
 from kdsearch.rundir.taught import ASKED, CARD
 from kdsearch.spec.plugins import TaskPlugin
 from kdsearch.spec.teacher_card import Card, InputOptions, read_card, to_yaml
-from kdsearch.study.planning import cache_dir, load_task
+from kdsearch.study.planning import load_task
 from kdsearch.tasks.base import Task
 from kdsearch.training.checkpoint import remove_checkpoint
 from kdsearch.training.loop import Setting

@@ -20,6 +20,7 @@ from kdsearch.errors import SpecError
 from kdsearch.files import hash_file
 from kdsearch.measures.layout import image_layout
 from kdsearch.models.checkpoints import load_weights, other_head, read_weights
+from kdsearch.models.given import Trial, freeze_given, hash_given
 from kdsearch.models.zoo import make_net
 from kdsearch.quoting import say_command
 from kdsearch.spec.teacher_card import Card, read_card
@@ -27,6 +28,7 @@ from kdsearch.tasks.base import Part, Task
 from kdsearch.teaching.taps import Taps
 
 _log = logging.getLogger(__name__)
+_WHO = "teacher: the module that was passed"
 _NAMED = 5  # how many of the missing classes a message names
 
 
@@ -101,6 +103,23 @@ def load_teacher(card_path: str | Path, task: Task, device: torch.device) -> Tea
         _log.info("%s: trained on other data than the task's (hash %s, not %s)", where, card.data_hash, task.digest)
     made_of = card.net.model_dump_json()
     return Teacher(net, card.name, content_hash, card.mean, card.std, task.classes, columns, made_of)
+
+
+def take_teacher(module: nn.Module, task: Task, device: torch.device) -> Teacher:
+    """The teacher that a module passed from Python is, reading images as ``task`` normalises them.
+
+    It is copied and frozen; its hash is that of its weights. Its outputs are the task's classes in their order.
+
+    Raises:
+        SpecError: it is no net, cannot read the task's images, or has another number of classes.
+    """
+    example_BCHW = task.calibration(2, seed=0, device=torch.device("cpu"))
+    net = freeze_given(module, Trial(example_BCHW, task.num_classes, _WHO))
+    net.to(device).to(memory_format=image_layout(net))
+    made_of = f"{type(module).__module__}.{type(module).__qualname__} {module}"
+    content_hash = hash_given(module, _WHO)
+    mean, std = tuple(task.mean), tuple(task.std)
+    return Teacher(net, type(net).__name__, content_hash, mean, std, task.classes, None, made_of)
 
 
 def warn_of_seen_images(card_path: str | Path, task: Task) -> dict[str, float]:

@@ -40,7 +40,7 @@ def every_option() -> list:
     found = []
     for name in registry.available(PACKAGE):
         kind = registry.find(PACKAGE, name).Options
-        choices = ("likelihood", "accuracy") if "ranked_by" in kind.model_fields else (None,)
+        choices = ("likelihood", "metric") if "ranked_by" in kind.model_fields else (None,)
         found += [(name, kind() if each is None else kind(ranked_by=each)) for each in choices]
     return [*found, ("margins", Margins()), ("agreements", Agreements())]
 

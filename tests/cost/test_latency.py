@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from kdsearch.cost.deployed import Deployed
 from kdsearch.cost.latency import compare_latency, measure_latency
 
 EXAMPLE = torch.zeros(1, 1, 4, 4)
@@ -52,7 +53,8 @@ def test_nothing_to_measure_is_an_error():
 
 def test_eager_and_frozen_are_measured_with_machine_and_threads():
     small, large = (nn.Sequential(nn.Conv2d(1, width, 3), nn.BatchNorm2d(width)) for width in (2, 128))
-    measured = compare_latency({"small": small, "large": large}, (1, 32, 32), mean=(0.5,), std=(0.5,), runs=10)
+    nets = {name: Deployed(net, (0.5,), (0.5,)) for name, net in (("small", small), ("large", large))}
+    measured = compare_latency(nets, (1, 32, 32), runs=10)
     assert set(measured) == {"small", "large"}
     assert measured["small"]["threads"] == 1
     assert measured["small"]["machine"]["cores"] >= 1

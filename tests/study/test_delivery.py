@@ -22,7 +22,7 @@ def test_the_manifest_has_the_figures_of_the_weights_beside_it_and_the_mean_apar
     entrants = list_entrants(study, [half(study.ctx.widths)])
     for training in entrants[0].trainings():
         train_here(study, training)
-    (student,) = deliver(study, collect(study, entrants), lambda _: None)
+    (student,), _ = deliver(study, collect(study, entrants), (), lambda _: None)
     files = [tmp_path / path for name, path in student.files.items() if name != "weights"]
     assert student.costs["size_bytes"] == max(path.stat().st_size for path in files)
     most = file_overhead(study.ctx.widths, study.task, study.spec.export, seeds=3)
@@ -58,7 +58,8 @@ def test_winners_are_exported_and_all_but_random_controls_are_timed(tmp_path):
     for training in [training for entrant in entrants for training in entrant.trainings()]:
         train_here(study, training)
     notes: list[str] = []
-    students = {s.id: s for s in deliver(study, collect(study, entrants), lambda progress: notes.append(progress.note))}
+    made, _ = deliver(study, collect(study, entrants), (), lambda progress: notes.append(progress.note))
+    students = {student.id: student for student in made}
     assert notes == ["latency", "winner"]
     assert students["winner"].costs["latency_ms"] > 0
     assert students["uniform"].costs["latency_ms"] > 0

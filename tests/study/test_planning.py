@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from kdsearch.errors import DataError, InfeasibleError, SpecError
+from kdsearch.files import cache_dir
 from kdsearch.models.resnet_cifar import resnet20
 from kdsearch.records import RunPaths
 from kdsearch.searchers.optuna import OptunaSearch
 from kdsearch.spec.study_spec import load_spec
-from kdsearch.study.planning import cache_dir, plan
+from kdsearch.study.planning import plan
 from kdsearch.study.stand_in import stand_in_task
 from tests.tiny import tiny_spec
 from tests.toys import make_task, make_toy, toy_context, toy_widths
