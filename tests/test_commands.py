@@ -31,7 +31,6 @@ PROMISED = (
     "dashboard",
     "trials",
     "rm",
-    "predict",
 )
 
 

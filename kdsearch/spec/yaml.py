@@ -114,9 +114,7 @@ class _Reader:
             return None
         self._check_node(event)
         if len(key) >= MAX_DEPTH and not isinstance(event, yaml.ScalarEvent):
-            raise SpecError(
-                f"{self.document.places[key]}: nested more than {MAX_DEPTH} levels deep, and at most so many are read"
-            )
+            raise SpecError(f"{self.document.places[key]}: nested more than {MAX_DEPTH} levels deep")
         if isinstance(event, yaml.SequenceStartEvent):
             return self._items(key)
         if isinstance(event, yaml.MappingStartEvent):

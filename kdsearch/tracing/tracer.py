@@ -13,20 +13,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
-from torch.utils.flop_counter import flop_registry
-from torch.utils.weak import WeakTensorKeyDictionary
 
-from kdsearch.tracing.bare import bare_result
-from kdsearch.tracing.calls import Call, tensors_in
+from kdsearch.tracing.by_tensor import ByTensor
+from kdsearch.tracing.calls import tensors_in
 from kdsearch.tracing.labels import Label, along, lay, varying
 from kdsearch.tracing.layers import is_layer, label_through_layer
-from kdsearch.tracing.modes import training_steadily
-from kdsearch.tracing.ops import apply_rule
+from kdsearch.tracing.modes import training_steadily, unwatched
 from kdsearch.tracing.swap import Slots, swapped
 from kdsearch.tracing.traits import Traits
 from kdsearch.tracing.units import Ledger, Mark
+from kdsearch.tracing.watching import FunctionWatch, OperatorWatch
 
 FOREIGN_ERRORS = (Exception,)
 """What somebody else's forward may raise when it is run at sizes that it was not written for."""
@@ -64,7 +60,7 @@ class Tracer:
     is_bare: bool = False
     trains: bool = False
     failed_in: tuple[str, ...] = ()
-    _labels: Any = field(default_factory=WeakTensorKeyDictionary)
+    _labels: ByTensor[Label] = field(default_factory=ByTensor)
     _names: dict[int, str] = field(default_factory=dict)
     _entry: list[Tensor | None] = field(default_factory=list)
 
@@ -76,7 +72,7 @@ class Tracer:
     def label(self, tensor: Tensor) -> Label:
         """The label of a tensor; a bare vector parameter gets units of its own when it is first met."""
         if tensor in self._labels:
-            label = self._labels[tensor]
+            label = self._labels.get(tensor)
             self.note(label)
             return label
         name = self.name(tensor)
@@ -132,19 +128,21 @@ class Tracer:
             self._watching(),
             torch.no_grad(),
             place,
-            _OperatorWatch(self),
-            _FunctionWatch(self),
+            OperatorWatch(self),
+            FunctionWatch(self),
         ):
             return self.net(image)
 
     @contextmanager
     def _watching(self) -> Iterator[None]:
         handles: list[Any] = []
-        training = [module for module in self.net.modules() if module.training]
-        self.net.eval()
+        modules = list(self.net.named_modules())
+        training = [module for _, module in modules if module.training]
+        if training:
+            self.net.eval()
         try:
             path = training_steadily(self.net) if self.trains else nullcontext()
-            for name, module in self.net.named_modules():
+            for name, module in modules:
                 handles.append(module.register_forward_pre_hook(self._enter(name)))
                 handles.append(module.register_forward_hook(self._leave(name)))
             with path:
@@ -172,7 +170,7 @@ class Tracer:
 
     def _leave(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def leave(module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001
-            with _disable_current_modes():
+            with unwatched():
                 if self.inside == 1:
                     self._close_layer(name, module, output)
                 self.inside = max(0, self.inside - 1)
@@ -192,84 +190,6 @@ class Tracer:
         self.set(output, through.label)
         self.add_macs(self.layer_macs, through.units_out, through.units_in)
         self.see("", output)
-
-
-class _FunctionWatch(TorchFunctionMode):
-    """Sees which functions the forward calls: people know these, not the operators that they consist of."""
-
-    def __init__(self, tracer: Tracer) -> None:
-        super().__init__()
-        self.tracer = tracer
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = str(getattr(func, "__name__", "")).strip("_")
-        self.tracer.calling = _SPOKEN.get(name, name)
-        whole = self._rule_of(name, args)
-        self.tracer.inside += whole is not None
-        try:
-            result = func(*args, **(kwargs or {}))
-        finally:
-            self.tracer.calling = ""
-            self.tracer.inside -= whole is not None
-        if whole is not None:
-            with _disable_current_modes():
-                whole(self.tracer, args, result)
-        return result
-
-    def _rule_of(self, name: str, args: Any) -> Callable[[Tracer, Any, Tensor], None] | None:
-        """The rule for a function that is taken as a whole; None where its operators say all there is to say."""
-        if self.tracer.inside or name not in _WHOLE or not args or not isinstance(args[0], Tensor):
-            return None
-        with _disable_current_modes():
-            if name == "expand_as" and (self.tracer.label(args[0]) is not None or self.tracer.label(args[1]) is None):
-                return None
-        return _WHOLE[name]
-
-
-def _keep_channels(tracer: Tracer, args: Any, result: Tensor) -> None:
-    """Every channel stays in its place."""
-    tracer.set(result, tracer.label(args[0]))
-
-
-def _take_size(tracer: Tracer, args: Any, result: Tensor) -> None:
-    """What has no channels becomes as large as what has some: wherever it goes, it has as many."""
-    label = tracer.label(args[1])
-    assert label is not None
-    is_grown = all(dim < result.ndim - args[0].ndim or args[0].shape[dim - result.ndim] == 1 for dim in varying(label))
-    tracer.set(result, label if is_grown else None)
-
-
-_WHOLE = {"local_response_norm": _keep_channels, "expand_as": _take_size}
-"""Functions whose operators would not show that channels stay in their places, or where a size comes from."""
-_SPOKEN = {"getitem": "indexing", "setitem": "writing into a part", "get": ""}
-
-
-class _OperatorWatch(TorchDispatchMode):
-    """Sees every operator between the layers, and counts MACs inside them."""
-
-    def __init__(self, tracer: Tracer) -> None:
-        super().__init__()
-        self.tracer = tracer
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        # nothing is compiled here, and wrapping the method against it imports the compiler: over a second
-        return False
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        self.tracer.steps += 1
-        result = bare_result(func, args) if self.tracer.is_bare else NotImplemented
-        result = func(*args, **kwargs) if result is NotImplemented else result
-        counter = flop_registry.get(func._overloadpacket)
-        macs = int(counter(*args, **kwargs, out_val=result)) // 2 if counter else 0
-        if self.tracer.inside:
-            self.tracer.layer_macs += macs
-        else:
-            call = Call(self.tracer, func, args, kwargs, result, macs)
-            apply_rule(call)
-            self.tracer.see(call.name, result)
-        return result
 
 
 def shapes_of(output: Any) -> tuple[tuple[int, ...], ...]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
+
+from kdsearch.tracing.by_tensor import ByTensor
 
 Alias = tuple[str, tuple[int | None, ...]]
 """A parameter's name, and for each dimension of the tensor the parameter's dimension (None: of size 1)."""
@@ -32,13 +32,13 @@ class Traits:
     """The constant dimensions and aliases of the tensors of one run."""
 
     _made: int = 0
-    _blanks: Any = field(default_factory=WeakTensorKeyDictionary)
-    _aliases: Any = field(default_factory=WeakTensorKeyDictionary)
+    _blanks: ByTensor[Blank] = field(default_factory=ByTensor)
+    _aliases: ByTensor[Alias] = field(default_factory=ByTensor)
     _written: set[str] = field(default_factory=set)
 
     def blank(self, tensor: Tensor) -> Blank | None:
         """Where a tensor is constant; None where nothing is known of it."""
-        found: Blank | None = self._blanks.get(tensor)
+        found = self._blanks.get(tensor)
         return None if found is None or found.root in self._written else found
 
     def set_blank(self, tensor: Tensor, dims: Iterable[int], maker: str, source: Blank | None = None) -> None:
@@ -55,15 +55,14 @@ class Traits:
 
     def forget(self, tensor: Tensor) -> None:
         """The tensor is a parameter no longer, and with all that shares its memory constant no longer."""
-        self._aliases.pop(tensor, None)
-        found = self._blanks.pop(tensor, None)
+        self._aliases.pop(tensor)
+        found = self._blanks.pop(tensor)
         if found is not None:
             self._written.add(found.root)
 
     def alias(self, tensor: Tensor) -> Alias | None:
         """The parameter that a tensor is, in another shape; None for any other."""
-        found: Alias | None = self._aliases.get(tensor)
-        return found
+        return self._aliases.get(tensor)
 
     def set_alias(self, tensor: Tensor, alias: Alias) -> None:
         """Notes that a tensor is a parameter in another shape."""

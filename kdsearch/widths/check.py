@@ -11,18 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from kdsearch.errors import WidthError
-from kdsearch.tracing.swap import Slots
 from kdsearch.tracing.tracer import FOREIGN_ERRORS, Tracer, shapes_of
 from kdsearch.tracing.units import Ids, Mark, Port, UnitMismatchError
 from kdsearch.widths.crop import take
 from kdsearch.widths.failure import Failure, first_line
-from kdsearch.widths.groups import ChannelGroup, Grouping
+from kdsearch.widths.groups import ChannelGroup
 from kdsearch.widths.layers import Attribute, Place
 from kdsearch.widths.layout import Layout
-from kdsearch.widths.proof_crops import edge_crops, lone_crop, separating_crops
+from kdsearch.widths.proof_crops import edge_crops, lone_crop, mixed_crops, separating_crops, telling_crops
 from kdsearch.widths.remembered import explain_derived, explain_sizes, explain_splits
 from kdsearch.widths.unit_check import UnitCheck
 
@@ -37,14 +36,12 @@ _END = 1_000_000
 class CropProof:
     """Finds the groups that can be cropped and the remembered sizes that must change with them.
 
-    ``groups``: the grouping's, with their choices. ``own``: sizes that layers remember; ``patches``: further ones that
-    were found to matter. ``marks``: what the full net computed on its way in evaluation and, where training takes
-    another path, in training; ``shapes``: those of its output.
+    ``groups``: the grouping's, with their choices. ``layout``: with the sizes that layers remember (``own``);
+    ``patches``: further ones that were found to matter. ``marks``: what the full net computed on its way in evaluation
+    and, where training takes another path, in training; ``shapes``: those of its output.
     """
 
-    net: nn.Module
-    slots: Slots
-    grouping: Grouping
+    layout: Layout
     ports: Mapping[Port, Tensor]
     seen: Mapping[str, Mapping[tuple[int, int], Tensor]]
     splits: Mapping[str, Mapping[tuple[int, ...], tuple[Tensor | None, ...]]]
@@ -57,7 +54,7 @@ class CropProof:
     patches: dict[Place, Attribute] = field(default_factory=dict)
     frozen: dict[int, str] = field(default_factory=dict)
     _tried: set[tuple[Place, bytes]] = field(default_factory=set)
-    _passed: set[tuple[int, bytes]] = field(default_factory=set)
+    _outcomes: dict[tuple[int, bytes], Failure | None] = field(default_factory=dict)
     _attempts: int = 0
     _accepted: int = 0
     _steps: int = 0
@@ -65,7 +62,7 @@ class CropProof:
     @property
     def full(self) -> Ids:
         """All classes of every group."""
-        return np.array([len(group.roots) for group in self.grouping.groups], dtype=np.int64)
+        return np.array([len(group.roots) for group in self.layout.grouping.groups], dtype=np.int64)
 
     @property
     def attributes(self) -> list[Attribute]:
@@ -80,13 +77,24 @@ class CropProof:
         """
         if failure := self.attempt(self.full):
             raise WidthError(f"{failure.where} cannot be followed: {failure.reason}")
+        if not self._tells_apart():
+            self._pass_all(mixed_crops(self.groups))
         self._pass_all(edge_crops(self.groups))
         while True:
             known = self._state
-            self._pass_all((*edge_crops(self.groups), *self._separating()))
-            self._pass_alone()
+            if not self._tells_apart():
+                self._pass_all((*mixed_crops(self.groups), *self._separating()))
+                self._pass_alone()
+            self._pass_all(edge_crops(self.groups))
             if self._state == known:
                 return
+
+    def _tells_apart(self) -> bool:
+        """Whether the net runs right at sizes none of which may stand for another, so that no mixture is needed.
+
+        A net may fail there and be right at all of its choices: nothing is patched or frozen for that.
+        """
+        return not any(self._fails(kept) for kept in telling_crops(self.groups))
 
     @property
     def _state(self) -> tuple[int, int]:
@@ -119,27 +127,23 @@ class CropProof:
             self._pass_all((lone_crop(self.groups, group),))
 
     def _fails(self, kept: Ids) -> Failure | None:
-        """Where the allowed part of a crop fails; what has passed as things stand is not run again."""
+        """Where the allowed part of a crop fails; as things stand it is run once."""
         allowed = self._allowed(kept)
         key = (self._accepted, allowed.tobytes())
-        if key in self._passed:
-            return None
-        failure = self.attempt(allowed)
-        if failure is None:
-            self._passed.add(key)
-        return failure
+        if key not in self._outcomes:
+            self._outcomes[key] = self.attempt(allowed)
+        return self._outcomes[key]
 
     def attempt(self, kept: Ids, extra: Sequence[Attribute] = ()) -> Failure | None:
         """Runs the crop; where it failed, or None."""
         self._attempts += 1
         patches = self.patches | {attribute.place: attribute for attribute in extra}
-        layout = Layout.of(self.net, self.slots, self.grouping, self.ports, [*self.own, *patches.values()])
-        crop = layout.decode(kept)
+        crop = self.layout.remembering(list(patches.values())).decode(kept)
         cropped = {name: take(tensor, crop.index[name]) for name, tensor in self.tensors.items()}
         steps = 0
         for trains, marks in enumerate(self.marks):
-            check = UnitCheck(self.grouping, self.ports, kept, marks)
-            tracer = Tracer(self.net, self.slots, check, trains=trains > 0)
+            check = UnitCheck(self.layout.grouping, self.ports, kept, marks)
+            tracer = Tracer(self.layout.net, self.layout.slots, check, trains=trains > 0)
             try:
                 self._check_output(tracer, tracer.run(cropped, self.image, crop.settings))
             except FOREIGN_ERRORS as error:
@@ -165,7 +169,7 @@ class CropProof:
 
     def _groups(self, units: Tensor) -> set[int]:
         """The groups that these units belong to and that are not frozen."""
-        groups = np.unique(self.grouping.group_of[self.grouping.classes.of(units)])
+        groups = np.unique(self.layout.grouping.group_of[self.layout.grouping.classes.of(units)])
         return set(groups.tolist()) - {-1} - self.frozen.keys()
 
     def _allowed(self, kept: Ids) -> Ids:
@@ -192,12 +196,12 @@ class CropProof:
         return False
 
     def _best_derived(self, module: str, failure: Failure, kept: Ids) -> tuple[Attribute, ...]:
-        found = self._untried(explain_derived(self.net, module, self.seen, self._key))
+        found = self._untried(explain_derived(self.layout.net, module, self.seen, self._key))
         return self._best([[one] for one in found] if self._attempts < _MOST else [], failure, kept)
 
     def _split_sizes(self, module: str) -> list[list[Attribute]]:
         """The sizes into which a module splits channels, but for what was tried."""
-        found = explain_splits(self.net, module, self.splits)
+        found = explain_splits(self.layout.net, module, self.splits)
         return [extra for extra in found if any((a.place, _bytes(a)) not in self._tried for a in extra)]
 
     def _best(self, extras: Sequence[Sequence[Attribute]], failure: Failure, kept: Ids) -> tuple[Attribute, ...]:
@@ -236,9 +240,9 @@ class CropProof:
         """The same patches for all modules of the same class: what one of them remembers, its like remember too."""
         first = patches[0].module
         names = {attribute.name for attribute in patches}
-        kind = type(self.net.get_submodule(first))
+        kind = type(self.layout.net.get_submodule(first))
         found: list[Attribute] = []
-        for name, module in self.net.named_modules():
+        for name, module in self.layout.net.named_modules():
             if type(module) is kind and name != first:
                 exact = [extra for extra in self._split_sizes(name) if {a.name for a in extra} == names]
                 found += exact[0] if exact else self._same_place(name, patches)
@@ -256,7 +260,7 @@ class CropProof:
 
     def _candidates(self, module: str, *, is_open: bool = True) -> list[Attribute]:
         """The numbers in a module that equal the size of something with croppable channels that it handles."""
-        return self._untried(explain_sizes(self.net, module, self.seen, self._key), is_open=is_open)
+        return self._untried(explain_sizes(self.layout.net, module, self.seen, self._key), is_open=is_open)
 
     def _untried(self, found: Sequence[Attribute], *, is_open: bool = True) -> list[Attribute]:
         layers_own = {attribute.place for attribute in self.own}
@@ -264,7 +268,7 @@ class CropProof:
         return [a for a in found if a.place not in layers_own and (a.place, _bytes(a)) not in tried]
 
     def _key(self, units: Tensor) -> bytes | None:
-        return self.grouping.classes.of(units).tobytes() if self._groups(units) else None
+        return self.layout.grouping.classes.of(units).tobytes() if self._groups(units) else None
 
     def _freeze(self, failure: Failure, kept: Ids) -> None:
         """Freezes the groups near the failure that fail alone; all of them if none does."""

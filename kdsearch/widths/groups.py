@@ -48,15 +48,24 @@ class Grouping:
     classes: UnitClasses
     group_of: Ids
     rank_of: Ids
-    _vectors: dict[int, tuple[Tensor, Vector]] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[int, tuple[Tensor, Vector, Ids]] = field(default_factory=dict, repr=False, compare=False)
 
     def vector(self, units: Tensor) -> Vector:
-        """The places of a dimension that consists of these units; each tensor of units is looked up once."""
-        known = self._vectors.get(id(units))
+        """The places of a dimension that consists of these units."""
+        return self._look_up(units)[1]
+
+    def identities(self, units: Tensor) -> Ids:
+        """The classes of these units, 0 for all that are fixed."""
+        return self._look_up(units)[2]
+
+    def _look_up(self, units: Tensor) -> tuple[Tensor, Vector, Ids]:
+        """Each tensor of units is looked up once."""
+        known = self._known.get(id(units))
         if known is None or known[0] is not units:
             roots = self.classes.of(units)
-            known = self._vectors[id(units)] = (units, Vector.of(self.group_of[roots], self.rank_of[roots]))
-        return known[1]
+            vector = Vector.of(self.group_of[roots], self.rank_of[roots])
+            known = self._known[id(units)] = (units, vector, np.where(vector.group < 0, 0, roots))
+        return known
 
 
 def group_units(recorder: UnitRecorder, classes: UnitClasses, counted: Sequence[Tensor]) -> Grouping:

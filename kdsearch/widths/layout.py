@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -70,10 +70,14 @@ class Layout:
         for name, tensor in slots.tensors().items():
             numbers = (table.number(ports.get((name, dim))) for dim in range(tensor.ndim))
             places[name] = tuple(number if table.moves(number) else 0 for number in numbers)
-        numbered = tuple((attribute, table.number(attribute.units)) for attribute in attributes)
-        moving = tuple(pair for pair in numbered if table.moves(pair[1]))
-        modules = {attribute.module: net.get_submodule(attribute.module) for attribute, _ in moving}
-        return cls(net, slots, grouping, table, places, moving, modules)
+        return cls(net, slots, grouping, table, places, (), {}).remembering(attributes)
+
+    def remembering(self, attributes: Sequence[Attribute]) -> Layout:
+        """The layout with further sizes that change with a crop."""
+        numbered = tuple((attribute, self.table.number(attribute.units)) for attribute in attributes)
+        moving = tuple(pair for pair in numbered if self.table.moves(pair[1]))
+        modules = {attribute.module: self.net.get_submodule(attribute.module) for attribute, _ in moving}
+        return replace(self, attributes=(*self.attributes, *moving), _modules={**self._modules, **modules})
 
     def decode(self, kept: Ids) -> Crop:
         """The crop that keeps the first ``kept`` classes of each group."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kdsearch.tracing.labels import varying
 from kdsearch.tracing.units import Ids, Mark, Port, UnitMismatchError
+from kdsearch.widths.crop import NDArrayBool
 from kdsearch.widths.groups import Grouping
 
 
@@ -19,7 +20,8 @@ class UnitCheck:
     """A ledger that compares a cropped net's units, and the shapes on its way, with those of the full net.
 
     A group cropped to one class has no order to compare: with such a crop only shapes and numbers of channels are
-    checked. ``marks``: what the full net computed in each module.
+    checked. ``marks``: what the full net computed in each module. ``is_strict``: each channel is
+    told apart from the others.
     """
 
     grouping: Grouping
@@ -27,19 +29,26 @@ class UnitCheck:
     kept: Ids
     marks: Mapping[str, Sequence[Mark]]
     _expected: dict[Port, Tensor] = field(default_factory=dict)
+    is_strict: bool = field(init=False)
+    _masks: dict[int, NDArrayBool] = field(default_factory=dict)
     _next: dict[str, int] = field(default_factory=dict)
 
-    @property
-    def is_strict(self) -> bool:
-        """Whether each channel is told apart from the others."""
-        return bool((self.kept > 1).all())
+    def __post_init__(self) -> None:
+        self.is_strict = bool((self.kept > 1).all())
 
     def expected(self, port: Port) -> Tensor:
         """The classes that should be at a port under this crop; 0 stands for all fixed ones."""
         if port not in self._expected:
-            roots, vector = self.grouping.classes.of(self.ports[port]), self.grouping.vector(self.ports[port])
-            self._expected[port] = torch.from_numpy(np.where(vector.group < 0, 0, roots)[vector.mask(self.kept)])
+            units = self.ports[port]
+            self._expected[port] = torch.from_numpy(self.grouping.identities(units)[self._mask(units)])
         return self._expected[port]
+
+    def _mask(self, units: Tensor) -> NDArrayBool:
+        """Which of these units the crop keeps."""
+        vector = self.grouping.vector(units)
+        if id(vector) not in self._masks:
+            self._masks[id(vector)] = vector.mask(self.kept)
+        return self._masks[id(vector)]
 
     def arrive(self, port: Port, units: Tensor) -> None:
         expected, name = self.expected(port), port[0].removesuffix(":in")
@@ -94,5 +103,5 @@ class UnitCheck:
         if mark.label is None or mark.label.ndim != len(mark.shape) or len(varying(mark.label)) != 1:
             return None
         shape, dim = list(mark.shape), varying(mark.label)[0]
-        shape[dim] = int(self.grouping.vector(mark.label).mask(self.kept).sum())
+        shape[dim] = int(np.count_nonzero(self._mask(mark.label)))
         return tuple(shape)
