@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from kdsearch.exporters.base_manifest import read_manifest
 from kdsearch.records import RunPaths
+from kdsearch.report.console import print_summary
+from kdsearch.report.note import to_markdown
+from kdsearch.report.reading import read_run
+from kdsearch.report.verdict import judge_search
 from kdsearch.rundir.ledger import read_outcomes
 from kdsearch.spec.study_spec import dumps, load_spec, loads
 from kdsearch.study.run import run_study
@@ -13,7 +19,7 @@ from tests.cards import write_images
 from tests.plugging import plugged
 from tests.toys import make_toy
 
-pytestmark = [pytest.mark.medium, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.medium, pytest.mark.timeout(180)]
 
 BRIGHTNESS = '''
 """How bright an image is, in steps of 0 to 255."""
@@ -65,7 +71,9 @@ STUDY = (
     "student={net: given, divisor: 1}",
     "search={name: random}",
     "strategy={name: scratch, epochs: 2, batch_size: 30}",
-    "finish={name: scratch, epochs: 2, batch_size: 30, seeds: 2, finalists: 2, finalist_epochs: 1}",
+    "finish={name: scratch, epochs: 2, batch_size: 30, seeds: 2, finalists: 2, finalist_epochs: 2}",
+    "export=[{name: torchscript, lite: false}]",
+    "seed=5",  # one whose winner is a net that was searched
     "limits={macs: 60%, window: 0.3}",
     "budget={trials: 4}",
 )
@@ -95,6 +103,10 @@ def finished(study, tmp_path_factory):
     return run_study(load_spec("quickstart", study), folder, net=one_output()), folder
 
 
+def find(summary, role):
+    return next(row for row in summary["students"] if row["role"] == role)
+
+
 def test_a_study_of_it_is_read_back_as_it_was_written(study):
     spec = load_spec("quickstart", study)
     assert spec.task.name == "brightness"
@@ -106,17 +118,38 @@ def test_its_trials_are_ranked_by_the_least_error(finished):
     outcomes = read_outcomes(RunPaths(folder))
     assert [outcome.state for outcome in outcomes] == ["done"] * 4
     assert [outcome.merit for outcome in outcomes] == [-outcome.metrics["mae"] for outcome in outcomes]
-    first = min(outcomes[1:], key=lambda outcome: outcome.metrics["mae"])  # trial 0 is the uniform one
-    entered = next(row for row in summary["finalists"] if row["origin"] == "random")
-    assert entered["candidate"] == first.candidate.widths
+    least = sorted(outcomes, key=lambda outcome: outcome.metrics["mae"])[:2]
+    entered = [row["candidate"] for row in summary["finalists"]]
+    assert all(outcome.candidate.widths in entered for outcome in least)
 
 
 def test_its_winner_and_the_exported_seed_have_the_least_error(finished):
     summary, _ = finished
-    winner = next(row for row in summary["students"] if row["role"] == "winner")
+    winner, uniform = (
+        next(row for row in summary["students"] if row["role"] == role) for role in ("winner", "uniform")
+    )
+    assert winner["candidate"] != uniform["candidate"]
+    assert winner["candidate"] == min(summary["finalists"], key=lambda row: row["validation_mae"])["candidate"]
     validated = winner["lineage"]["validated"]
     assert str(winner["lineage"]["exported_seed"]) == min(validated, key=validated.get)
     assert winner["metrics"]["mae"] == pytest.approx(sum(winner["lineage"]["seeds"].values()) / 2)
+
+
+def test_every_place_that_judges_its_winner_says_the_same_and_counts_a_smaller_error_as_a_gain(finished):
+    summary, folder = finished
+    winner, uniform = (
+        next(row for row in summary["students"] if row["role"] == role) for role in ("winner", "uniform")
+    )
+    gain = 255 * (uniform["metrics"]["mae"] - winner["metrics"]["mae"])
+    assert gain > 1
+    stream = io.StringIO()
+    print_summary(summary, stream)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    answer = judge_search(read_run(summary, ()), 0)
+    assert answer.word in ("yes", "unclear")
+    for text in (answer.text, page, stream.getvalue(), to_markdown(summary).replace("\\", "")):
+        assert f"+{gain:.2f} steps" in text
+    assert f"{answer.question} {answer.word}: " in stream.getvalue()
 
 
 def test_its_report_and_manifest_speak_of_it(finished):
