@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from kdsearch.candidates.space import Candidate
 from kdsearch.measures.ranks import RankAgreement
-from kdsearch.records import SCORE, Finalist, Outcome
+from kdsearch.records import Finalist, Outcome
 from kdsearch.report.run import ClassFigures, Judgement, Layer, Net, Run, TeacherFacts
 from kdsearch.rundir.summary import ENDED
-from kdsearch.spec.metric import LIKELIHOOD, Metric
+from kdsearch.spec.metric import Metric
 
 if TYPE_CHECKING:
     from kdsearch.rundir.summary import (
@@ -45,7 +45,7 @@ def read_run(summary: Summary, outcomes: Sequence[Outcome]) -> Run:
         digest=task["digest"],
         notes=tuple(task["notes"]),
         metric=metric,
-        score=_read_score(summary, outcomes),
+        score=None if summary["ranked_by"] is None else Metric.of(summary["ranked_by"]),
         outcomes=tuple(outcomes),
         trials=counts["done"] + counts["failed"],
         failed=counts["failed"],
@@ -61,14 +61,6 @@ def read_run(summary: Summary, outcomes: Sequence[Outcome]) -> Run:
         seconds=summary["seconds"],
         commands=summary["commands"],
     )
-
-
-def _read_score(summary: Summary, outcomes: Sequence[Outcome]) -> Metric | None:
-    """What a score is; log-likelihood in a run from before strategies could have another."""
-    if "ranked_by" not in summary:
-        return LIKELIHOOD if any(SCORE in outcome.metrics for outcome in outcomes) else None
-    described = summary["ranked_by"]
-    return None if described is None else Metric.of(described)
 
 
 def _read_student(row: StudentRow, metric: Metric, classes: Sequence[str]) -> Net:

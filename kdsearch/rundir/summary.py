@@ -212,7 +212,7 @@ class Summary(TypedDict):
     seconds: Seconds
     trials: TrialsRow
     front: list[int]
-    ranked_by: NotRequired[MetricRow | None]  # what a score is; None where the task's metric ranks
+    ranked_by: MetricRow | None  # what a score is; None where the task's metric ranks
     net: str
     task: TaskRow
     budgets: list[dict[str, tuple[float | None, float]]]
@@ -247,6 +247,7 @@ def begin_summary(name: str, task: TaskRow) -> Summary:
         "seconds": {},
         "trials": {"done": 0, "failed": 0, "cached": 0},
         "front": [],
+        "ranked_by": None,
         "net": "",
         "task": task,
         "budgets": [],

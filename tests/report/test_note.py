@@ -22,6 +22,12 @@ def test_a_bar_in_a_name_ends_no_cell(summary):
     assert "| a\\|b | 91.3" in to_markdown(summary)
 
 
+def test_names_are_text_and_no_markdown(summary):
+    summary["name"] = "<b>*a*</b> [x](y) `z`"
+    first = to_markdown(summary).splitlines()[0]
+    assert first == r"# \<b\>\*a\*\</b\> \[x\](y) \`z\`: done"
+
+
 def test_a_run_without_students_says_so():
     said = to_markdown(blank(state="stopped", run_dir="runs/x"))
     assert "No student has been trained yet." in said.splitlines()
