@@ -5,6 +5,7 @@ import pytest
 from kdsearch.candidates.space import Candidate
 from kdsearch.records import Outcome
 from kdsearch.report.reading import read_run
+from kdsearch.report.run import Run
 from kdsearch.report.trials import draw_progress, draw_trials, find_fence, find_front
 from kdsearch.spec.metric import LIKELIHOOD
 from tests.report.conftest import run_of
@@ -35,23 +36,27 @@ def ranked(scores: list[float]) -> list[Outcome]:
     ]
 
 
+def by_likelihood(scores: list[float]) -> Run:
+    return run_of(ranked(scores), ranked_by=LIKELIHOOD.describe())
+
+
 @pytest.mark.parametrize("draw", [draw_trials, draw_progress])
 def test_trials_are_drawn_by_what_ranks_them(draw):
-    run = run_of(ranked([-1.25, -1.125, -1.2, -1.15]), ranked_by=LIKELIHOOD.describe())
+    run = by_likelihood([-1.25, -1.125, -1.2, -1.15])
     assert "log-likelihood of the labels, nats (validation images)" in draw(run).svg
     by_accuracy = run_of([Outcome(0, Candidate.of({}), "done", {"accuracy": 0.5}, {"macs": 1})])
     assert ">accuracy (validation images)" in draw(by_accuracy).svg
 
 
 def test_a_dot_tells_accuracy_and_likelihood():
-    figure = draw_trials(run_of(ranked([-1.25, -1.125, -1.2, -1.15])))
+    figure = draw_trials(by_likelihood([-1.25, -1.125, -1.2, -1.15]))
     assert "trial 1: 50.00 % (−1.125 nats), 11" in figure.svg
 
 
 @pytest.mark.parametrize("draw", [draw_trials, draw_progress])
 def test_an_outlier_lies_on_the_edge_and_is_counted(draw):
     scores = [-1.2 + 0.01 * at for at in range(20)]
-    figure = draw(run_of(ranked([*scores, -90.0, -80.0])))
+    figure = draw(by_likelihood([*scores, -90.0, -80.0]))
     assert "−80" not in figure.svg.replace("(−80.000 nats)", "")
     assert "−1.2" in figure.svg
     assert ("trial", "22 trials, 2 of them below the edge") in figure.legend
@@ -65,7 +70,7 @@ def test_the_fence_spares_what_is_not_far_out():
 
 
 def test_a_trial_whose_merit_is_no_number_is_not_drawn():
-    figure = draw_trials(run_of(ranked([-1.2, float("nan"), -1.1])))
+    figure = draw_trials(by_likelihood([-1.2, float("nan"), -1.1]))
     assert figure.legend[0] == ("trial", "2 trials")
 
 
