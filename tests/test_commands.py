@@ -31,6 +31,7 @@ PROMISED = (
     "dashboard",
     "trials",
     "rm",
+    "predict",
 )
 
 

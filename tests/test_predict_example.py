@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
+from kdsearch.commands import run
 from kdsearch.exporters.base import export_student
 from kdsearch.exporters.base_manifest import Manifest
 from kdsearch.exporters.torchscript import TorchScript
@@ -39,7 +42,7 @@ class BrightestColour(nn.Module):
 def predict(model: Path, *pictures: Path) -> list[list[str]]:
     """What the example says of each picture: the class and its share."""
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len([line for line in code.splitlines() if line.strip()]) <= 12
+    assert len([line for line in code.splitlines() if line.strip()]) <= 19
     command = [sys.executable, "-I", "-c", ALONE, code, str(model), *map(str, pictures)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
@@ -80,6 +83,29 @@ def test_the_example_turns_photographs_upright_as_training_does(tmp_path):
         save_as_camera(green_corner(), picture, orientation)
     said = predict(export(WhereIsGreen(), tmp_path, manifest), *pictures)
     assert [name for name, _ in said] == ["ne"] * 8
+
+
+@pytest.mark.medium
+@pytest.mark.timeout(120)
+def test_the_example_and_the_command_say_the_same_of_images_of_all_shapes(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    manifest = Manifest(image_shape=(3, 8, 6), mean=(0.5,) * 3, std=(0.3,) * 3, classes=("rouge", "vert", "bleu"))
+    export(BrightestColour(), tmp_path, manifest)
+    noise = numpy.random.default_rng(0)
+    pictures = []
+    for width, height, mode in ((6, 8, "RGB"), (40, 30, "RGB"), (7, 30, "L"), (101, 33, "RGBA"), (5, 3, "RGB")):
+        pixels = noise.integers(0, 256, (height, width, len(mode)), dtype=numpy.uint8)
+        pictures.append(Path(f"{width}.png"))
+        Image.fromarray(pixels.squeeze(), mode).save(pictures[-1])
+    for orientation in (1, 6):
+        large = green_corner(400).crop((0, 0, 400, 180))
+        pictures.append(Path(f"camera{orientation}.jpg"))
+        save_as_camera(large, pictures[-1], orientation)
+    alone = [[*words] for words in predict(Path("model.pt"), *pictures)]
+    assert run(["predict", "model.pt", *map(str, pictures), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["predictions"]
+    assert [[row["label"], f"{row['probability']:.1%}"] for row in told] == alone
+    assert [row["file"] for row in told] == [*map(str, pictures)]
 
 
 def test_the_readme_shows_the_same_example():

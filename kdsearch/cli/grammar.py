@@ -65,6 +65,13 @@ def _add_study_commands(commands: argparse._SubParsersAction[Parser]) -> None:
     init.add_argument("--to", type=Path, metavar="FILE", help="the copy (default: NAME.yaml here)")
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more (got {text})")
+    return number
+
+
 def _add_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", metavar="STUDY", help=_STUDY)
     _add_sets(parser, "strategy.epochs=8 or 'limits.macs=[50%%, 25%%]'")
@@ -104,6 +111,12 @@ def _add_run_commands(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _add_many_runs_commands(commands: argparse._SubParsersAction[Parser]) -> None:
+    predict = _add(commands, "predict", "predicting:predict", "say what an exported student sees in images")
+    predict.add_argument("student", metavar="RUN|FILE", help=f"{_RUN}; or an exported file, such as model.ptl")
+    predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="image files, or folders of them")
+    predict.add_argument("--student", dest="named", metavar="ID", help="which one of RUN (default: the winner)")
+    predict.add_argument("--top", type=_positive, default=1, metavar="N", help="the N likeliest classes (default: 1)")
+    predict.add_argument("--csv", action="store_true", help="print a table with a head as CSV")
     remove = _add(commands, "rm", "removal:rm", "delete run directories")
     remove.add_argument("runs", nargs="+", metavar="RUN", help=_RUN)
     remove.add_argument("-y", "--yes", action="store_true", help="do not ask")

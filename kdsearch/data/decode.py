@@ -10,7 +10,6 @@ import hashlib
 import logging
 import os
 import shutil
-import struct
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
+from kdsearch.data.cutting import BROKEN, Pixels, cut_image
 from kdsearch.data.images import Taken
 from kdsearch.errors import DataError
 from kdsearch.files import make_cache_folder, read_json, save_atomically, save_json
@@ -30,11 +29,6 @@ from kdsearch.files import make_cache_folder, read_json, save_atomically, save_j
 _log = logging.getLogger(__name__)
 _IN_MEMORY_BYTES = 2**28  # beyond it, one file serves all worker processes and need not fit into memory
 _CHUNK = 1024  # images decoded at a time
-_EIGHT_BIT = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
-_BROKEN = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
-
-Pixels = NDArray[np.uint8]
-
 
 ADVICE = "; replace or remove it, or set task.skip_broken: true"
 """What ends the line of an image that cannot be decoded."""
@@ -156,29 +150,12 @@ class Decoder:
         return _MisfitError(f"{self.describe(number)}: is {found} pixels, the first image {first}; set task.image_size")
 
     def _pixels(self, number: int) -> Pixels:
+        side = self.image_size
         try:
             with self.open(number) as image:
-                return self._cut(image)
-        except _BROKEN as error:
+                return cut_image(image, self.channels, None if side is None else (side, side))
+        except BROKEN as error:
             raise DataError(f"{self.describe(number)}: cannot be decoded ({error}){ADVICE}") from None
-
-    def _cut(self, image: Image.Image) -> Pixels:
-        """Upright, in the task's channels and size: short side scaled (bilinear, antialiased), centre cut out."""
-        mode = "L" if self.channels == 1 else "RGB"
-        if image.mode not in _EIGHT_BIT:
-            raise ValueError(f"its pixels are of mode {image.mode}, not of 8 bits")
-        side = self.image_size
-        if side is not None:
-            image.draft(mode, (2 * side, 2 * side))  # JPEG alone: decodes a photograph at 1/2, 1/4 or 1/8
-        upright = ImageOps.exif_transpose(image).convert(mode)
-        if side is not None and upright.size != (side, side):
-            short = min(upright.size)
-            width, height = (round(length * side / short) for length in upright.size)
-            left, top = (width - side) // 2, (height - side) // 2
-            scaled = upright.resize((width, height), Image.Resampling.BILINEAR)
-            upright = scaled.crop((left, top, left + side, top + side))
-        pixels = np.asarray(upright, dtype=np.uint8)
-        return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def _without(images_NCHW: Tensor, faults: Mapping[int, str], count: int) -> Taken:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from kdsearch.data.cutting import SUFFIXES
 from kdsearch.data.decode import Decoder
 from kdsearch.data.images import Pool, Source
 from kdsearch.errors import DataError
@@ -24,7 +25,6 @@ _PARTS = {
     "test": ("test", "testing"),
 }
 """What the folder of a part may be called, in capitals or not."""
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp", ".tif", ".tiff"}
 
 
 def read(options: TaskOptions, cache_dir: Path) -> Source:
@@ -121,14 +121,14 @@ def _images(folder: Path) -> list[Path]:
     found: list[Path] = []
     others = 0
     for place, _, names in os.walk(folder, followlinks=True):
-        wanted = [name for name in names if Path(name).suffix.lower() in _SUFFIXES and not name.startswith(".")]
+        wanted = [name for name in names if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")]
         others += sum(not name.startswith(".") for name in names) - len(wanted)
         found += [Path(place, name) for name in wanted]
     if others:
         _log.warning("%s: %d file(s) are no images by their suffix and are left out", folder, others)
     if not found:
         raise DataError(
-            f"{folder}: no image of this class ({' '.join(sorted(_SUFFIXES))}); add some or remove the class"
+            f"{folder}: no image of this class ({' '.join(sorted(SUFFIXES))}); add some or remove the class"
         )
     return sorted(found)
 

@@ -13,6 +13,12 @@ from kdsearch.files import hash_file, save_bytes, seal
 
 SCHEMA = 1
 FILE_NAME = "manifest.json"
+LOGITS = "logits"
+MADE_BY = (
+    "turned upright by EXIF, converted to the colours, scaled (bilinear, antialiased) until it just covers the shape, "
+    "centre cut out, divided by 255"
+)
+"""How an image becomes the input, in training as in ``kdsearch predict``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,7 @@ class Manifest:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     classes: tuple[str, ...]
-    output_meaning: str = "logits"
+    output_meaning: str = LOGITS
     widths: Mapping[str, int] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -56,6 +62,7 @@ class Manifest:
                 "mean": list(self.mean),
                 "std": list(self.std),
                 "normalised_inside": True,
+                "made_by": MADE_BY,
             },
             "output": {"shape": [1, len(self.classes)], "dtype": "float32", "meaning": self.output_meaning},
             "classes": list(self.classes),

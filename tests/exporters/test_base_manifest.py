@@ -8,7 +8,7 @@ import json
 import pytest
 
 from kdsearch.errors import ExportError
-from kdsearch.exporters.base_manifest import FILE_NAME, Manifest, read_manifest, to_json
+from kdsearch.exporters.base_manifest import FILE_NAME, MADE_BY, Manifest, read_manifest, to_json
 from kdsearch.files import hash_file
 
 MANIFEST = Manifest(
@@ -35,6 +35,7 @@ def test_an_application_learns_how_to_call_the_file():
         "mean": None,
         "std": None,
         "normalised_inside": True,
+        "made_by": MADE_BY,
     }
     assert described["output"] == {"shape": [1, 2], "dtype": "float32", "meaning": "logits"}
     coloured = Manifest(image_shape=(3, 8, 8), mean=(0, 0, 0), std=(1, 1, 1), classes=("a", "b"))
