@@ -155,7 +155,7 @@ def check_hashes(folder: Path) -> None:
     """
     for name, noted in read_sealed(folder / _HASHES)["files"].items():
         if not (folder / name).is_file() or hash_file(folder / name) != noted:
-            raise StoreError(f"{folder / name}: damaged (it is not what was written)")
+            raise StoreError(f"{folder / name}: damaged (it is not what was written); delete the folder and resume")
 
 
 def _files_in(folder: Path) -> list[Path]:

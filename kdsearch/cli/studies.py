@@ -87,7 +87,7 @@ def init(given: argparse.Namespace) -> int:
     except FileExistsError:
         raise SpecError(f"{target}: is there already; name another file with --to") from None
     except OSError as error:
-        raise SpecError(f"{target}: cannot be written: {error.strerror}") from None
+        raise SpecError(f"{target}: cannot be written: {error.strerror}; name another file with --to") from None
     if given.json:
         say_json({"study": str(target.absolute()), "from": source.name})
     else:

@@ -69,7 +69,7 @@ def npz(options: TaskOptions) -> Source:
         _check_range(y, classes, f"{path}: y_{part}")
         x = exact_pixels(found.pop(f"x_{part}"), f"{path}: x_{part}")
         if len(x) != len(y):
-            raise DataError(f"{path}: x_{part} has {len(x):,} images and y_{part} {len(y):,} labels")
+            raise DataError(f"{path}: x_{part} has {len(x):,} images and y_{part} {len(y):,} labels; give one an image")
         pools[part] = array_pool(x, y, options)
     return Source(path.stem, classes, pools["train"], pools.get("val"), pools.get("test"))
 
@@ -113,14 +113,16 @@ def exact_pixels(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     """The file's arrays by key."""
     if not path.is_file():
-        raise DataError(f"{path}: file not found (task.npz)")
+        raise DataError(f"{path}: file not found; correct task.npz")
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path}: not an .npz file; needs one with x_train, y_train, as numpy.savez writes it")
     try:
         with np.load(path, allow_pickle=False) as found:
             arrays = {key: found[key] for key in found.files if key in _KEYS}
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: not a readable .npz file of plain arrays ({error})") from None
+        raise DataError(
+            f"{path}: not a readable .npz file of plain arrays ({error}); write it with numpy.savez"
+        ) from None
     except MemoryError:
         raise DataError(f"{path}: does not fit into memory; give the images as a folder, which is mapped") from None
     for part in ("train", "val", "test"):
@@ -137,7 +139,7 @@ def _labels(found: Mapping[str, NDArray[Any]], part: str, path: Path) -> NDArray
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise DataError(f"{path}: y_{part} is {labels.dtype} {labels.shape}; needs one integer an image")
     if not len(labels):
-        raise DataError(f"{path}: y_{part} is empty")
+        raise DataError(f"{path}: y_{part} is empty; give one integer an image")
     return labels.astype(np.int64)
 
 
@@ -152,4 +154,6 @@ def _class_names(found: Mapping[str, NDArray[Any]], train_labels: NDArray[np.int
 def _check_range(labels: NDArray[np.int64], classes: tuple[str, ...], where: str) -> None:
     outside = labels[(labels < 0) | (labels >= len(classes))]
     if len(outside):
-        raise DataError(f"{where} holds label {outside[0]}; the {len(classes)} classes are 0..{len(classes) - 1}")
+        raise DataError(
+            f"{where} holds label {outside[0]}; the {len(classes)} classes are 0..{len(classes) - 1}; correct it"
+        )

@@ -47,7 +47,7 @@ def open_built(
         try:
             _fill(place, build)
         except OSError as error:
-            raise StoreError(f"{place}: cannot be built: {reason(error)}") from None
+            raise StoreError(f"{place}: cannot be built: {reason(error)}; mend that, or set KDSEARCH_CACHE") from None
         return read(place)
 
 

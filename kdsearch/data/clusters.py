@@ -35,7 +35,10 @@ def cluster_rows(embedding_ND: Tensor, clusters: int, *, seed: int, iterations: 
         )
     rows_ND = embedding_ND.detach().float().cpu()
     if unknown := int((~rows_ND.isfinite().all(1)).sum()):
-        raise KdsearchError(f"{unknown} of {len(rows_ND)} embeddings are not finite; the net that made them diverged")
+        raise KdsearchError(
+            f"{unknown} of {len(rows_ND)} embeddings are not finite; the net that made them diverged: lower "
+            "its learning_rate"
+        )
     rows_ND = rows_ND - rows_ND.mean(0)  # a common offset would drown the differences in float32
     generator = torch.Generator().manual_seed(seed)
     sample = torch.randperm(len(rows_ND), generator=generator)[: _SEEDING_ROWS * clusters]

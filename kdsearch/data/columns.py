@@ -91,7 +91,9 @@ def read_columns(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]
         columns = {name: _map(folder / f"{name}.npy", written) for name, written in header["columns"].items()}
         return dict(header["facts"]), columns
     except (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise StoreError(f"{folder}: damaged ({str(error).splitlines()[0] if str(error) else 'empty'})") from None
+        raise StoreError(
+            f"{folder}: damaged ({str(error).splitlines()[0] if str(error) else 'empty'}); delete it"
+        ) from None
 
 
 def _map(path: Path, written: Mapping[str, Any]) -> NDArray[Any]:

@@ -193,7 +193,10 @@ def _check(source: Source, parts: dict[str, ImageSet]) -> None:
     shapes = {part: tuple(images.images_NCHW.shape[1:]) for part, images in parts.items()}
     if len(set(shapes.values())) > 1:
         found = ", ".join(f"{part} {shape}" for part, shape in shapes.items())
-        raise DataError(f"{source.name}: the parts' images differ in (channels, height, width): {found}")
+        raise DataError(
+            f"{source.name}: the parts' images differ in (channels, height, width): {found}; set "
+            "task.image_size and task.channels"
+        )
     for part in ("validation", "test"):
         absent = len(source.classes) - len(parts[part].labels_N.unique())
         if absent:

@@ -41,7 +41,7 @@ def read(options: TaskOptions, cache_dir: Path) -> Source:
     root = options.folder
     assert root is not None
     if not root.is_dir():
-        raise DataError(f"{root}: folder not found (task.folder)")
+        raise DataError(f"{root}: folder not found; correct task.folder")
     parts, notes = _find_parts(root)
     if parts and "train" not in parts:
         raise DataError(f"{root}: has {', '.join(parts)} but no train; needs train/CLASS/IMAGES")

@@ -164,7 +164,7 @@ def _class_names(data: Any, pool: Pool) -> tuple[str, ...]:
 
 def _root(options: TaskOptions) -> Path:
     if options.root is None:
-        raise DataError("task.root is missing: the folder where the data set lies")
+        raise DataError("task.root is missing: name the folder where the data set lies")
     if not options.root.is_dir():
-        raise DataError(f"{options.root}: folder not found (task.root)")
+        raise DataError(f"{options.root}: folder not found; correct task.root")
     return options.root

@@ -84,7 +84,7 @@ class Process(Executor):
                     return self._policy.after_timeout(item)
                 except WorkerLost as loss:
                     if self._ended:
-                        raise KdsearchError("the worker was stopped") from None
+                        raise KdsearchError("the worker was stopped; resume the run") from None
                     if (given_up := self._policy.after_loss(item, attempt, loss)) is not None:
                         return given_up
         finally:

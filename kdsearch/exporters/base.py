@@ -99,7 +99,9 @@ def export_student(
         parity = case.write(manifest, inside).compare_fresh()
         return _move_in(exporter, hidden, manifest, parity)
     except OSError as error:
-        raise ExportError(f"{folder}: the export was not written: {error.strerror or error}") from error
+        raise ExportError(
+            f"{folder}: the export was not written: {error.strerror or error}; free some space, or name another folder"
+        ) from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
 
@@ -109,7 +111,9 @@ def _make_hidden(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=folder, prefix=".export-"))
     except OSError as error:
-        raise ExportError(f"{folder}: no folder to export to: {(error.strerror or str(error)).lower()}") from None
+        raise ExportError(
+            f"{folder}: no folder to export to: {(error.strerror or str(error)).lower()}; name another"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +151,9 @@ class _Case:
         wrong = next((tuple(logits.shape) for logits in answers if tuple(logits.shape) != wanted), None)
         if wrong is not None:
             path = self.hidden.parent / form.file_name
-            raise ExportError(f"{path}: gives logits of shape {wrong} for an image, the net {wanted}; not written")
+            raise ExportError(
+                f"{path}: gives logits of shape {wrong} for an image, the net {wanted}; not written, use another format"
+            )
 
     def compare_fresh(self) -> dict[str, float]:
         import torch
@@ -166,9 +172,13 @@ class _Case:
         wanted, path = tuple(self.reference_BK.shape), self.hidden.parent / form.file_name
         if logits.numel() != self.reference_BK.numel():
             count = self.reference_BK.numel()
-            raise ExportError(f"{path}: gives {logits.numel()} logits where the net gives {count}; not written")
+            raise ExportError(
+                f"{path}: gives {logits.numel()} logits where the net gives {count}; not written, use another format"
+            )
         if answer.shape != wanted:
-            raise ExportError(f"{path}: gives logits of shape {answer.shape}, the net {wanted}; not written")
+            raise ExportError(
+                f"{path}: gives logits of shape {answer.shape}, the net {wanted}; not written, use another format"
+            )
         return logits.reshape(wanted)
 
     def _accept(self, form: Format, logits: Tensor) -> float:

@@ -75,12 +75,13 @@ def _run(job: str, *, names: str, cwd: str, limit_s: float) -> None:
         done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired:
         raise ExportError(
-            f"{names}: no answer from a fresh process within {limit_s:g} s; the file is refused"
+            f"{names}: no answer from a fresh process within {limit_s:g} s; the file is refused; make the net "
+            "smaller, or free the machine"
         ) from None
     if done.returncode:
         words = done.stderr.strip().splitlines()
         last = words[-1].strip() if words else f"ended with status {done.returncode}"
-        raise ExportError(f"{names}: cannot be run in a fresh process without kdsearch: {last}")
+        raise ExportError(f"{names}: cannot be run in a fresh process without kdsearch: {last}; leave this format out")
 
 
 def _read_answer(path: Path) -> Answer:

@@ -65,7 +65,10 @@ class TorchScript(Exporter):
                 else:
                     torch.jit.save(frozen, str(path), _extra_files=dict(extra_files))
         except RuntimeError as error:  # what torch.jit raises for a net it cannot trace and for a full disk alike
-            raise ExportError(f"{path.name}: torch.jit cannot write this net: {_last_line(error)}") from error
+            raise ExportError(
+                f"{path.name}: torch.jit cannot write this net: {_last_line(error)}; change that, or leave "
+                "torchscript out of export"
+            ) from error
 
     def load(self, path: Path) -> Callable[[Tensor], Tensor]:
         import torch
@@ -79,7 +82,9 @@ class TorchScript(Exporter):
                     _load_for_lite_interpreter(str(path)) if path.suffix == LITE_SUFFIX else torch.jit.load(str(path))
                 )
             except RuntimeError as error:
-                raise ExportError(f"{path.name}: cannot be loaded again: {_last_line(error)}") from error
+                raise ExportError(
+                    f"{path.name}: cannot be loaded again: {_last_line(error)}; leave torchscript out of export"
+                ) from error
 
 
 def _last_line(error: Exception) -> str:

@@ -116,7 +116,7 @@ def _pair(term: str, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     """Both in full precision, the teacher's without gradient."""
     if student.shape != teacher.shape:
         shapes = f"the student gives {tuple(student.shape)}, the teacher {tuple(teacher.shape)}"
-        raise SpecError(f"{term}: {shapes}; it compares tensors of one shape")
+        raise SpecError(f"{term}: {shapes}; it compares tensors of one shape: tap others")
     return widen(student), widen(teacher.detach())
 
 

@@ -97,7 +97,8 @@ def check_finite(embedding_ND: Tensor) -> None:
     """Raises a KdsearchError where an embedding is not finite, which would lie nowhere."""
     if unknown := int((~embedding_ND.isfinite().all(1)).sum()):
         raise KdsearchError(
-            f"{unknown} of {len(embedding_ND)} embeddings are not finite; the net that made them diverged"
+            f"{unknown} of {len(embedding_ND)} embeddings are not finite; the net that made them diverged: "
+            "lower its learning_rate"
         )
 
 

@@ -69,7 +69,7 @@ def fill_net(net: nn.Module, given: Mapping[str, Tensor], source: str) -> None:
         if names
     ]
     if faults:
-        raise SpecError(f"{source}: the weights do not fit the net: {'; '.join(faults)}")
+        raise SpecError(f"{source}: the weights do not fit the net: {'; '.join(faults)}; name the net that they are of")
     net.load_state_dict(dict(given), strict=False)
 
 
@@ -106,5 +106,5 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
     if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise SpecError(f"{path}: holds no plain mapping of names to tensors")
+        raise SpecError(f"{path}: holds no plain mapping of names to tensors; save net.state_dict()")
     return {str(name).removeprefix("module."): value for name, value in loaded.items()}

@@ -120,7 +120,7 @@ def _avoid_reentrance(own: nn.Module, trial: Trial) -> list[str]:
     try:
         return avoid_reentrance(own, trial.image_BCHW)
     except FOREIGN_ERRORS as error:
-        raise SpecError(f"{trial.who} does not run where gradients are kept: {one_line(error)}") from error
+        raise SpecError(f"{trial.who} does not run where gradients are kept: {one_line(error)}; change that") from error
 
 
 def _copied(root: nn.Module, trial: Trial) -> nn.Module:
@@ -146,7 +146,10 @@ def _outputs(net: nn.Module, trial: Trial) -> list[Tensor]:
             return list(find_outputs(net(image_BCHW)).values())
     except FOREIGN_ERRORS as error:
         shape = "x".join(str(length) for length in image_BCHW.shape[1:])
-        raise SpecError(f"{trial.who} cannot read images of {shape}: {one_line(error)}") from error
+        raise SpecError(
+            f"{trial.who} cannot read images of {shape}: {one_line(error)}; change task.image_size, "
+            "task.channels or the net"
+        ) from error
 
 
 def _compare(before: list[Tensor], after: list[Tensor], dtype: torch.dtype, who: str) -> None:

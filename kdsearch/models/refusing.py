@@ -118,7 +118,9 @@ def refuse_without_gradients(net: nn.Module, image_BCHW: Tensor, who: str) -> No
         if found:
             torch.stack([tensor.float().sum() for tensor in found]).sum().backward()
     except FOREIGN_ERRORS as error:
-        raise SpecError(f"{who} cannot be trained: its backward pass fails: {one_line(error)}") from error
+        raise SpecError(
+            f"{who} cannot be trained: its backward pass fails: {one_line(error)}; change what it does in place"
+        ) from error
     finally:
         net.zero_grad(set_to_none=True)
     if not found:

@@ -25,14 +25,18 @@ def set_stem_stride(net: nn.Module, stride: int, image_shape: Sequence[int], lab
     for _, module in stem:
         present *= _stride(module)
     if stride > present:
-        raise SpecError(f"student.stem_stride: the stem of {label} has stride {present}, it cannot become {stride}")
+        raise SpecError(
+            f"student.stem_stride: the stem of {label} has stride {present}, it cannot become {stride}; leave "
+            "stem_stride out"
+        )
     for path, module in reversed(stem):
         if present > stride:
             present //= _stride(module)
             _unstride(net, path, module)
     if present != stride:
         raise SpecError(
-            f"student.stem_stride: the stem of {label} has stride {present} then; {stride} is not to be had"
+            f"student.stem_stride: the stem of {label} has stride {present} then; {stride} is not to be had; "
+            "choose another"
         )
 
 

@@ -79,7 +79,9 @@ def _make_timm(options: StudentOptions, num_classes: int, in_channels: int, sect
     try:
         net: nn.Module = timm.create_model(name, num_classes=num_classes, in_chans=in_channels)
     except (RuntimeError, ValueError, TypeError, AssertionError) as error:
-        raise SpecError(f"{section}.timm: {name} cannot be made for {in_channels} input channels: {error}") from error
+        raise SpecError(
+            f"{section}.timm: {name} cannot be made for {in_channels} input channels: {error}; set task.channels: 3"
+        ) from error
     return net
 
 

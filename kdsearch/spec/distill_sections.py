@@ -140,7 +140,7 @@ class DistillationOptions(TrainingOptions):
         for side, named in (("student", self.taps.student), ("teacher", self.taps.teacher)):
             for kind, tap in read.items():
                 if tap != "embedding" and tap not in named:
-                    raise ValueError(f"terms: {kind} reads tap {tap!r}, which taps.{side} does not name")
+                    raise ValueError(f"terms: {kind} reads tap {tap!r}, which taps.{side} must name")
             clusters = {"embedding"} if side == "teacher" and self.sampler.name == "superclass" else set()
             for tap in named:
                 if tap not in {*read.values(), *clusters}:

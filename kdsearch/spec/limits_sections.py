@@ -84,7 +84,7 @@ class Limits(_Limited):
                 raise ValueError("must name at least one, or be left out (got [])")
             bounds = tuple(Bound.read(item) for item in given)
             if twice := [bound for bound in bounds if bounds.count(bound) > 1]:
-                raise ValueError(f"names {twice[0].model_dump()} twice")
+                raise ValueError(f"names {twice[0].model_dump()} twice; keep one of them")
             return bounds
         return (Bound.read(given),)
 
@@ -96,7 +96,9 @@ class Limits(_Limited):
     def _one_list(self) -> Limits:
         several = [name for name, bounds in self.bounds.items() if len(bounds) > 1]
         if len(several) > 1:
-            raise ValueError(f"only one limit may list several budgets (got {', '.join(several)})")
+            raise ValueError(
+                f"only one limit may list several budgets (got {', '.join(several)}); give the others one bound"
+            )
         return self
 
     @property

@@ -84,9 +84,9 @@ def read_document(path: Path, label: str, sets: Sequence[str] = ()) -> Document:
         with path.open(encoding="utf-8-sig") as file:
             text = file.read(MAX_CHARACTERS + 1)
     except UnicodeDecodeError as error:
-        raise SpecError(f"{label}: byte {error.start} is not UTF-8 text") from None
+        raise SpecError(f"{label}: byte {error.start} is not UTF-8 text; save the file as UTF-8") from None
     except OSError as error:
-        raise SpecError(f"{label}: cannot be read: {error.strerror}") from None
+        raise SpecError(f"{label}: cannot be read: {error.strerror}; name another file, or mend that") from None
     document = read_yaml(text, label)
     if document.data is None:
         document.data = {}

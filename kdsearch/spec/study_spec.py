@@ -144,7 +144,7 @@ class StudySpec(Section):
     def _each_format_once(cls, export: tuple[ExporterPlugin, ...]) -> tuple[ExporterPlugin, ...]:
         names = [plugin.name for plugin in export]
         if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"names {twice[0]} twice")
+            raise ValueError(f"names {twice[0]} twice; keep one of them")
         return export
 
 

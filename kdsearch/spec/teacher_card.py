@@ -119,7 +119,7 @@ class Card(Section):
     def _each_class_once(cls, given: tuple[str, ...] | int | None) -> tuple[str, ...] | int | None:
         if isinstance(given, tuple):
             if twice := sorted({name for name in given if given.count(name) > 1}):
-                raise ValueError(f"names '{twice[0]}' twice")
+                raise ValueError(f"names '{twice[0]}' twice; keep one of them")
             if len(given) < 2:
                 raise ValueError(f"must name two or more (got {len(given)})")
         return given
@@ -143,7 +143,7 @@ class Card(Section):
             return self
         missing = [key for key in ("input", "mean", "std", "classes") if getattr(self, key) is None]
         if missing:
-            raise ValueError(f"weights says nothing without {', '.join(missing)} beside it")
+            raise ValueError(f"weights says nothing without {', '.join(missing)} beside it; add what is missing")
         return self
 
     @model_validator(mode="after")
@@ -151,7 +151,9 @@ class Card(Section):
         channels = self.input.shape[0] if self.input is not None else None
         for key, values in (("mean", self.mean), ("std", self.std)):
             if values is not None and channels is not None and len(values) != channels:
-                raise ValueError(f"{key} has {len(values)} number(s), input.shape has {channels} channel(s)")
+                raise ValueError(
+                    f"{key} has {len(values)} number(s), input.shape has {channels} channel(s); give one a channel"
+                )
         return self
 
 

@@ -236,7 +236,7 @@ class Term(Section):
             raise ValueError(f"must be exactly one of {', '.join(self.kinds)} (got {', '.join(named) or 'none'})")
         for name, why in self.options.idle().items():
             if isinstance(getattr(self.options, name), Range):
-                raise ValueError(f"{self.kind}.{name} would be searched for nothing: {why}")
+                raise ValueError(f"{self.kind}.{name} would be searched for nothing: {why}; give it a number")
         return self
 
     @model_serializer(mode="plain")
@@ -281,7 +281,7 @@ def check_terms(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     if not kinds:
         raise ValueError("needs one term or more (got [])")
     if twice := [kind for kind in kinds if kinds.count(kind) > 1]:
-        raise ValueError(f"names {twice[0]} twice")
+        raise ValueError(f"names {twice[0]} twice; keep one of them")
     balanced = [term for term in terms if term.options.balance == "gradient"]
     if len(balanced) == len(terms):
         raise ValueError("one term at least must keep balance: fixed; the others are balanced against it")

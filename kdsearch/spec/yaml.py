@@ -114,7 +114,9 @@ class _Reader:
             return None
         self._check_node(event)
         if len(key) >= MAX_DEPTH and not isinstance(event, yaml.ScalarEvent):
-            raise SpecError(f"{self.document.places[key]}: nested more than {MAX_DEPTH} levels deep")
+            raise SpecError(
+                f"{self.document.places[key]}: nested more than {MAX_DEPTH} levels deep, and at most so many are read"
+            )
         if isinstance(event, yaml.SequenceStartEvent):
             return self._items(key)
         if isinstance(event, yaml.MappingStartEvent):

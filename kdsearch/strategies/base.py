@@ -138,7 +138,7 @@ class Strategy(ABC):
 
     def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:  # noqa: ARG002
         """Forecast of seconds: ``prepare`` in all, and ``score`` of one candidate, from ``steps`` timed steps."""
-        raise SpecError(f"strategy: {type(self).__name__} cannot forecast its time")
+        raise SpecError(f"strategy: {type(self).__name__} cannot forecast its time; launch it without --dry-run")
 
     def epoch_seconds(self, ctx: Context, gene: Candidate, steps: int) -> float:
         """Forecast of one epoch of ``train`` (of all of it where it has none), by default of plain training.
@@ -148,7 +148,7 @@ class Strategy(ABC):
         from kdsearch.training.rehearsal import training_seconds
 
         if not isinstance(self.options, Recipe):
-            raise SpecError(f"finish: {type(self).__name__} cannot forecast its time")
+            raise SpecError(f"finish: {type(self).__name__} cannot forecast its time; launch it without --dry-run")
         net = ctx.widths.build(gene).to(ctx.device)
         return training_seconds(net, ctx.task, self.options, ctx.device, steps)
 

@@ -124,7 +124,7 @@ class Distilling(Strategy):
             return "online"
         path = self._record(ctx)
         if not path.exists():
-            raise StoreError(f"{path} is missing: how the teacher is asked has not been decided in this run")
+            raise StoreError(f"{path} is missing: how the teacher is asked has not been decided in this run; resume it")
         return str(read_json(path)["mode"])
 
     def _record(self, ctx: Context) -> Path:

@@ -125,7 +125,7 @@ class MetaPruning(Strategy):
 
     def check_search(self) -> None:
         if self.options.optimizer != "sgd":
-            raise SpecError(f"strategy.optimizer: a PruningNet is trained by sgd (got {self.options.optimizer})")
+            raise SpecError(f"strategy.optimizer: a PruningNet must be trained by sgd (got {self.options.optimizer})")
 
     def prepare(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
         from kdsearch.pruningnet.storing import save_generator
@@ -254,7 +254,7 @@ class MetaPruning(Strategy):
         from kdsearch.pruningnet.scoring import calibrated_tensors
 
         if self._generator is None:
-            raise StoreError("the PruningNet has not been loaded")
+            raise StoreError("the PruningNet has not been loaded; resume the run")
         weights = self._generator.weights(gene)
         return calibrated_tensors(ctx.net, ctx.widths, gene, weights, self._calibration)
 

@@ -34,7 +34,9 @@ def compress(study: Study, net: nn.Module) -> nn.Module:
         try:
             net = made.apply(net, study.ctx)
         except (RuntimeError, ValueError) as error:
-            raise KdsearchError(f"compress: {plugin.name} failed: {str(error).splitlines()[0]}") from error
+            raise KdsearchError(
+                f"compress: {plugin.name} failed: {str(error).splitlines()[0]}; leave it out of compress"
+            ) from error
     return net.eval()
 
 

@@ -58,7 +58,9 @@ def _first_row(study: Study, outcomes: Sequence[Outcome], budget: int) -> list[C
     spec, ctx = study.spec.finish, study.ctx
     ranked = [outcome.candidate for outcome in rank(outcomes, ctx.budgets[budget])]
     if not ranked and outcomes and outcomes[-1].reason:
-        raise InfeasibleError(f"no candidate was scored; the last one failed: {outcomes[-1].reason}")
+        raise InfeasibleError(
+            f"no candidate was scored; the last one failed: {outcomes[-1].reason}; mend that and resume"
+        )
     if not ranked:
         raise InfeasibleError("no candidate within the limits was scored; raise budget.trials or budget.minutes")
     row: list[Candidate] = []

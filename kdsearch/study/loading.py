@@ -98,4 +98,6 @@ def _fill(net: nn.Module, path: Path) -> None:
     try:
         net.load_state_dict(load_weights(path))
     except RuntimeError as error:
-        raise SpecError(f"{path}: is not of this student: {str(error).splitlines()[-1].strip()}") from None
+        raise SpecError(
+            f"{path}: is not of this student: {str(error).splitlines()[-1].strip()}; export it again"
+        ) from None

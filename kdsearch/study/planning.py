@@ -208,7 +208,9 @@ def _find_widths(spec: StudySpec, task: Task, net: nn.Module) -> WidthSpace:
 
     widths = find_widths(net, task.image_shape, spec.student)
     if not widths.groups:
-        raise SpecError(f"student: no channel of {spec.student.label} can be cropped: {_first_reason(widths)}")
+        raise SpecError(
+            f"student: no channel of {spec.student.label} can be cropped: {_first_reason(widths)}; name another net"
+        )
     device = next(net.parameters()).device
     for gene in (widths.smallest, widths.uniform(0.5)):
         widths.verify(gene, task.calibration(4, seed=spec.seed, device=device))

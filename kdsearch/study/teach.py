@@ -120,7 +120,7 @@ def _make(root: Path) -> None:
         others = {path.name for path in root.iterdir() if not path.name.startswith(".")} - _OWN
     except OSError as error:
         raise StoreError(
-            f"{root}: the run directory cannot be made: {(error.strerror or str(error)).lower()}"
+            f"{root}: the run directory cannot be made: {(error.strerror or str(error)).lower()}; name another"
         ) from None
     if others and not (root / ASKED).is_file():
         raise StoreError(f"{root}: not empty, and no teacher is trained there; name another --run-dir")

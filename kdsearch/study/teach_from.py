@@ -79,7 +79,7 @@ def _named_net(like: str, unknown: SpecError) -> NetOptions:
         return NetOptions(timm=like)
     if like in torchvision.models.list_models(module=torchvision.models):
         return NetOptions(torchvision=like)
-    raise SpecError(f"--like {like}: neither a net of ours, timm or torchvision, nor a card: {unknown}") from None
+    raise SpecError(f"--like {like}: must name a net of ours, timm or torchvision, or a card: {unknown}") from None
 
 
 def _load(weights: Path, options: NetOptions, task: Task) -> nn.Module:

@@ -76,7 +76,9 @@ def try_terms(pupil: Pupil, terms: Sequence[Term], signals: Signals) -> None:
             with torch.no_grad():
                 term_loss(term, signals, _layers(pupil, term.kind))
         except (RuntimeError, ValueError) as error:
-            raise SpecError(f"terms.{term.kind}: does not work on these two nets: {error}") from error
+            raise SpecError(
+                f"terms.{term.kind}: does not work on these two nets: {error}; tap other tensors, or leave the term out"
+            ) from error
 
 
 class Distillation:

@@ -109,7 +109,7 @@ def find_module(net: nn.Module, path: str) -> nn.Module:
         pass
     known = [at for at, _ in net.named_modules() if at]
     near = find_near(name, known, most=3) or known[-3:]
-    raise SpecError(f"taps: {type(net).__name__} has no module {name!r}; near it are {', '.join(near)}")
+    raise SpecError(f"taps: {type(net).__name__} has no module {name!r}; name another, such as {', '.join(near)}")
 
 
 def default_embedding(net: nn.Module) -> str:

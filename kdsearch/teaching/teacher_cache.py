@@ -106,13 +106,13 @@ class TeacherCache:
         facts, columns = read_columns(place)
         self.place, self._views, self._device = place, key.views, next(key.teacher.net.parameters()).device
         if facts.get("key") != key.facts():
-            raise StoreError(f"{place}: damaged (it is of another key)")
+            raise StoreError(f"{place}: damaged (it is of another key); delete it")
         try:
             colour = tuple(facts["colour"])
             self._logits: NDArray[np.float16] = columns["logits"]
             self._taps = {alias: columns[f"tap_{at}"] for at, alias in enumerate(sorted(key.taps))}
         except (KeyError, TypeError) as error:
-            raise StoreError(f"{place}: damaged (it has no {error})") from None
+            raise StoreError(f"{place}: damaged (it has no {error}); delete it") from None
         views = {name.removeprefix(_VIEW): column for name, column in columns.items() if name.startswith(_VIEW)}
         self.stored = StoredViews(views, key.views, key.augmentation, colour)
         self.size_bytes = sum(column.nbytes for column in columns.values())

@@ -90,7 +90,10 @@ def trace(net: nn.Module, image_shape: Sequence[int]) -> Traced:
     except FOREIGN_ERRORS as error:
         shape = "x".join(str(size) for size in image_shape)
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise WidthError(f"{type(net).__name__} does not run on images of {shape}: {line}") from error
+        raise WidthError(
+            f"{type(net).__name__} does not run on images of {shape}: {line}; change task.image_size, "
+            "task.channels or the net"
+        ) from error
 
 
 def _trace(net: nn.Module, slots: Slots, tensors: Mapping[str, Tensor], image: Tensor) -> Traced:

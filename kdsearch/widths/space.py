@@ -105,13 +105,17 @@ class WidthSpace:
         names = tuple(name for name, _ in pairs)
         if names != self._sorted_names:
             wrong = sorted(set(names) ^ set(self._sorted_names))
-            raise WidthError(f"the gene does not fit the net: {', '.join(wrong)} is in one of them only")
+            raise WidthError(
+                f"the gene does not fit the net: {', '.join(wrong)} is in one of them only; use a gene of this net"
+            )
         values = np.array([value for _, value in pairs], dtype=np.int64)
         kept: Ids = values[self._order] // self._divisors
         if (kept < 1).any() or (kept > self._full).any():
             at = int(np.argmax((kept < 1) | (kept > self._full)))
             group = self.groups[at]
-            raise WidthError(f"{group.name} keeps {dict(gene.pairs)[group.name]} channels; it has {group.width}")
+            raise WidthError(
+                f"{group.name} keeps {dict(gene.pairs)[group.name]} channels; it may keep at most {group.width}"
+            )
         return kept
 
     def decode(self, gene: Candidate) -> Crop:

@@ -87,4 +87,7 @@ def test_init_answers_what_it_cannot_do_in_a_line(capsys):
     assert run(["init", "metaprunin"]) == 2
     assert "did you mean 'metapruning.yaml'?" in capsys.readouterr().err
     assert run(["init", "metapruning", "--to", "no/such/a.yaml"]) == 2
-    assert capsys.readouterr().err == "no/such/a.yaml: cannot be written: No such file or directory\n"
+    assert (
+        capsys.readouterr().err
+        == "no/such/a.yaml: cannot be written: No such file or directory; name another file with --to\n"
+    )

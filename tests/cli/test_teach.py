@@ -82,7 +82,10 @@ def test_as_json_it_is_one_object(tmp_path, capsys):
             "--set recipe.epoch=2: recipe.epoch: unknown key; did you mean",
         ),
         (["timm_checkpoint"], "timm_checkpoint: the card has no task to train by; add it"),
-        (["resnet20_cifar10", "--quiet", "--set", "task.npz=gone.npz"], "{here}/gone.npz: file not found (task.npz)"),
+        (
+            ["resnet20_cifar10", "--quiet", "--set", "task.npz=gone.npz"],
+            "{here}/gone.npz: file not found; correct task.npz",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_a_line_and_exit_2(words, line, tmp_path, capsys):

@@ -89,7 +89,7 @@ def test_inconsistent_files_are_refused_in_one_line(arrays, save_npz, change, me
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"none\.npz: file not found \(task\.npz\)"):
+    with pytest.raises(DataError, match=r"none\.npz: file not found; correct task\.npz"):
         read(tmp_path / "none.npz")
 
 

@@ -175,7 +175,7 @@ def test_a_class_may_be_called_as_a_part_is(image_folder, tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (shutil.rmtree, r"pets: folder not found \(task\.folder\)"),
+        (shutil.rmtree, r"pets: folder not found; correct task\.folder"),
         (lambda root: shutil.rmtree(root / "train"), "has val but no train"),
         (
             lambda root: shutil.rmtree(root / "train" / "dog"),

@@ -58,7 +58,8 @@ def test_every_kind_of_difference_is_counted_in_one_line(tmp_path):
         load_weights(net, tmp_path / "net.pt")
     assert str(caught.value) == (
         f"{tmp_path / 'net.pt'}: the weights do not fit the net: 2 tensors missing (0.weight, ..); "
-        "1 tensors too many (extra); 1 shapes differ (1.weight is (5,), the net has (4,))"
+        "1 tensors too many (extra); 1 shapes differ (1.weight is (5,), the net has (4,)); "
+        "name the net that they are of"
     )
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 

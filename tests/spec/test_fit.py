@@ -39,7 +39,7 @@ def test_every_part_that_does_not_fit_is_told_at_its_own_line(tmp_path):
         "11: finish.name: metapruning goes on from what strategy: {name: metapruning} prepares",
     ]
     assert mistakes(tmp_path, STUDY.replace("STRATEGY", "metapruning")) == [
-        "7: strategy.optimizer: a PruningNet is trained by sgd (got adamw)",
+        "7: strategy.optimizer: a PruningNet must be trained by sgd (got adamw)",
         "9: budget.trials: 1 trial cannot serve the 2 budgets of limits; raise it",
     ]
 

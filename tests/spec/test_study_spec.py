@@ -154,7 +154,7 @@ def test_missing_sections_and_names_are_said_where_they_belong(write):
             "storage: journl",
             "storage: must be journal, or an Optuna storage URL such as sqlite:///study.db (got journl)",
         ),
-        ("export: [{name: torchscript}, {name: torchscript}]", "export: names torchscript twice"),
+        ("export: [{name: torchscript}, {name: torchscript}]", "export: names torchscript twice; keep one of them"),
         ("export: [{name: torchscript, lit: true}]", "export[0].lit: unknown key; did you mean 'lite'?"),
         ("export: {name: torchscript}", "export: must be a list (got a section)"),
         ("budget: {minutes: .inf}", "budget.minutes: must be a number (got .inf)"),
@@ -192,7 +192,7 @@ def test_lists_that_say_nothing_and_ranges_that_fall_are_refused(write):
     wrong = [line.split(": ", 1)[1] for line in lines_of(write(STUDY), *sets)]
     assert sorted(wrong) == [
         "limits.macs: must name at least one, or be left out (got [])",
-        "limits.parameters: names 50% twice",
+        "limits.parameters: names 50% twice; keep one of them",
         "strategy.augment.resized_crop: must be [least, most] (got [1, 0.1])",
         "student.scales: must be paper, fine, or a list of one share or more (got [])",
     ]

@@ -50,7 +50,7 @@ def test_a_checkpoint_named_as_teacher_is_answered_with_how_to_make_a_card(broug
 
 
 def test_a_net_of_no_such_name_is_refused(brought, tmp_path):
-    with pytest.raises(SpecError, match="--like resnet21: neither a net of ours, timm or torchvision, nor a card"):
+    with pytest.raises(SpecError, match="--like resnet21: must name a net of ours, timm or torchvision, or a card"):
         make_card(Brought(brought[0].weights, "resnet21"), brought[1], tmp_path / "out")
 
 

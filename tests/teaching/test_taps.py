@@ -76,7 +76,7 @@ def test_a_tensor_that_is_changed_in_place_afterwards_is_refused():
 
 
 def test_an_unknown_path_names_its_neighbours():
-    with pytest.raises(SpecError, match="has no module 'bodi'; near it are body"):
+    with pytest.raises(SpecError, match="has no module 'bodi'; name another, such as body"):
         Taps(Twice(), {"hint": "bodi"})
 
 

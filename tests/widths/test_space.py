@@ -202,7 +202,7 @@ def test_a_gene_of_another_net_is_refused():
     space = space_of(Residual)
     with pytest.raises(WidthError, match="does not fit the net: expand, squeeze, stem, wrong"):
         space.costs(Candidate.of({"wrong": 3}))
-    with pytest.raises(WidthError, match="stem keeps 25 channels; it has 24"):
+    with pytest.raises(WidthError, match="stem keeps 25 channels; it may keep at most 24"):
         space.decode(Candidate.of(space.full.values | {"stem": 25}))
 
 
