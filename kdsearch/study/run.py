@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdsearch import registry
 from kdsearch.costs import HEADLINE
 from kdsearch.errors import KdsearchError, SpecError, StoreError
 from kdsearch.exporters.base_manifest import read_manifest
@@ -19,10 +17,7 @@ from kdsearch.files import (
     cache_dir,
     check_hashes,
     has_hashes,
-    note_hashes,
-    read_json,
     read_sealed,
-    save_json,
     save_sealed,
 )
 from kdsearch.progress import Phase, Progress, Watch, unwatched
@@ -41,15 +36,15 @@ from kdsearch.rundir.store import (
     write_summary,
 )
 from kdsearch.rundir.summary import Summary
-from kdsearch.spec.study_spec import StudySpec, dumps
+from kdsearch.spec.study_spec import StudySpec
 from kdsearch.study.delivery import deliver
 from kdsearch.study.final_trainings import noted, train_all
 from kdsearch.study.identifying import identify
+from kdsearch.study.preparing import prepare, running_executor
 from kdsearch.study.searching import End, search
-from kdsearch.study.sharing import shared_files
 from kdsearch.study.summary import RunFacts, summarise
 from kdsearch.study.trained import check_trained
-from kdsearch.study.trial import start_worker, use
+from kdsearch.study.trial import use
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,7 +210,7 @@ def _drive(study: Study, watch: Watch) -> Summary:
         use(study)
         with run.phase("prepare"):
             prepared = prepare(study, watch)
-        with _executor(study) as executor:
+        with running_executor(study) as executor:
             with run.phase("search"):
                 _search(run, executor)
             with run.phase("finish"):
@@ -237,51 +232,6 @@ def _read_seconds(path: Path) -> dict[str, float]:
     except StoreError as damage:
         log.warning("%s; the seconds of earlier starts are lost", damage)
         return {}
-
-
-def prepare(study: Study, watch: Watch) -> Mapping[str, Any]:
-    """What the strategy's preparation found, done once a run and read from the run directory afterwards."""
-    folder = study.ctx.paths.prepared
-    done = folder / "prepared.json"
-    if has_hashes(folder):
-        try:
-            check_hashes(folder)
-            read: Mapping[str, Any] = read_json(done)
-            study.strategy.load(study.ctx)
-        except StoreError as damage:
-            log.warning("%s; it is prepared again", damage)
-            shutil.rmtree(folder)
-            folder.mkdir()
-        else:
-            return read
-    # the teacher of finish answers now: an error there should not come after a long search
-    figures = {**study.strategy.prepare(study.ctx, watch), "finish": study.finish.provision(study.ctx, watch)}
-    save_json(done, figures)
-    note_hashes(folder)  # written last: a folder with hashes is prepared whole
-    return figures
-
-
-@contextmanager
-def _executor(study: Study) -> Iterator[Executor]:
-    plugin = study.spec.executor
-    kind = registry.find("kdsearch.executors", plugin.name)
-    executor: Executor = kind(plugin.options)
-    start_workers(executor, study)
-    try:
-        yield executor
-    except BaseException:
-        executor.shutdown(cancel=True)
-        raise
-    executor.shutdown()
-
-
-def start_workers(executor: Executor, study: Study) -> None:
-    """Has the executor's workers set up for a study that has been prepared."""
-    if executor.in_process:
-        executor.start(use, (study,))
-        return
-    executor.share(shared_files(study))
-    executor.start(start_worker, (dumps(study.spec), study.task.digest))
 
 
 def _search(run: _Run, executor: Executor) -> None:

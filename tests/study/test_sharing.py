@@ -16,7 +16,7 @@ from kdsearch.spec.study_spec import load_spec
 from kdsearch.spec.teacher_card import read_card
 from kdsearch.study.final_trainings import train_all
 from kdsearch.study.planning import plan
-from kdsearch.study.run import prepare, start_workers
+from kdsearch.study.preparing import prepare, start_workers
 from kdsearch.study.teach import teach
 from kdsearch.study.trial import run_trial
 from tests.cards import write_card, write_images
