@@ -32,6 +32,7 @@ PROMISED = (
     "trials",
     "rm",
     "predict",
+    "compare",
 )
 
 

@@ -117,6 +117,10 @@ def _add_many_runs_commands(commands: argparse._SubParsersAction[Parser]) -> Non
     predict.add_argument("--student", dest="named", metavar="ID", help="which one of RUN (default: the winner)")
     predict.add_argument("--top", type=_positive, default=1, metavar="N", help="the N likeliest classes (default: 1)")
     predict.add_argument("--csv", action="store_true", help="print a table with a head as CSV")
+    compare = _add(commands, "compare", "comparing:compare", "the students of several runs side by side")
+    compare.add_argument(
+        "runs", nargs="+", metavar="RUN", help=f"two or more: {_RUN}; the first is what others are set against"
+    )
     remove = _add(commands, "rm", "removal:rm", "delete run directories")
     remove.add_argument("runs", nargs="+", metavar="RUN", help=_RUN)
     remove.add_argument("-y", "--yes", action="store_true", help="do not ask")

@@ -29,7 +29,7 @@ def trials(given: argparse.Namespace) -> int:
     elif given.csv:
         _write_csv([describe_trial(outcome) for outcome in outcomes])
     elif outcomes:
-        _print_table(outcomes)
+        _print_columns(outcomes)
     else:
         say("no trial has ended yet")
     return 0
@@ -72,9 +72,9 @@ def _flatten(row: Mapping[str, Any], groups: Sequence[str]) -> dict[str, Any]:
     return plain | {f"{group}.{name}": value for group in groups for name, value in row[group].items()}
 
 
-def _print_table(outcomes: Sequence[Outcome]) -> None:
+def _print_columns(outcomes: Sequence[Outcome]) -> None:
     """A line a trial, and how many there are of each state; genes are cut off where the line ends."""
-    from kdsearch.report.tables import Column, print_table
+    from kdsearch.report.columns import Column, print_columns
 
     shown = _list_figures(outcomes)
     words = {"state": say_state, "origin": lambda outcome: outcome.candidate.origin, "gene": _say_gene}
@@ -83,7 +83,7 @@ def _print_table(outcomes: Sequence[Outcome]) -> None:
     columns += [Column(head, "words" if head == "state" else "text") for head in words]
     say_cells = [*shown.values(), *words.values()]
     styles = ["dim" if outcome.partial or outcome.state == "failed" else "" for outcome in outcomes]
-    print_table(columns, [[say_cell(outcome) for say_cell in say_cells] for outcome in outcomes], styles=styles)
+    print_columns(columns, [[say_cell(outcome) for say_cell in say_cells] for outcome in outcomes], styles=styles)
     counts = ", ".join(f"{count} {state}" for state, count in Counter(map(say_state, outcomes)).items())
     say(f"{len(outcomes)} trials: {counts}; every figure and whole genes: --csv")
 

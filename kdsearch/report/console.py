@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 GO_ON = "go on with"  # what a status calls the command that resumes
 PLAIN_WIDTH = 120  # columns of text that a table may take in a pipe or a file
 _STYLES = {"yes": "green", "no": "red", "unclear": "yellow", "unknown": "dim"}
-_ROLE_STYLES = {
+ROLE_STYLES = {
     "winner": "bold green",
     "uniform": "yellow",
     "random": "magenta",
@@ -69,7 +69,7 @@ def print_summary(summary: Summary, stream: TextIO | None = None) -> None:
             table.add_column(head, justify="right" if at else "left", no_wrap=True)
         rows = [(net.role, list_cells(run, net)) for net in list_compared(run)]
         for role, cells in rows:
-            table.add_row(*(Text(cell) for cell in cells), style=_ROLE_STYLES.get(role, ""))
+            table.add_row(*(Text(cell) for cell in cells), style=ROLE_STYLES.get(role, ""))
         console.print(table)
         doubted = any(cell.endswith(DOUBT) for _, cells in rows for cell in cells)
         for line in [*([DOUBT_MEANS] if doubted else []), *list_unmeasured(run)]:

@@ -24,7 +24,7 @@ class Column:
     spare: bool = False
 
 
-def print_table(
+def print_columns(
     columns: Sequence[Column],
     rows: Sequence[Sequence[str]],
     *,

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from kdsearch.report.tables import Column, print_table
+from kdsearch.report.columns import Column, print_columns
 
 COLUMNS = (Column("net"), Column("size", spare=True), Column("parts", spare=True), Column("told", "text"))
 ROWS = (("a", "1.25 MB", "12", "short"), ("winner", "9 kB", "1", "a sentence of which there is much more"))
@@ -13,7 +13,7 @@ ROWS = (("a", "1.25 MB", "12", "short"), ("winner", "9 kB", "1", "a sentence of 
 def printed(width: int, monkeypatch) -> list[str]:
     monkeypatch.setattr("kdsearch.report.console.PLAIN_WIDTH", width)
     stream = io.StringIO()
-    print_table(COLUMNS, ROWS, stream=stream)
+    print_columns(COLUMNS, ROWS, stream=stream)
     return [line.rstrip() for line in stream.getvalue().splitlines()]
 
 
@@ -39,5 +39,5 @@ def test_spare_columns_go_from_the_last_where_there_is_no_room(width, heads, mon
 
 def test_a_table_without_rows_is_its_heads():
     stream = io.StringIO()
-    print_table(COLUMNS, [], stream=stream)
+    print_columns(COLUMNS, [], stream=stream)
     assert stream.getvalue().split() == ["net", "size", "parts", "told"]
