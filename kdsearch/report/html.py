@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from kdsearch import registry
 from kdsearch.quoting import say_command
@@ -23,6 +16,7 @@ from kdsearch.report.figures import draw_figures
 from kdsearch.report.finalists import show_finalists
 from kdsearch.report.page import Section
 from kdsearch.report.reading import read_run
+from kdsearch.report.rendering import render_template
 from kdsearch.report.sections import show_files, show_origin
 from kdsearch.report.table import show_amounts, show_nets
 from kdsearch.report.widths import list_widths
@@ -57,9 +51,8 @@ def write_html(run_dir: str | Path) -> Path:
 def render(summary: Summary, outcomes: Sequence[Outcome]) -> str:
     """The whole page. Nothing in it reaches out: its policy forbids the browser every request."""
     run = read_run(summary, outcomes)
-    script = _read("page.js")
-    page = _templates().get_template("page.html")
-    return page.render(
+    return render_template(
+        "page.html",
         head=show_head(run),
         cards=show_answers(run),
         first=_present(show_nets(run), show_amounts(run), show_finalists(run)),
@@ -69,28 +62,11 @@ def render(summary: Summary, outcomes: Sequence[Outcome]) -> str:
         last=[show_files(run)],
         origin=show_origin(run),
         commands=run.commands,
-        style=Markup(_read("style.css")),
-        script=Markup(script),
-        digest=_digest(script),
     )
 
 
 def _present(*sections: Section | None) -> list[Section]:
     return [section for section in sections if section is not None]
-
-
-@cache
-def _templates() -> Environment:
-    """The page's templates, which escape all that they are given unless it is markup of ours."""
-    loader = PackageLoader("kdsearch.report")
-    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    made.filters["keep_units"] = _keep_units
-    return made
-
-
-def _keep_units(sentence: str) -> str:
-    """The sentence with every % on the line of its number."""
-    return sentence.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def read_summary(run_dir: str | Path) -> Summary:
@@ -134,11 +110,3 @@ def _summarise_so_far(paths: RunPaths) -> Summary:
 def _load(path: Path) -> dict[str, Any]:
     """A JSON file that the run writes whole or not at all; empty where it has not come to that yet."""
     return {key: value for key, value in read_shaped(path, RECORD).items() if key != "seal"} if path.exists() else {}
-
-
-def _read(name: str) -> str:
-    return resources.files("kdsearch.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _digest(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -61,6 +61,9 @@ class StudySpec(Section):
             return {}
         return {"pruner": f"strategy: {self.strategy.name} trains no candidate, so there is nothing to stop"}
 
+    def __repr__(self) -> str:
+        return f"study {self.name}: {self.student.label} by {self.strategy.name}, finish {self.finish.name}"
+
     @property
     def modules(self) -> tuple[str, ...]:
         """What must be passed from Python, by the names that ``run_study`` gives them: net, teacher."""

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Study:
     """Every part of a study. ``ctx`` is what the search may see; ``task`` has the test part, for the end."""
 
@@ -53,6 +53,9 @@ class Study:
     ctx: Context
     strategy: Strategy
     finish: Strategy
+
+    def __repr__(self) -> str:
+        return f"<{self.spec!r} on {self.task.name}: {len(self.ctx.widths.groups)} channel groups>"
 
     @property
     def score_metric(self) -> Metric | None:

@@ -17,6 +17,7 @@ from kdsearch.errors import StoreError
 from kdsearch.records import RunPaths
 from kdsearch.report.figures import draw_figures
 from kdsearch.report.html import read_summary, render, write_html
+from kdsearch.report.notebook import chart_run, show_result
 from kdsearch.report.reading import read_run
 from kdsearch.rundir.ledger import Ledger
 from kdsearch.rundir.store import create_run, write_summary
@@ -183,6 +184,21 @@ def test_names_that_a_user_chose_are_text_everywhere(summary, outcomes):
     assert not {each for each in page.attributes if each.startswith("on")}
     for words in SHOWN.split("; "):
         assert hostile(words) in page.text + "".join(page.attributes), words
+
+
+def test_what_a_notebook_shows_of_them_is_text_too(summary, outcomes):
+    made, bred = hostile_summary(summary), hostile_outcomes(outcomes)
+    for written in (show_result(made), chart_run(made, bred)._repr_html_()):
+        page = Reader()
+        page.feed(written)
+        assert not {"script", "img"} & set(page.tags)
+        assert not {each for each in page.attributes if each.startswith("on")}
+    inside = next(each for each in page.attributes if each.startswith("srcdoc=")).removeprefix("srcdoc=")
+    page = Reader()
+    page.feed(inside)
+    assert page.tags.count("script") == 1
+    assert "img" not in page.tags
+    assert hostile("conv1") in page.text
 
 
 def test_a_chart_shows_hostile_names_as_text(summary, outcomes):
