@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from html import unescape
@@ -23,9 +22,8 @@ from kdsearch.rundir.ledger import Ledger
 from kdsearch.rundir.store import create_run, write_summary
 from kdsearch.spec.metric import LIKELIHOOD
 from kdsearch.spec.study_spec import load_spec
+from tests.browser import CHROMIUM, QUIET
 from tests.report.conftest import blank
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture
@@ -43,8 +41,7 @@ def run_dir(tmp_path, summary, outcomes) -> Path:
 def open_in_browser(page: Path, scratch: Path, *options: str) -> subprocess.CompletedProcess[str]:
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", *quiet]
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", *QUIET]
     profile = f"--user-data-dir={scratch / 'profile'}"
     # No name resolves and there is no proxy: a request for anything but the file itself would be an error in the log.
     offline = ["--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", "--v=0"]

@@ -10,9 +10,8 @@ from kdsearch.errors import SpecError, StoreError
 from kdsearch.records import RunPaths
 from kdsearch.spec.study_spec import dumps, load_spec, loads
 from kdsearch.study.planning import plan
-from kdsearch.study.references import check_references, measure_references
+from kdsearch.study.references import check_references
 from kdsearch.study.run import resume_study, run_study
-from kdsearch.study.timing import time_nets, time_references
 from tests.cards import write_images
 from tests.toys import knowing_net, make_task, make_toy
 
@@ -55,19 +54,6 @@ class Several(nn.Module):
 
     def forward(self, image_BCHW):
         return {"features": image_BCHW.flatten(1), "logits": self.net(image_BCHW)}
-
-
-class Branching(nn.Module):
-    """Cannot be traced: it counts its calls in a way that torch.jit refuses."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = knowing()
-
-    def forward(self, image_BCHW):
-        if torch.jit.is_tracing():
-            raise RuntimeError("no tracing here")
-        return self.net(image_BCHW)
 
 
 @pytest.mark.parametrize("make", [knowing, Several, lambda: nn.DataParallel(knowing())])
@@ -136,24 +122,6 @@ def test_its_section_reads_back_as_it_was_written():
 def test_one_that_knows_nothing_of_these_images_is_refused(tmp_path):
     with pytest.raises(SpecError, match=r"^teacher: Toy reaches .* no more than chance"):
         check_references(planned(tmp_path, make_toy(3)))
-
-
-def test_its_accuracy_and_its_latency_stand_beside_the_students(tmp_path):
-    study = planned(tmp_path, knowing())
-    rows = measure_references(study)
-    (row,) = time_references(rows, time_nets(study, (), {}))
-    assert (row["id"], row["name"]) == ("teacher", "Sequential")
-    assert row["metrics"] == {"accuracy": 1.0, "validation_accuracy": 1.0}
-    assert row["costs"]["parameters"] == 2 * 64 + 2 + 2 * 3 + 3
-    assert row["costs"]["latency_ms"] > 0
-    assert "unmeasured" not in row
-
-
-def test_a_latency_that_cannot_be_measured_is_said_to_be_missing_and_why(tmp_path):
-    study = planned(tmp_path, Branching())
-    (row,) = time_references(measure_references(study), time_nets(study, (), {}))
-    assert "latency_ms" not in row["costs"]
-    assert row["unmeasured"] == {"latency_ms": "it cannot be traced: no tracing here"}
 
 
 def test_without_numbers_of_its_own_it_reads_images_as_the_student_does(tmp_path):
