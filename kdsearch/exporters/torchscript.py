@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -61,14 +62,17 @@ class TorchScript(Exporter):
             frozen = freeze_trace(model, example_BCHW)
             with quiet_tracing():
                 if path.suffix == LITE_SUFFIX:
-                    frozen._save_for_lite_interpreter(str(path), _extra_files=dict(extra_files))
+                    content = frozen._save_to_buffer_for_lite_interpreter(_extra_files=dict(extra_files))
                 else:
-                    torch.jit.save(frozen, str(path), _extra_files=dict(extra_files))
-        except RuntimeError as error:  # what torch.jit raises for a net it cannot trace and for a full disk alike
+                    written = io.BytesIO()
+                    torch.jit.save(frozen, written, _extra_files=dict(extra_files))
+                    content = written.getvalue()
+        except RuntimeError as error:
             raise ExportError(
                 f"{path.name}: torch.jit cannot write this net: {_last_line(error)}; change that, or leave "
                 "torchscript out of export"
             ) from error
+        path.write_bytes(content)  # torch.jit's own writer ends the whole process on a full disk
 
     def load(self, path: Path) -> Callable[[Tensor], Tensor]:
         import torch

@@ -11,6 +11,7 @@ from kdsearch import registry
 from kdsearch.costs import FILE_SIZE
 from kdsearch.errors import ExportError
 from kdsearch.exporters.base_manifest import FILE_NAME, Manifest, to_json
+from kdsearch.files import reason
 
 if TYPE_CHECKING:
     from kdsearch.candidates.space import Windows
@@ -31,14 +32,17 @@ def file_overhead(widths: WidthSpace, task: Task, exports: Sequence[ExporterPlug
     both by more than the allowance for what the manifest will say.
 
     Raises:
-        ExportError: the net cannot be written in one of the formats.
+        ExportError: the net cannot be written in one of the formats, or there is no space to try.
     """
     most = 0
     for gene in (widths.smallest, widths.full):
         about = Manifest(task.image_shape, task.mean, task.std, task.classes, widths=gene.widths)
         for plugin in exports:
             exporter: Exporter = registry.find("kdsearch.exporters", plugin.name)(plugin.options)
-            size = _largest(exporter, widths, about)
+            try:
+                size = _largest(exporter, widths, about)
+            except OSError as error:
+                raise ExportError(f"{tempfile.gettempdir()}: no net can be exported to try: {reason(error)}") from None
             most = max(most, size - widths.costs(gene)[FILE_SIZE] + widths.overhead_bytes)
     return most + _ABOUT + _PER_SEED * seeds if exports else 0
 

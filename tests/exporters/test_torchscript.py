@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import zipfile
 
@@ -87,7 +88,8 @@ def test_the_manifest_inside_is_the_one_beside_less_the_hashes(exported):
 
 def test_the_lite_file_holds_its_manifest_too(exported):
     with zipfile.ZipFile(exported.files["torchscript_lite"]) as archive:
-        inside = json.loads(archive.read("model/extra/manifest.json"))
+        (name,) = (name for name in archive.namelist() if name.endswith("/extra/manifest.json"))
+        inside = json.loads(archive.read(name))
     assert inside["format"] == "torchscript_lite"
     assert inside["lineage"] == {"seed": 3}
 
@@ -152,3 +154,16 @@ def test_a_net_that_cannot_be_traced_is_one_line(tmp_path):
     exporter = TorchScript(TorchScript.Options())
     with pytest.raises(ExportError, match=r"model\.pt: torch\.jit cannot write this net: the reason"):
         export_student(Untraceable(), draw_pixels(1), exporter=exporter, folder=tmp_path, manifest=MANIFEST)
+
+
+@pytest.mark.parametrize("left", [0, 4096, 16384])
+def test_a_disk_that_is_full_is_one_line_and_not_the_end_of_the_process(tiny_disk, left):
+    with (tiny_disk / "others").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    with (tiny_disk / "others").open("r+b") as file:
+        file.truncate((tiny_disk / "others").stat().st_size - left)
+    exporter = TorchScript(TorchScript.Options())
+    with pytest.raises(ExportError, match=r"(No|no) space left on device") as caught:
+        export_student(make_net(), draw_pixels(4), exporter=exporter, folder=tiny_disk / "out", manifest=MANIFEST)
+    assert len(str(caught.value).splitlines()) == 1
