@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kdsearch.candidates.space import Candidate, Windows
+import numpy as np
+
+from kdsearch.candidates.repair import find_inside
+from kdsearch.candidates.space import Candidate, SearchSpace, Windows
+from kdsearch.errors import InfeasibleError
 
 if TYPE_CHECKING:
     from kdsearch.widths.space import WidthSpace
@@ -23,20 +27,48 @@ def uniform_gene(widths: WidthSpace, windows: Windows) -> Candidate:
     Widths come in steps, so no uniform gene need hit the budget exactly: the widths of single groups are then raised
     one step at a time, in rounds through the net, until no other step fits, and if much is left unused, steps up are
     paid for by steps down elsewhere. Where that cannot help either, as with two limits of which the second binds, all
-    widths are scaled in proportion to the depth, by the mildest tilt that fills the first limit; ``origin`` says so.
+    widths are scaled in proportion to the depth, by the mildest tilt that fills the first limit. What is left outside
+    the windows then is moved into them in as few steps as are found: whatever a search may find inside, its control is
+    inside too. ``origin`` says which of these it was.
     """
     plain = _swap(widths, _top_up(widths, _scaled(widths, windows, 0.0), windows), windows)
-    if _used(widths, plain, windows) >= _FULL:
+    if _is_full(widths, plain, windows):
         return replace(plain, origin="uniform widths")
+    filled = _tilted(widths, plain, windows)
+    return filled if _is_inside(widths, filled, windows) else _moved_inside(widths, filled, windows)
+
+
+def _tilted(widths: WidthSpace, plain: Candidate, windows: Windows) -> Candidate:
+    """The gene of the mildest tilt that fills the first limit, or that fills it most; perhaps the plain one."""
     best, best_tilt = plain, 0.0
     for tilt in _TILTS:
         tilted = _top_up(widths, _scaled(widths, windows, tilt), windows)
         if _used(widths, tilted, windows) > _used(widths, best, windows):
             best, best_tilt = tilted, tilt
-        if _used(widths, best, windows) >= _FULL:
+        if _is_full(widths, best, windows):
             break
     filled = _swap(widths, best, windows)
     return replace(filled, origin="uniform widths tilted over the depth" if best_tilt else "uniform widths")
+
+
+def _moved_inside(widths: WidthSpace, gene: Candidate, windows: Windows) -> Candidate:
+    """A gene inside the windows near this one, from which no group can be moved towards it; itself if none is found."""
+    space = SearchSpace(widths.parameters())
+    try:
+        found = find_inside(space, widths.costs, windows, np.random.default_rng(0), gene)
+    except InfeasibleError:
+        return gene
+    before = None
+    while before != found:
+        before = found
+        for group in widths.groups:
+            place, wanted = (group.choices.index(int(each.values[group.name])) for each in (found, gene))
+            for nearer in range(wanted, place, 1 if wanted < place else -1):
+                moved = Candidate.of(found.values | {group.name: group.choices[nearer]})
+                if _is_inside(widths, moved, windows):
+                    found = moved
+                    break
+    return replace(found, origin="uniform widths moved into the limits")
 
 
 def _scaled(widths: WidthSpace, windows: Windows, tilt: float) -> Candidate:
@@ -78,7 +110,7 @@ def _top_up(widths: WidthSpace, gene: Candidate, windows: Windows) -> Candidate:
 def _swap(widths: WidthSpace, gene: Candidate, windows: Windows) -> Candidate:
     """The gene after up to four exchanges of a step down for a step up elsewhere that use more of the first limit."""
     for _ in range(_SWAPS):
-        if not windows or _used(widths, gene, windows) >= _FULL:
+        if not windows or _is_full(widths, gene, windows):
             break
         swapped = (raised for lowered in _steps(widths, gene, -1) for raised in _steps(widths, lowered, 1))
         fitting = [each for each in swapped if _fits(widths, each, windows)]
@@ -101,6 +133,16 @@ def _steps(widths: WidthSpace, gene: Candidate, step: int) -> Iterator[Candidate
 def _used(widths: WidthSpace, gene: Candidate, windows: Windows) -> float:
     """Which share of the first limit a gene uses; all of it where nothing is limited."""
     return widths.costs(gene)[windows[0].cost] / windows[0].high if windows else 1.0
+
+
+def _is_full(widths: WidthSpace, gene: Candidate, windows: Windows) -> bool:
+    """Whether it uses so much of the first limit that nothing need be added, the lower end of its window at least."""
+    return _used(widths, gene, windows) >= _FULL and _is_inside(widths, gene, windows)
+
+
+def _is_inside(widths: WidthSpace, gene: Candidate, windows: Windows) -> bool:
+    costs = widths.costs(gene)
+    return all(window.miss(costs) == 0 for window in windows)
 
 
 def _fits(widths: WidthSpace, gene: Candidate, windows: Windows) -> bool:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
+from typing import Literal
 
+import numpy as np
 import pytest
 from torch import nn
 
-from kdsearch.candidates.space import Window
+from kdsearch.candidates.space import Candidate, SearchSpace, Window
 from kdsearch.spec.sections import WidthOptions
+from kdsearch.study import control
 from kdsearch.study.control import uniform_gene
 from kdsearch.widths.finding import find_widths
+from kdsearch.widths.space import WidthSpace
 from tests.toys import make_toy, toy_widths
 
 pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
@@ -78,3 +83,65 @@ def test_coarse_steps_leave_no_more_than_three_hundredths_of_a_limit(share):
     high = share * widths.costs(widths.full)["macs"]
     gene = uniform_gene(widths, (Window("macs", 0.95 * high, high),))
     assert 0.97 * high <= widths.costs(gene)["macs"] <= high
+
+
+NETS = {
+    "chain": lambda: stack(32, 64, 128, 256),
+    "deep": lambda: stack(16, 16, 32, 32, 64, 64, 128, 128),
+    "bottleneck": lambda: stack(64, 8, 64, 8, 128),
+    "hourglass": lambda: stack(64, 16, 64, 32),
+}
+
+
+def stack(*widths: int) -> nn.Module:
+    layers: list[nn.Module] = []
+    for at, (before, after) in enumerate(zip((1, *widths), widths, strict=False)):
+        layers += [nn.Conv2d(before, after, 3, stride=1 + (at > 0), padding=1), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], 3))
+
+
+@cache
+def widths_of(name: str, divisor: Literal[1, 8]) -> WidthSpace:
+    return find_widths(NETS[name](), (1, 16, 16), WidthOptions(divisor=divisor))
+
+
+def draw_windows(space: SearchSpace, widths: WidthSpace, rng: np.random.Generator) -> tuple[Window, ...]:
+    """Two limits inside which a random gene lies, however much they contradict each other at uniform widths."""
+    costs = widths.costs(space.sample(rng))
+    narrow = rng.choice([0.01, 0.02, 0.05])
+    high = costs["macs"] * (1 + narrow * rng.uniform(0, 0.9))
+    return Window("macs", (1 - narrow) * high, high), Window("parameters", None, 1.01 * costs["parameters"])
+
+
+@pytest.mark.parametrize("divisor", [1, 8])
+@pytest.mark.parametrize("name", NETS)
+def test_where_a_random_gene_lies_inside_two_limits_the_control_lies_inside_too(name, divisor):
+    widths, rng = widths_of(name, divisor), np.random.default_rng(divisor)
+    space = SearchSpace(widths.parameters())
+    for _ in range(8):
+        windows = draw_windows(space, widths, rng)
+        gene = uniform_gene(widths, windows)
+        assert [window.miss(widths.costs(gene)) for window in windows] == [0, 0], (windows, gene.origin)
+
+
+def test_a_control_that_no_tilt_brings_inside_is_moved_there_and_no_further_than_it_must():
+    widths, rng = widths_of("hourglass", 8), np.random.default_rng(0)
+    space = SearchSpace(widths.parameters())
+    drawn = [draw_windows(space, widths, rng) for _ in range(30)]
+    moved = [(gene, each) for each in drawn if (gene := uniform_gene(widths, each)).origin.endswith("into the limits")]
+    assert moved
+    for gene, windows in moved:
+        plain = control._top_up(widths, control._scaled(widths, windows, 0.0), windows)
+        outside = control._tilted(widths, control._swap(widths, plain, windows), windows)
+        for group in widths.groups:  # no single group can be given back its width
+            back = Candidate.of(gene.values | {group.name: outside.values[group.name]})
+            assert back == gene or any(window.miss(widths.costs(back)) for window in windows)
+
+
+def test_windows_that_hold_no_gene_leave_the_control_below_them_and_its_origin_claims_nothing():
+    widths = find_widths(stack(16, 16), (1, 16, 16), WidthOptions(divisor=8))
+    costs = widths.costs(widths.full)
+    windows = Window("macs", 0.99 * costs["macs"], costs["macs"]), Window("parameters", None, 0.5 * costs["parameters"])
+    gene = uniform_gene(widths, windows)
+    assert windows[0].miss(widths.costs(gene)) < 0 == windows[1].miss(widths.costs(gene))
+    assert not gene.origin.endswith("into the limits")
