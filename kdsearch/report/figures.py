@@ -20,6 +20,7 @@ from kdsearch.report.words import say_count, say_tick
 _ORDER = {"winner": 0, "uniform": 1, "random": 2, "full": 3, "given": 4, "teacher": 5}
 _APART = 5  # pixels between whiskers that would lie on one another
 _CLOSE = 8  # pixels
+_WIDEST = 1.5  # times the largest trained net's MACs: a teacher beyond would squeeze all others, and is told in words
 _LOWER = {"higher": "", "lower": " (lower is better)"}
 
 
@@ -50,9 +51,11 @@ def draw_trained(run: Run) -> Figure:
     Colour is the role, shape the budget.
     """
     title = f"Trained nets: {run.metric.words} against MACs"
-    nets = [net for net in (*run.nets, *run.references) if HEADLINE in net.costs]
     if not run.nets:
         return Figure(title, note="No net has been trained to the end yet.")
+    widest = _WIDEST * max(net.costs[HEADLINE] for net in run.nets)
+    nets = [net for net in (*run.nets, *run.references) if net.costs[HEADLINE] <= widest]
+    beyond = [(net.role, f"{_tell_net(run, net)} (beyond)") for net in run.references if net not in nets]
     reach = [end for net in nets for end in (net.figure - (net.spread or 0), net.figure + (net.spread or 0))]
     limits = list_limits(run)
     across = [net.costs[HEADLINE] for net in nets] + [high for _, high in limits]
@@ -65,7 +68,7 @@ def draw_trained(run: Run) -> Figure:
     return Figure(
         title,
         charts.draw(frame, draw_limits(frame, limits), *_draw_nets(run, frame, nets), about=title),
-        (*_list_roles(nets), *_list_shapes(run, nets), *name_limits(limits)),
+        (*_list_roles(nets), *_list_shapes(run, nets), *name_limits(limits), *beyond),
     )
 
 
@@ -85,19 +88,21 @@ def _draw_nets(run: Run, frame: Frame, nets: Sequence[Net]) -> list[Markup]:
 def _find_shifts(frame: Frame, nets: Sequence[Net]) -> dict[str, float]:
     """By how many pixels each net's mark is moved sideways: nets of one budget have nearly the same MACs."""
     shifts: dict[str, float] = {}
-    taken: list[tuple[float, float]] = []
+    taken: list[tuple[float, float, float]] = []
     for net in sorted(nets, key=lambda net: (_ORDER.get(net.role, 0), net.id)):
         x, y = frame.at((net.costs[HEADLINE], net.figure))
+        _, top = frame.at((net.costs[HEADLINE], net.figure + (net.spread or 0)))
+        half = max(y - top, _CLOSE / 2)
         steps = (step * sign * _APART for step in range(len(nets) + 1) for sign in (1, -1))
-        free = (shift for shift in steps if all(_far(x + shift, y, other) for other in taken))
+        free = (shift for shift in steps if all(_apart((x + shift, y, half), other) for other in taken))
         shift = shifts[net.id] = next(free)
-        taken.append((x + shift, y))
+        taken.append((x + shift, y, half))
     return shifts
 
 
-def _far(x: float, y: float, other: tuple[float, float]) -> bool:
-    """Whether a mark hides none of another: a whisker is as wide as a mark, and taller."""
-    return abs(x - other[0]) >= _CLOSE or abs(y - other[1]) >= 6 * _CLOSE
+def _apart(mark: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+    """Whether of two marks, each a point and half its height, neither hides the other."""
+    return abs(mark[0] - other[0]) >= _CLOSE or abs(mark[1] - other[1]) >= mark[2] + other[2]
 
 
 def _list_roles(nets: Sequence[Net]) -> list[tuple[str, str]]:

@@ -13,9 +13,9 @@ from kdsearch.report.words import say_cost, say_percent
 _BESIDE = {HEADLINE: ("of full",), "latency_ms": ("speed-up",)}
 _NOTE = (
     "{metric}: mean ± standard deviation over seeds, on test images that the search never saw. MACs: multiply-adds of "
-    "convolutions and linear layers, one image. Latency: frozen TorchScript, batch 1, one thread, all in one run; "
-    "speed-up: against the full net. All nets were trained with one recipe, but for given (the student as it came) and "
-    "teacher, which are as they are."
+    "convolutions and linear layers, one image. Size: parameters and buffers; of exported nets their largest file. "
+    "Latency: frozen TorchScript, batch 1, one thread, all in one run; speed-up: against the full net. All nets were "
+    "trained with one recipe, but for given (the student as it came) and teacher, which are as they are."
 )
 
 

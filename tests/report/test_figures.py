@@ -61,6 +61,22 @@ def test_three_budgets_in_one_chart_have_a_shape_each_and_no_mark_hides_another(
     assert re.findall(r">([123])</text>", figure.svg) == ["1", "2", "3"]  # the budgets' lines
 
 
+@pytest.mark.parametrize(("macs", "drawn"), [(200_000_000, True), (2_000_000_000, False)])
+def test_a_teacher_far_beyond_is_told_in_words_and_squeezes_nothing(three_budgets, macs, drawn):
+    teacher = {
+        "id": "teacher",
+        "role": "teacher",
+        "name": "big",
+        "metrics": {"accuracy": 0.97},
+        "costs": {"macs": macs},
+    }
+    three_budgets["references"] = [teacher]
+    figure = draw_trained(read_run(three_budgets, ()))
+    assert ('<circle class="teacher"' in figure.svg) is drawn
+    assert (("teacher", "teacher: 97.0 %, 2 G MACs (beyond)") in figure.legend) is not drawn
+    assert max(x for _, x, _ in marks_of(figure.svg)) > 300  # of 428 pixels
+
+
 def test_each_of_three_budgets_has_charts_of_its_own(three_budgets, outcomes):
     titles = [figure.title for figure in draw_figures(read_run(three_budgets, outcomes))]
     for budget in (1, 2, 3):
