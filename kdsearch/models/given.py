@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,7 @@ from kdsearch.models.rows import refuse_mixed_rows
 from kdsearch.models.unwrapping import drop_hooks, unwrap_children, unwrap_layers, unwrap_root
 from kdsearch.tracing.copying import copy_net, is_lazy
 from kdsearch.tracing.tracer import FOREIGN_ERRORS
+from kdsearch.tracing.unchanged import unchanged
 from kdsearch.weights import hash_weights
 
 log = logging.getLogger(__name__)
@@ -105,10 +107,22 @@ def _make_plain(own: nn.Module, trial: Trial) -> list[str]:
     changes += [f"{dtype} parameters became torch.float32"] * (dtype != torch.float32)
     if changes:
         _compare(before, _outputs(own, trial), dtype, trial.who)
-    refuse_foreign_tensors(own, trial.image_BCHW, trial.who)
+    with unchanged(own, but=_hooks(own)):
+        changes += _tried(own, trial)
+    return changes
+
+
+def _hooks(net: nn.Module) -> list[Any]:
+    return [held for key, held in vars(net).items() if "_hooks" in key]
+
+
+def _tried(own: nn.Module, trial: Trial) -> list[str]:
+    """What was done to a net without wrappers, by hooks on it alone, so that it trains and gives its logits."""
+    with unchanged(own):  # what it computes there is not finite, and may stay in its buffers
+        refuse_foreign_tensors(own, trial.image_BCHW, trial.who)
     refuse_frozen(own, trial.who)
     refuse_untrainable(own, trial.image_BCHW, trial.who)
-    changes += _avoid_reentrance(own, trial)
+    changes = _avoid_reentrance(own, trial)
     changes += let_go_of_maps(own, trial.image_BCHW)
     refuse_without_gradients(own, trial.image_BCHW, trial.who)
     keep_main_output(own, trial.image_BCHW, trial.num_classes, trial.who)
@@ -141,7 +155,9 @@ def _outputs(net: nn.Module, trial: Trial) -> list[Tensor]:
     """All tensors that the net gives in evaluation, on images in its own precision."""
     image_BCHW = trial.image_BCHW.to(_dtype(net))
     try:
-        with torch.no_grad():
+        if any(is_lazy(parameter) for parameter in net.parameters()):
+            net(image_BCHW)  # it gets its shapes
+        with torch.no_grad(), unchanged(net):
             torch.manual_seed(_SEED)
             return list(find_outputs(net(image_BCHW)).values())
     except FOREIGN_ERRORS as error:

@@ -12,6 +12,8 @@ from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weig
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
+from kdsearch.tracing.unchanged import unchanged
+
 _WRAPPERS = ("DataParallel", "DistributedDataParallel", "AveragedModel", "OptimizedModule")
 _INSIDE = ("_orig_mod", "module")
 _HOOKS = (
@@ -73,7 +75,8 @@ def _input_dims(net: nn.Module, image_BCHW: Tensor) -> dict[str, int]:
 
         handles.append(module.register_forward_pre_hook(note))
     try:
-        net(image_BCHW)
+        with unchanged(net):
+            net(image_BCHW)
     finally:
         for handle in handles:
             handle.remove()

@@ -21,6 +21,7 @@ from kdsearch.tracing.layers import is_layer, label_through_layer
 from kdsearch.tracing.modes import training_steadily, unwatched
 from kdsearch.tracing.swap import Slots, swapped
 from kdsearch.tracing.traits import Traits
+from kdsearch.tracing.unchanged import attributes_unchanged, unchanged
 from kdsearch.tracing.units import Ledger, Mark
 from kdsearch.tracing.watching import FunctionWatch, OperatorWatch
 
@@ -124,6 +125,7 @@ class Tracer:
         self.is_bare = image.device.type == "meta"
         place = torch.device("meta") if self.is_bare else nullcontext()
         with (
+            attributes_unchanged(self.net) if self.is_bare else unchanged(self.net),
             swapped(self.slots, tensors, settings),
             self._watching(),
             torch.no_grad(),

@@ -15,6 +15,7 @@ from kdsearch.tracing.calls import RealTensorsNeededError
 from kdsearch.tracing.layers import MAPPING
 from kdsearch.tracing.swap import Slots
 from kdsearch.tracing.tracer import FOREIGN_ERRORS, Tracer, shapes_of, units_of_output
+from kdsearch.tracing.unchanged import unchanged
 from kdsearch.tracing.units import Ids, Mark, UnitClasses, UnitRecorder, classify
 from kdsearch.widths.check import CropProof
 from kdsearch.widths.choices import choices, scaled_widths
@@ -53,7 +54,11 @@ def find_widths(net: nn.Module, image_shape: Sequence[int], options: WidthOption
     Raises:
         WidthError: the net does not run on such images.
     """
-    options = options or WidthOptions()
+    with unchanged(net, values=False), torch.random.fork_rng(devices=[]):
+        return _find_widths(net, image_shape, options or WidthOptions())
+
+
+def _find_widths(net: nn.Module, image_shape: Sequence[int], options: WidthOptions) -> WidthSpace:
     traced = trace(net, image_shape)
     if options.fix_last:
         _fix_last(traced)

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from kdsearch.errors import WidthError
+from kdsearch.tracing.unchanged import unchanged
 
 if TYPE_CHECKING:
     from kdsearch.candidates.space import Candidate
@@ -37,6 +38,11 @@ def find_gaps(widths: WidthSpace, gene: Candidate, batch: Tensor) -> tuple[float
     Raises:
         WidthError: an output is not finite, or not of the full net's shape.
     """
+    with unchanged(widths.net), torch.random.fork_rng(devices=[]):
+        return _find_gaps(widths, gene, batch)
+
+
+def _find_gaps(widths: WidthSpace, gene: Candidate, batch: Tensor) -> tuple[float, float | None]:
     cropped, compact = _outputs(widths, gene, batch, widths.layout.slots.tensors())
     _compare_shapes(widths, batch, cropped, compact)
     largest = float(compact.abs().max())

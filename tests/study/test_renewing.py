@@ -51,8 +51,9 @@ def test_what_cannot_be_drawn_anew_of_a_trained_net_is_warned_of(tmp_path, caplo
     study = planned(tmp_path, net, f"{{net: given, trained: {str(trained).lower()}, divisor: 1}}")
     said = "no fresh values can be drawn for power, scale of given: nets that are trained from scratch start with"
     assert (said in caplog.text) == trained
-    for name, value in study.ctx.net.named_parameters():
-        assert torch.equal(value, net.get_parameter(name)), f"trying it changed {name} of the student itself"
+    for name, value in study.ctx.net.state_dict().items():
+        assert torch.equal(value, net.state_dict()[name]), f"trying it changed {name} of the student itself"
+    assert net.scale == 1
 
 
 def test_a_reset_that_fails_on_a_cropped_layer_is_one_line(tmp_path):
