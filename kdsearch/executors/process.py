@@ -32,8 +32,8 @@ class Process(Executor):
         """
 
         workers: int | None = Field(None, ge=1, le=256)
-        threads: int | None = Field(None, ge=1)
-        timeout_minutes: float | None = Field(None, gt=0)
+        threads: int | None = Field(None, ge=1, le=1024)
+        timeout_minutes: float | None = Field(None, gt=0, le=1e7)
 
     options: Options
     threads: int

@@ -26,7 +26,7 @@ class Patient(Pruner):
         """
 
         patience: int = Field(3, ge=0, le=1_000_000)
-        min_delta: float = Field(0.0, ge=0)
+        min_delta: float = Field(0.0, ge=0, le=1e12)
         wraps: PrunerPlugin | None = None
 
     options: Patient.Options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from kdsearch.pruners.base import Pruner
 from kdsearch.pruners.base_warmup import WarmupOptions
@@ -25,8 +25,8 @@ class Threshold(Pruner):
         stopped, null: a third of them and one at least; ``interval_epochs``: then a trial is judged every so many.
         """
 
-        lower: float | None = None
-        upper: float | None = None
+        lower: float | None = Field(None, ge=-1e12, le=1e12)
+        upper: float | None = Field(None, ge=-1e12, le=1e12)
 
         @model_validator(mode="after")
         def _bounds_something(self) -> Threshold.Options:

@@ -41,12 +41,12 @@ class Evolution(Searcher):
         """
 
         mode: Literal["steady", "generational"] = "steady"
-        population: int = Field(50, ge=2)
-        parents: int = Field(10, ge=1)
-        mutation: int = Field(25, ge=0)
-        crossover: int = Field(25, ge=0)
+        population: int = Field(50, ge=2, le=1_000_000)
+        parents: int = Field(10, ge=1, le=1_000_000)
+        mutation: int = Field(25, ge=0, le=1_000_000)
+        crossover: int = Field(25, ge=0, le=1_000_000)
         mutation_probability: float = Field(0.1, gt=0, le=1)
-        generations: int = Field(20, ge=1)
+        generations: int = Field(20, ge=1, le=1_000_000)
         bends: float = Field(0.3, ge=0, le=1)
         migration: float = Field(0.2, ge=0, le=1)
 

@@ -71,8 +71,8 @@ class SamplerOptions(Section):
     """
 
     name: Literal["uniform", "class_balanced", "superclass"] = "uniform"
-    k: int = Field(4, ge=1)
-    clusters: int | None = Field(None, ge=2)
+    k: int = Field(4, ge=1, le=1_000_000)
+    clusters: int | None = Field(None, ge=2, le=1_000_000)
 
     def idle(self) -> Mapping[str, str]:
         return {"k": "uniform batches have no groups"} if self.name == "uniform" else {}

@@ -18,6 +18,8 @@ from pydantic import (
 from kdsearch.costs import CLOSED_FORMS
 from kdsearch.spec.sections import Section
 
+_MOST = 1e18  # of any cost
+
 
 class Bound(Section):
     """One limit: a share of the full net (``share``) or an absolute number (``value``)."""
@@ -46,8 +48,8 @@ class Bound(Section):
             value = float(written[:-1] if unit != 1.0 else written) * unit
         except ValueError:
             raise ValueError(f"must be a share such as 50% or a number above 0 such as 300M (got {text})") from None
-        if not 0 < value < float("inf"):
-            raise ValueError(f"must be above 0 (got {text})")
+        if not 0 < value <= _MOST:
+            raise ValueError(f"must be above 0 and at most {_MOST:.0g} (got {text})")
         return cls(value=value)
 
     @model_serializer(mode="plain")
@@ -121,5 +123,5 @@ class Budget(Section):
     """When the search ends: after ``trials`` evaluations or ``minutes`` of searching, whichever comes first."""
 
     trials: int = Field(200, ge=1, le=1_000_000)
-    minutes: float | None = Field(None, gt=0)
-    max_failures: int = Field(5, ge=0)
+    minutes: float | None = Field(None, gt=0, le=1e7)
+    max_failures: int = Field(5, ge=0, le=1_000_000)

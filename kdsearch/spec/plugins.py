@@ -168,7 +168,7 @@ class FinishPlugin(Plugin):
     seeds: int = Field(1, ge=1, le=100)
     controls: Controls = Controls()
     finalists: tuple[Annotated[int, Field(ge=1, le=100)], ...] = (1,)
-    finalist_epochs: tuple[Annotated[int, Field(ge=1)], ...] = (3,)
+    finalist_epochs: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = (3,)
     finalist_distance: float = Field(0.0, ge=0, le=1)
 
     @field_validator("finalists", "finalist_epochs", mode="before")

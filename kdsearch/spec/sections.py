@@ -195,17 +195,17 @@ class Augmentation(Section):
 class Recipe(Section):
     """How a net is trained. ``learning_rate`` is for the batch size given; it ends at 0 after the last step."""
 
-    epochs: int = Field(10, ge=1)
-    batch_size: int = Field(64, ge=2)
+    epochs: int = Field(10, ge=1, le=1_000_000)
+    batch_size: int = Field(64, ge=2, le=1_000_000)
     optimizer: Literal["sgd", "adamw"] = "sgd"
-    learning_rate: float = Field(0.05, gt=0)
+    learning_rate: float = Field(0.05, gt=0, le=1e6)
     momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(5e-4, ge=0)
+    weight_decay: float = Field(5e-4, ge=0, le=1e6)
     schedule: Literal["linear", "cosine", "step", "constant"] = "cosine"
-    warmup_epochs: float = Field(0.0, ge=0)
+    warmup_epochs: float = Field(0.0, ge=0, le=1e6)
     milestones: tuple[Share, ...] = (0.5, 0.75)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    clip_norm: float | None = Field(None, gt=0)
+    clip_norm: float | None = Field(None, gt=0, le=1e9)
     precision: Precision = "auto"
     augment: Augmentation = Augmentation()
 
@@ -236,12 +236,12 @@ class TaskOptions(Section):
     timm: str | None = None
     root: Path | None = None
     image_size: int | None = Field(None, ge=8, le=1024)
-    train_images: int | None = Field(None, ge=1)
+    train_images: int | None = Field(None, ge=1, le=1_000_000_000)
     validation_share: float = Field(0.1, gt=0, lt=0.9)
     test_share: float = Field(0.1, gt=0, lt=0.9)
     channels: Literal[1, 3] | None = None
     skip_broken: bool = False
-    class_weights: Literal["balanced"] | tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    class_weights: Literal["balanced"] | tuple[Annotated[float, Field(gt=0, le=1e6)], ...] | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> TaskOptions:

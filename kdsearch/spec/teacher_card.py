@@ -25,7 +25,7 @@ from kdsearch.spec.sections import OWN_NETS, Recipe, Section, StudentOptions
 from kdsearch.spec.sources import pick_shipped, read_document, shipped_files
 from kdsearch.spec.yaml import read_scalar
 
-Length = Annotated[int, Field(ge=1)]
+Length = Annotated[int, Field(ge=1, le=1_000_000)]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WEIGHTS = (".pt", ".pth", ".safetensors", ".bin", ".ckpt")
 FINGERPRINT_BYTES = 6
@@ -82,9 +82,9 @@ class Card(Section):
     weights: Path | None = None
     sha256: str | None = None
     input: InputOptions | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[Annotated[float, Field(gt=0)], ...] | None = None
-    classes: tuple[str, ...] | Annotated[int, Field(ge=2)] | None = None
+    mean: tuple[Annotated[float, Field(ge=-1e6, le=1e6)], ...] | None = None
+    std: tuple[Annotated[float, Field(gt=0, le=1e6)], ...] | None = None
+    classes: tuple[str, ...] | Annotated[int, Field(ge=2, le=1_000_000)] | None = None
     metrics: Mapping[str, float] = {}
     data_hash: str = ""
     seen: str = ""

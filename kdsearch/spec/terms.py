@@ -16,15 +16,16 @@ from kdsearch.spec.sections import Section
 
 TEACHERLESS = ("ce",)
 """The kinds of term that need no teacher."""
+_MOST = 1e9  # of any amount: far above what a loss can use, and far below where float32 ends
 
 
 class Range(Section):
     """An amount that a search finds, between ``low`` and ``high``; ``start`` is what it has before any search."""
 
     search: Literal["uniform", "loguniform"]
-    low: float
-    high: float
-    start: float | None = None
+    low: float = Field(ge=-_MOST, le=_MOST)
+    high: float = Field(ge=-_MOST, le=_MOST)
+    start: float | None = Field(None, ge=-_MOST, le=_MOST)
 
     @model_validator(mode="after")
     def _spans(self) -> Range:
@@ -70,10 +71,11 @@ class _ShareRange(_PositiveRange):
 
 
 NotNegative = Annotated[
-    Annotated[float, Field(ge=0), Tag(NUMBER)] | Annotated[_NotNegativeRange, Tag(RANGE)], Discriminator(_branch)
+    Annotated[float, Field(ge=0, le=_MOST), Tag(NUMBER)] | Annotated[_NotNegativeRange, Tag(RANGE)],
+    Discriminator(_branch),
 ]
 Positive = Annotated[
-    Annotated[float, Field(gt=0), Tag(NUMBER)] | Annotated[_PositiveRange, Tag(RANGE)], Discriminator(_branch)
+    Annotated[float, Field(gt=0, le=_MOST), Tag(NUMBER)] | Annotated[_PositiveRange, Tag(RANGE)], Discriminator(_branch)
 ]
 Part = Annotated[
     Annotated[float, Field(gt=0, lt=1), Tag(NUMBER)] | Annotated[_ShareRange, Tag(RANGE)], Discriminator(_branch)
@@ -101,7 +103,7 @@ class TermOptions(Section):
     weight: NotNegative = 1.0
     balance: Literal["fixed", "gradient"] = "fixed"
     share: Part = 0.1
-    most: float = Field(10_000.0, gt=0)
+    most: float = Field(10_000.0, gt=0, le=_MOST)
 
     def idle(self) -> Mapping[str, str]:
         if self.balance == "gradient":

@@ -69,11 +69,11 @@ class MetaPruning(Strategy):
         random_genes: int = Field(2, ge=0, le=16)
         draws: Literal["budget", "uniform"] = "budget"
         init: Literal["scratch", "pretrained"] = "pretrained"
-        pretrain_epochs: int = Field(8, ge=1)
-        calibration_images: int = Field(512, ge=2)
+        pretrain_epochs: int = Field(8, ge=1, le=1_000_000)
+        calibration_images: int = Field(512, ge=2, le=1_000_000)
         ranked_by: RankedBy = "likelihood"
         racing: bool = False
-        check_genes: int = Field(12, ge=0)
+        check_genes: int = Field(12, ge=0, le=100_000)
 
         @field_validator("ranked_by", mode="before")
         @classmethod
