@@ -14,7 +14,8 @@ from typing import Any
 
 from kdsearch.errors import StoreError
 
-_HASHES = "hashes.json"
+HASHES = "hashes.json"
+"""The file that says of a folder that it is complete."""
 
 
 def save_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -139,12 +140,12 @@ def note_hashes(folder: Path) -> None:
         StoreError: they cannot be written.
     """
     found = {path.name: hash_file(path) for path in _files_in(folder)}
-    save_sealed(folder / _HASHES, {"files": found})
+    save_sealed(folder / HASHES, {"files": found})
 
 
 def has_hashes(folder: Path) -> bool:
     """Whether the folder was complete once."""
-    return (folder / _HASHES).exists()
+    return (folder / HASHES).exists()
 
 
 def check_hashes(folder: Path) -> None:
@@ -153,7 +154,7 @@ def check_hashes(folder: Path) -> None:
     Raises:
         StoreError: one has been changed or is missing, or the hashes themselves are damaged.
     """
-    for name, noted in read_sealed(folder / _HASHES)["files"].items():
+    for name, noted in read_sealed(folder / HASHES)["files"].items():
         if not (folder / name).is_file() or hash_file(folder / name) != noted:
             raise StoreError(f"{folder / name}: damaged (it is not what was written); delete the folder and resume")
 

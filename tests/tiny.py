@@ -24,6 +24,7 @@ SETS = (
     "budget={trials: 10, max_failures: 2}",
     "finish={name: scratch, epochs: 1, batch_size: 50, finalists: 2, finalist_epochs: 1}",
     "export=[]",
+    "keep=all",
 )
 UNTIMED = {"seconds", "epoch_seconds", "latency_ms", "latency", "run_dir", "commands", "cached"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -36,6 +36,9 @@ _STORAGE = re.compile(r"journal|[a-z][a-z0-9+]*://.+")
 class StudySpec(Section):
     """A whole study. ``storage``: journal (a file in the run directory) or an Optuna storage URL.
 
+    ``keep``: what a finished run keeps: ``all``; every trained ``nets``, but not the checkpoints of their trainings; or
+    only its ``students``, each with the weights that are exported, so that what is damaged later takes a new run.
+
     ``name`` becomes the run directory's. Paths are absolute once the study is loaded: a relative path in a study means
     what it would mean on the command line, relative to the current directory.
     """
@@ -55,6 +58,7 @@ class StudySpec(Section):
     export: tuple[ExporterPlugin, ...] = Field(default_factory=lambda: (ExporterPlugin.of("torchscript"),))
     executor: ExecutorPlugin = Field(default_factory=lambda: ExecutorPlugin.of("serial"))
     storage: str = "journal"
+    keep: Literal["all", "nets", "students"] = "nets"
 
     def idle(self) -> Mapping[str, str]:
         if self.strategy.options.trains_candidates:

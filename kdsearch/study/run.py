@@ -40,6 +40,7 @@ from kdsearch.spec.study_spec import StudySpec
 from kdsearch.study.delivery import deliver
 from kdsearch.study.final_trainings import noted, train_all
 from kdsearch.study.identifying import identify
+from kdsearch.study.keeping import delete_spent
 from kdsearch.study.preparing import prepare, running_executor
 from kdsearch.study.searching import End, search
 from kdsearch.study.summary import RunFacts, summarise
@@ -148,6 +149,7 @@ def _ended(paths: RunPaths) -> Summary | None:
         return None
     if not (paths.root / "report.html").exists():
         write_html(paths.root)
+    delete_spent(paths, summary, read_spec(paths).keep)  # of a run that was killed before it came to that
     return summary
 
 
@@ -222,7 +224,8 @@ def _drive(study: Study, watch: Watch) -> Summary:
         summary = summarise(study, ledger.outcomes(), students, facts)
         write_summary(paths, summary)
         write_html(paths.root)
-        return summary
+    delete_spent(paths, summary, spec.keep)
+    return summary
 
 
 def _read_seconds(path: Path) -> dict[str, float]:

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 def checkpoint_path(paths: RunPaths, name: str) -> Path:
     """Where the checkpoint of a training under way lies."""
-    return _folder(paths) / f"{name}.pt"
+    return trained_folder(paths) / f"{name}.pt"
 
 
 def is_trained(paths: RunPaths, name: str) -> bool:
@@ -48,7 +48,7 @@ def keep_result(paths: RunPaths, result: TrainingResult) -> None:
     history = [dict(epoch) for epoch in result.history]
     record = {"metrics": dict(result.metrics), "history": history, "seed": result.seed}
     save_sealed(_record(paths, result.name), record | {"sha256": hashlib.sha256(result.weights).hexdigest()})
-    for left in _folder(paths).glob(f"{result.name}.pt*"):  # the checkpoint and its backup
+    for left in trained_folder(paths).glob(f"{result.name}.pt*"):  # the checkpoint and its backup
         left.unlink()
 
 
@@ -71,7 +71,7 @@ def check_trained(paths: RunPaths) -> None:
     Raises:
         StoreError: one is damaged.
     """
-    for record in sorted(_folder(paths).glob("*.json")):
+    for record in sorted(trained_folder(paths).glob("*.json")):
         _check(paths, record.stem)
 
 
@@ -82,13 +82,14 @@ def _check(paths: RunPaths, name: str) -> None:
         raise StoreError(f"{weights}: damaged (it is not what was written); delete it and resume")
 
 
-def _folder(paths: RunPaths) -> Path:
+def trained_folder(paths: RunPaths) -> Path:
+    """Where the trained nets of a study's end lie."""
     return paths.checkpoints / "finish"
 
 
 def _record(paths: RunPaths, name: str) -> Path:
-    return _folder(paths) / f"{name}.json"
+    return trained_folder(paths) / f"{name}.json"
 
 
 def _weights(paths: RunPaths, name: str) -> Path:
-    return _folder(paths) / f"{name}.safetensors"
+    return trained_folder(paths) / f"{name}.safetensors"
