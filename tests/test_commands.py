@@ -33,6 +33,7 @@ PROMISED = (
     "rm",
     "predict",
     "compare",
+    "completion",
 )
 
 

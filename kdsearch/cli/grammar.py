@@ -101,7 +101,7 @@ def _add_run_commands(commands: argparse._SubParsersAction[Parser]) -> None:
         parser.add_argument("run", metavar="RUN", help=_RUN)
         if name == "export":
             parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="where the files go")
-            parser.add_argument("--format", default="torchscript", metavar="NAME", help="default: torchscript")
+            parser.add_argument("--format", default="torchscript", metavar="FORMAT", help="default: torchscript")
             parser.add_argument("--student", metavar="ID", help="which one (default: the winner)")
             parser.add_argument("--force", action="store_true", help="replace the files of another student in DIR")
         if name == "trials":
@@ -129,6 +129,9 @@ def _add_many_runs_commands(commands: argparse._SubParsersAction[Parser]) -> Non
 def _add_other_commands(commands: argparse._SubParsersAction[Parser]) -> None:
     _add(commands, "list", "listing:list_all", "your runs, and the studies and teachers that come with kdsearch")
     _add(commands, "doctor", "doctor:doctor", "versions, threads, memory, disk and optional parts of this installation")
+    complete = _add(commands, "completion", "completion:completion", "print what a shell needs to complete commands")
+    said = 'bash, zsh or fish; in bash and zsh: eval "$(kdsearch completion bash)"'
+    complete.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="SHELL", help=said)
     bench = _add(commands, "bench", "bench:bench", "measure a claim of the documentation on this machine")
     suites = registry.available("kdsearch.bench")
     bench.add_argument("suite", choices=suites, metavar="SUITE", help=", ".join(suites))

@@ -38,13 +38,18 @@ class Entry:
     rows: tuple[tuple[str, str, str], ...]
 
 
+def list_sections() -> list[str]:
+    """The keys of a study under which options stand, in its order."""
+    return [key for key, field in StudySpec.model_fields.items() if any(sections_in(field.annotation))]
+
+
 def list_entries(section: str | None = None) -> list[Entry]:
     """All entries in the order of a study, or those of one of its sections.
 
     Raises:
         SpecError: there is no such section.
     """
-    known = [key for key, field in StudySpec.model_fields.items() if any(sections_in(field.annotation))]
+    known = list_sections()
     if section is not None and section not in known:
         raise SpecError(unknown("section", section, known))
     found = [] if section else [_entry("a study", StudySpec, StudySpec.model_fields)]
