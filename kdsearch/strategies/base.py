@@ -109,8 +109,8 @@ class Strategy(ABC):
 
         ``prepared``: what ``prepare`` found; ``trained``: what each budget's uniform net reached of the task's
         ``metric`` on validation images after its training at the end, None where it was not trained. ``verdict``:
-        trusted, weak or unknown; ``advice``: sentences that say what to raise; perhaps ``ratio``, ``spread``,
-        ``stderr`` and ``ranked_by``, as report/verdict.py words them, or ``grounds``, sentences of its own.
+        trusted, weak or unknown; ``advice``: sentences that say what to raise; perhaps ``ratio``, and
+        ``spread`` and ``stderr`` of what ranks, as report/verdict.py words them, or ``grounds``, sentences of its own.
         """
         return {"verdict": "unknown", "advice": ["this strategy trains every candidate, so there is no proxy to judge"]}
 

@@ -25,14 +25,10 @@ sets = ("name=noted", "student={{net: given, divisor: 1}}", "search={{name: rand
 spec = kdsearch.load_spec("quickstart", sets)
 result = kdsearch.launch(spec, run_dir={run!r}, net=make_toy())
 """
-CELLS = (
-    LAUNCH,
-    "spec",
-    "result",
-    "result.plot()",
-    "kdsearch.open_result({run!r})",
-    "type(result.load_student(net=make_toy()))",
-)
+LOAD = "type(result.load_student(net=make_toy()))"
+OPEN = "kdsearch.open_result({run!r})"
+RESUME = "repr(kdsearch.resume({run!r}, net=make_toy())) == repr(result)"
+CELLS = (LAUNCH, "spec", "result", "result.plot()", OPEN, LOAD, RESUME)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +53,7 @@ def test_progress_is_one_output_that_was_written_over(cells):
 
 
 def test_a_study_and_a_result_are_a_line_and_a_result_a_table(cells):
-    (spec,), (result,), _, (opened,), _ = cells[1:]
+    (spec,), (result,), _, (opened,), *_ = cells[1:]
     assert spec.data["text/plain"] == "study noted: given by scratch, finish scratch"
     assert result.data["text/plain"].startswith("noted: done; winner ")
     assert len(result.data["text/plain"]) < 300
@@ -70,6 +66,10 @@ def test_charts_are_shown(cells):
     (charts,) = cells[3]
     assert charts.data["text/html"].count("&lt;svg ") >= 4
     assert "charts: Trained nets" in charts.data["text/plain"]
+
+
+def test_a_run_that_has_ended_is_resumed_to_the_same_result(cells):
+    assert cells[6][-1].data["text/plain"] == "True"
 
 
 def test_a_student_comes_back_as_a_module(cells):

@@ -89,6 +89,12 @@ def test_what_cannot_teach_this_task_is_one_line_at_planning(tmp_path, module, s
     assert "\n" not in str(caught.value)
 
 
+def test_workers_in_other_processes_cannot_be_handed_one(tmp_path):
+    sets = ("student={net: resnet8, width: 0.25, divisor: 1}", "executor={name: process}")
+    with pytest.raises(SpecError, match=r"executor: process cannot be handed a module; use executor: \{name: serial\}"):
+        plan(taught("kd", *sets), RunPaths(tmp_path), task=make_task(), teacher=knowing())
+
+
 def test_a_module_that_the_study_does_not_ask_for_is_refused(tmp_path):
     sets = (*STUDY, "strategy={name: scratch}", "finish={name: scratch}", "teacher=null")
     with pytest.raises(SpecError, match=r"the study must say teacher: \{net: given\}"):
