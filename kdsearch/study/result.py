@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kdsearch.records import RunPaths
 from kdsearch.report.html import read_summary
@@ -42,11 +42,13 @@ class Result:
         """The report's charts."""
         return chart_run(self.summary, read_outcomes(RunPaths(self.run_dir)))
 
-    def load_student(self, student: str | None = None, **given: Any) -> nn.Module:
+    def load_student(
+        self, student: str | None = None, *, pixels: bool = False, net: nn.Module | None = None
+    ) -> nn.Module:
         """A student with its weights; as ``kdsearch.load_student``."""
         from kdsearch.study.loading import load_student
 
-        return load_student(self.run_dir, student, **given)
+        return load_student(self.run_dir, student, pixels=pixels, net=net)
 
 
 def launch(

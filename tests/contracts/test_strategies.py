@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from kdsearch import registry
-from kdsearch.records import Trial
+from kdsearch.records import SCORE, Trial
 from kdsearch.spec.sections import Augmentation
 from kdsearch.strategies.base import Strategy
 from tests.toys import half, toy_context
@@ -51,6 +51,7 @@ def test_same_seed_same_score_in_every_process_that_loads(name, tmp_path):
     scores = [first.score(ctx, trial), first.score(ctx, trial), second.score(again, trial)]
     assert scores[0] == scores[1] == scores[2]
     assert scores[0]["accuracy"] > 1 / ctx.task.num_classes
+    assert (SCORE in scores[0]) is (first.options.score_metric is not None)
 
 
 def test_train_gives_a_plain_compact_net_of_the_genes_widths(name, tmp_path):
