@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from kdsearch.bench.base_coverage_nets import Entry, smallest_nets, why_no_cnn
 from kdsearch.candidates.space import Candidate
-from kdsearch.cost.flops import count_bytes, count_macs, count_parameters
+from kdsearch.cost.flops import count_costs
 from kdsearch.errors import KdsearchError, WidthError
 from kdsearch.tracing.tracer import FOREIGN_ERRORS
 from kdsearch.widths.finding import find_widths
@@ -106,11 +106,7 @@ def random_gene(widths: WidthSpace, seed: int) -> Candidate:
 
 
 def _check_costs(costs: dict[str, int], compact: nn.Module, shape: Sequence[int]) -> None:
-    counted = {
-        "macs": count_macs(compact, shape),
-        "parameters": count_parameters(compact),
-        "size_bytes": count_bytes(compact),
-    }
+    counted = count_costs(compact, shape)
     if costs != counted:
         raise WidthError(f"costs differ: in closed form {costs}, counted {counted}")
 

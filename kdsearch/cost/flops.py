@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from kdsearch.tracing.unchanged import unchanged
+from kdsearch.tracing.unread import find_unread
+
 Ints = NDArray[np.int64]
 
 
@@ -36,11 +39,16 @@ def count_bytes(net: nn.Module) -> int:
 
 
 def count_costs(net: nn.Module, image_shape: Sequence[int]) -> dict[str, int]:
-    """Every cost that has a closed form, counted on the net itself."""
+    """Every cost that has a closed form, counted on the net itself; what evaluation never reads costs nothing."""
+    device = next((p.device for p in net.parameters()), torch.device("cpu"))
+    with unchanged(net):
+        unread = find_unread(net, torch.zeros(1, *image_shape, device=device))
+    parameters = sum(p.numel() for name, p in net.named_parameters() if name not in unread)
+    buffers = sum(b.numel() for name, b in net.named_buffers() if name not in unread)
     return {
         "macs": count_macs(net, image_shape),
-        "parameters": count_parameters(net),
-        "size_bytes": count_bytes(net),
+        "parameters": parameters,
+        "size_bytes": 4 * (parameters + buffers),
     }
 
 

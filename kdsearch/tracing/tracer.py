@@ -52,6 +52,7 @@ class Tracer:
     calling: str = ""
     path: list[str] = field(default_factory=list)
     layers: dict[str, nn.Module] = field(default_factory=dict)
+    called: set[str] = field(default_factory=set)
     terms: list[MacTerm] = field(default_factory=list)
     seen: dict[str, dict[tuple[int, int], Tensor]] = field(default_factory=dict)
     splits: dict[str, dict[tuple[int, ...], tuple[Label, ...]]] = field(default_factory=dict)
@@ -161,6 +162,7 @@ class Tracer:
     def _enter(self, name: str) -> Callable[[nn.Module, Any], None]:
         def enter(module: nn.Module, args: Any) -> None:
             self.path.append(name)
+            self.called.add(name)
             if self.inside:
                 self.inside += 1
             elif is_layer(module) and args and isinstance(args[0], Tensor):

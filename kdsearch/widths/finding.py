@@ -17,6 +17,7 @@ from kdsearch.tracing.swap import Slots
 from kdsearch.tracing.tracer import FOREIGN_ERRORS, Tracer, shapes_of, units_of_output
 from kdsearch.tracing.unchanged import unchanged
 from kdsearch.tracing.units import Ids, Mark, UnitClasses, UnitRecorder, classify
+from kdsearch.tracing.unread import find_unread, tensors_inside
 from kdsearch.widths.check import CropProof
 from kdsearch.widths.choices import choices, scaled_widths
 from kdsearch.widths.groups import ChannelGroup, Grouping, group_units
@@ -34,6 +35,7 @@ class Traced:
     """A net that was traced, with the tensors and image that its crops are tried on.
 
     ``marks``: what it computed on its way, in evaluation and, where that takes another path, in training.
+    ``unread``: the parameters and buffers that evaluation does not read.
     """
 
     net: nn.Module
@@ -46,6 +48,7 @@ class Traced:
     output: tuple[Tensor, ...]
     shapes: tuple[tuple[int, ...], ...]
     marks: tuple[Mapping[str, Sequence[Mark]], ...]
+    unread: frozenset[str]
 
 
 def find_widths(net: nn.Module, image_shape: Sequence[int], options: WidthOptions | None = None) -> WidthSpace:
@@ -70,7 +73,7 @@ def _find_widths(net: nn.Module, image_shape: Sequence[int], options: WidthOptio
     layout = Layout.of(net, traced.slots, grouping, traced.recorder.ports, proof.attributes)
     groups = tuple(_channel_groups(grouping, options))
     layers = _layers(traced, layout)
-    costs = layout.cost_model(traced.tracer.terms)
+    costs = layout.cost_model(traced.tracer.terms, but=traced.unread)
     channels, height, width = image_shape
     return WidthSpace(
         WidthParts(groups, tuple(_frozen(traced, grouping)), layout, costs, layers, (channels, height, width))
@@ -117,8 +120,10 @@ def _trace(net: nn.Module, slots: Slots, tensors: Mapping[str, Tensor], image: T
     if taught:
         freeze_training_only(tracer, taught, recorder)
     paths = (marks, recorder.marks) if taught else (marks,)
+    uncalled = {name for name, _ in net.named_modules()} - tracer.called
+    unread = find_unread(net, image, tensors) if tensors_inside(net, slots, uncalled) else frozenset()
     return Traced(
-        net, slots, tracer, recorder, tensors, image, tuple(wiring.attributes), output, shapes_of(given), paths
+        net, slots, tracer, recorder, tensors, image, tuple(wiring.attributes), output, shapes_of(given), paths, unread
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -106,8 +106,8 @@ class Layout:
         vectors = [self.table.vectors[number - 1] for number in self.places[name] if number]
         return tuple(sorted({int(group) for vector in vectors for group in np.unique(vector.group) if group >= 0}))
 
-    def cost_model(self, terms: Sequence[MacTerm]) -> CostModel:
-        """The net's costs as a function of kept classes."""
+    def cost_model(self, terms: Sequence[MacTerm], but: Collection[str] = ()) -> CostModel:
+        """The net's costs as a function of kept classes. ``but``: parameters and buffers that do not count."""
         macs = [(term.coefficient, self.table.number(term.first), self.table.number(term.second)) for term in terms]
         tensors = self.slots.tensors()
         base, slope = self._lengths()
@@ -115,8 +115,8 @@ class Layout:
             base,
             slope,
             Products.of(macs),
-            Products.of([self._elements(name, tensors[name]) for name in self.slots.parameters]),
-            Products.of([self._elements(name, tensors[name]) for name in self.slots.buffers]),
+            Products.of([self._elements(name, tensors[name]) for name in self.slots.parameters if name not in but]),
+            Products.of([self._elements(name, tensors[name]) for name in self.slots.buffers if name not in but]),
         )
 
     def _elements(self, name: str, tensor: Tensor) -> tuple[int, int, int]:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from kdsearch.cost.flops import count_costs
 from kdsearch.errors import SpecError, WidthError
 from kdsearch.models.given import Trial, make_plain
 from kdsearch.pruningnet.supernet import training_tensors
@@ -17,6 +18,7 @@ from kdsearch.tracing.modes import training_steadily
 from kdsearch.widths.finding import find_widths
 
 IMAGES = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+SHAPE = (3, 8, 8)
 TRIAL = Trial(IMAGES[:2], 5)
 Outputs = namedtuple("Outputs", "aux logits")
 
@@ -184,6 +186,35 @@ def test_a_branch_of_training_alone_follows_what_it_is_added_to():
 def test_evaluation_and_training_give_logits_alone(kind):
     net = plain(kind)
     assert net.train()(IMAGES).shape == net.eval()(IMAGES).shape == (4, 5)
+
+
+UNREAD = {Branch: ("aux", "side"), Longer: ("aux", "side"), Nested: ("body.0.aux", "body.0.side")}
+
+
+@pytest.mark.parametrize("kind", FOLLOWED)
+def test_what_evaluation_never_reads_costs_nothing(kind):
+    net = plain(kind)
+    space = find_widths(net, SHAPE, WidthOptions(divisor=1))
+    for gene in (space.full, space.smallest):
+        compact = space.build(gene)
+        costs, unread = space.costs(gene), UNREAD.get(kind, ("aux",))
+        tensors = {name: t for name, t in compact.state_dict().items() if not name.startswith(unread)}
+        assert costs["size_bytes"] == 4 * sum(t.numel() for t in tensors.values())
+        assert costs["parameters"] == sum(p.numel() for name, p in compact.named_parameters() if name in tensors)
+        assert count_costs(compact, SHAPE) == costs
+
+
+def test_an_exported_file_holds_what_is_counted():
+    net = plain(Tuple)
+    costs = count_costs(net, SHAPE)
+    traced = torch.jit.freeze(torch.jit.trace(net.eval(), torch.zeros(1, *SHAPE)))
+    held = [node.t("value") for node in traced.graph.findAllNodes("prim::Constant") if _holds_tensor(node)]
+    folded = sum(p.numel() for p in net.a[1].parameters())  # into the convolution
+    assert sum(tensor.numel() for tensor in held if tensor.ndim) == costs["parameters"] - folded
+
+
+def _holds_tensor(node):
+    return "value" in node.attributeNames() and node.kindOf("value") == "t"
 
 
 class Twins(Net):
