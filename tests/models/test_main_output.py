@@ -1,3 +1,4 @@
+# ruff: noqa: ARG005 - every form is handed logits and features
 """The logits among all that a net gives."""
 
 from __future__ import annotations

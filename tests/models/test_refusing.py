@@ -78,7 +78,7 @@ def test_a_backward_pass_that_fails_or_reaches_nothing_is_refused():
     net = plain()
     refuse_without_gradients(net, IMAGES, "net")
     assert net.body.weight.grad is None
-    with pytest.raises(SpecError, match="its backward pass fails: .*; change what it does in place"):
+    with pytest.raises(SpecError, match=r"its backward pass fails: .*; change what it does in place"):
         refuse_without_gradients(Forward(lambda net, x: (y := net.body(x).exp()) * y.mul_(2)), IMAGES, "net")
     with pytest.raises(SpecError, match="what it gives depends on no parameter; do not detach it"):
         refuse_without_gradients(Forward(lambda net, x: net.body(x).detach()), IMAGES, "net")

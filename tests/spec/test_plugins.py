@@ -9,10 +9,10 @@ from kdsearch.spec.plugins import ExecutorPlugin, FinishPlugin, SearcherPlugin, 
 
 
 def test_options_are_read_from_beside_the_name_and_written_there_again():
-    plugin = SearcherPlugin.model_validate({"name": "evolution", "population": 30})
-    assert plugin.options.population == 30
+    plugin = SearcherPlugin.model_validate({"name": "evolution", "population": 60})
+    assert plugin.options.population == 60
     written = plugin.model_dump(mode="json")
-    assert (written["name"], written["population"]) == ("evolution", 30)
+    assert (written["name"], written["population"]) == ("evolution", 60)
     assert SearcherPlugin.model_validate(written) == plugin
 
 

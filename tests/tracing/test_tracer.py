@@ -29,7 +29,7 @@ def test_layers_are_listed_in_call_order_and_macs_are_pytorchs(device):
     tracer = traced(net, torch.ones(1, 1, 8, 8, device=device))
     calls = [name for name, module in net.named_modules() if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d)]
     assert set(tracer.layers) == set(calls)
-    assert list(tracer.layers)[0] == "stem.0"
+    assert next(iter(tracer.layers)) == "stem.0"
     assert list(tracer.layers)[-1] == "classifier"
     with FlopCounterMode(display=False) as counter:
         net(torch.ones(1, 1, 8, 8))
@@ -54,7 +54,7 @@ def test_the_net_is_in_the_mode_and_has_the_hooks_that_it_had():
 
 def test_a_forward_that_fails_leaves_the_path_to_where_it_failed():
     class Failing(nn.Module):
-        def forward(self, x):
+        def forward(self, _):
             raise ValueError("no")
 
     net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Sequential(Failing()))
