@@ -106,5 +106,5 @@ def _measure(study: Study, reference: Reference) -> ReferenceRow:
         "role": reference.role,
         "name": reference.name,
         "metrics": {metric.name: figures[metric.name], metric.validation: validated[metric.name]},
-        "costs": {name: float(cost) for name, cost in count_costs(reference.net, task.image_shape).items()},
+        "costs": {**count_costs(reference.net, task.image_shape)},
     }
