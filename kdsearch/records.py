@@ -11,6 +11,10 @@ from typing import Any, Literal
 from kdsearch.candidates.space import Candidate
 from kdsearch.costs import HEADLINE
 from kdsearch.spec.metric import ACCURACY, Metric
+from kdsearch.spec.strategy_options import Start
+
+Role = Literal["winner", "uniform", "scratch", "random", "full"]
+"""What a net of the final table is there for."""
 
 SCORE = "score"
 """The metric by which candidates are ranked where a strategy gives it, instead of by the headline figure."""
@@ -99,12 +103,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A net to train to the end: its name (also of its files), gene and seed, and the epochs if not the recipe's."""
+    """A net to train to the end: its name (also of its files), gene and seed, and the epochs if not the recipe's.
+
+    ``start``: from fresh weights, or from those that the search's strategy has for the gene.
+    """
 
     name: str
     candidate: Candidate
     seed: int
     epochs: int | None = None
+    start: Start = "scratch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +174,7 @@ class Student:
     """
 
     id: str
-    role: Literal["winner", "uniform", "random", "full"]
+    role: Role
     candidate: Candidate
     metrics: Mapping[str, float]
     spread: Mapping[str, float]

@@ -30,6 +30,7 @@ _STYLES = {"yes": "green", "no": "red", "unclear": "yellow", "unknown": "dim"}
 ROLE_STYLES = {
     "winner": "bold green",
     "uniform": "yellow",
+    "scratch": "cyan",
     "random": "magenta",
     "full": "dim",
     "given": "dim",

@@ -17,7 +17,7 @@ from kdsearch.report.trials import draw_progress, draw_trials
 from kdsearch.report.widths import draw_widths
 from kdsearch.report.words import say_count, say_tick
 
-_ORDER = {"winner": 0, "uniform": 1, "random": 2, "full": 3, "given": 4, "teacher": 5}
+_ORDER = {"winner": 0, "uniform": 1, "scratch": 2, "random": 3, "full": 4, "given": 5, "teacher": 6}
 _APART = 5  # pixels between whiskers that would lie on one another
 _CLOSE = 8  # pixels
 _WIDEST = 1.5  # times the largest trained net's MACs: a teacher beyond would squeeze all others, and is told in words

@@ -94,7 +94,7 @@ def order_nets(nets: Iterable[Net]) -> list[Net]:
 
 
 def _order(net: Net) -> tuple[int, int, str]:
-    place = {"winner": 0, "uniform": 1, "random": 2}.get(net.role, 3)
+    place = {"winner": 0, "uniform": 1, "scratch": 2, "random": 3}.get(net.role, 4)
     return (net.budget if net.budget is not None else 10**6, place, net.id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,11 +28,27 @@ class Answer:
 
 def answer_all(run: Run) -> list[Answer]:
     """Every answer about a run: of each budget whether the search was worth it and whether the winner fits."""
-    answers = [judge(run, budget) for budget in run.budget_numbers for judge in (judge_search, judge_fit)]
+    judges = _judges(run)
+    answers = [judge(run, budget) for budget in run.budget_numbers for judge in judges]
     if len(run.budget_numbers) > 1:
-        named = zip(answers, (number for number in run.budget_numbers for _ in range(2)), strict=True)
+        named = zip(answers, (number for number in run.budget_numbers for _ in judges), strict=True)
         answers = [Answer(f"{name_budget(number)}: {it.question}", it.word, it.text) for it, number in named]
     return [*answers, judge_proxy(run)]
+
+
+def _judges(run: Run) -> tuple[Callable[[Run, int], Answer], ...]:
+    inherits = any(net.role == "scratch" for net in run.nets)
+    return (judge_search, judge_start, judge_fit) if inherits else (judge_search, judge_fit)
+
+
+def judge_start(run: Run, budget: int) -> Answer:
+    """Were the weights that it started from worth it? The winner against its own net from fresh ones, one recipe."""
+    question = "Were the inherited weights worth it?"
+    winner, scratch = run.find("winner", budget), run.find("scratch", budget)
+    if winner is None or scratch is None:
+        return Answer(question, "unknown", "The winner and its net from fresh weights have not both been trained yet.")
+    word, text = _compare(run, winner, scratch, "the same net from fresh weights")
+    return Answer(question, word, f"{text}.")
 
 
 def judge_fit(run: Run, budget: int) -> Answer:
@@ -66,7 +83,7 @@ def judge_search(run: Run, budget: int) -> Answer:
     if winner.widths and (winner.widths, winner.amounts) == (uniform.widths, uniform.amounts):
         same = "what the search started from" if winner.amounts else "the uniform-width net itself"
         return Answer(question, "no", f"The best candidate found is {same}.")
-    word, text = _compare(run, winner, uniform)
+    word, text = _compare(run, winner, uniform, _opponent(winner, uniform))
     costs, behind = _compare_costs(run, winner, uniform, budget)
     if word == "yes" and behind > _LIKE:
         word = "unclear"
@@ -121,15 +138,15 @@ def _judge_order(judged: Judgement) -> tuple[Word, str]:
     return "unclear", f"Whether it ranks the finalists cannot be told: {found}."
 
 
-def _compare(run: Run, winner: Net, uniform: Net) -> tuple[Word, str]:
+def _compare(run: Run, winner: Net, control: Net, opponent: str) -> tuple[Word, str]:
     """Whether the 95% interval of the difference leaves zero out, and the sentence that says so."""
-    metric, found = run.metric, gain_interval(run, winner, uniform)
-    gain, opponent = metric.say_difference(gain_over(run, winner, uniform)), _opponent(winner, uniform)
+    metric, found = run.metric, gain_interval(run, winner, control)
+    gain = metric.say_difference(gain_over(run, winner, control))
     points = f" {metric.points}" if metric.points else ""
     if found is None:
         once = "one training each gives no interval, so it may be chance: give finish.seeds: 3"
         return "unclear", f"{gain}{points} over {opponent}; {once}"
-    interval = f"{say_interval(metric, found)}, {min(winner.seeds, uniform.seeds)} seeds each"
+    interval = f"{say_interval(metric, found)}, {min(winner.seeds, control.seeds)} seeds each"
     if found.low > 0:
         return "yes", f"{gain}{points} over {opponent} ({interval})"
     if found.high < 0:

@@ -1,7 +1,4 @@
-"""The shape of summary.json, schema 1: written at the end of a study, and checked wherever it is read.
-
-A report on a run that has not ended is made from the same shape, mostly empty.
-"""
+"""The shape of summary.json, schema 1, checked wherever it is read; of a run that has not ended most of it is empty."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ from typing_extensions import TypedDict
 from kdsearch.costs import HEADLINE
 from kdsearch.errors import StoreError
 from kdsearch.quoting import say_command
+from kdsearch.records import Role
 from kdsearch.rundir.shapes import Seconds, check_shape
 from kdsearch.spec.metric import ACCURACY
 
@@ -92,7 +90,7 @@ class DetailsRow(TypedDict):
 
 @with_config(_OPEN)
 class LineageRow(TypedDict):
-    """Where a student came from; figures by seed."""
+    """Where a student came from, ``start`` among it; figures by seed."""
 
     origin: str
     budget: int | None
@@ -108,7 +106,7 @@ class StudentRow(TypedDict):
     """A trained net, as ``records.Student``, with the widths of its layers."""
 
     id: str
-    role: Literal["winner", "uniform", "random", "full"]
+    role: Role
     candidate: dict[str, Value]
     widths: dict[str, int]
     metrics: dict[str, float]

@@ -19,14 +19,25 @@ def find_misfits(spec: StudySpec) -> Iterator[str]:
     except SpecError as error:
         yield str(error)
     yield from _pruner_misfits(spec)
-    if finish.inherits and spec.finish.name != spec.strategy.name:
-        name = spec.finish.name
-        yield f"finish.name: {name} goes on from what strategy: {{name: {name}}} prepares"
+    yield from _start_misfits(spec, strategy, finish)
     if spec.finish.rounds and spec.finish.options.trained_epochs is None:
         yield f"finish.finalists: {spec.finish.name} has no epochs to shorten; set it to 1"
     if spec.budget.trials < spec.limits.budgets:
         trials = f"{spec.budget.trials} trial{'s' if spec.budget.trials > 1 else ''}"
         yield f"budget.trials: {trials} cannot serve the {spec.limits.budgets} budgets of limits; raise it"
+
+
+def _start_misfits(spec: StudySpec, strategy: Any, finish: Any) -> Iterator[str]:
+    """A line on weights that there are none of, or that the training at the end has no use for."""
+    name, start = spec.finish.name, spec.finish.start
+    if finish.gives_start and name != spec.strategy.name and start is None:
+        yield f"finish.name: {name} goes on from what strategy: {{name: {name}}} prepares"
+    if start != "inherited":
+        return
+    if not strategy.gives_start:
+        yield f"finish.start: strategy: {{name: {spec.strategy.name}}} leaves no weights to inherit; say scratch"
+    elif not finish.takes_start:
+        yield f"finish.start: {name} trains fresh weights; say finish.name: {spec.strategy.name}, or start: scratch"
 
 
 def _pruner_misfits(spec: StudySpec) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field, SerializationInfo, ValidationInfo, field_validator, model_serializer, model_validator
 from pydantic.fields import FieldInfo
@@ -13,7 +13,10 @@ from kdsearch import registry
 from kdsearch.spec.errors import OPTIONS, unknown
 from kdsearch.spec.metric import Metric
 from kdsearch.spec.sections import Section
-from kdsearch.spec.strategy_options import StrategyOptions
+from kdsearch.spec.strategy_options import Start, StrategyOptions
+
+if TYPE_CHECKING:
+    from kdsearch.spec.study_spec import StudySpec
 
 
 class Plugin(Section):
@@ -143,12 +146,19 @@ class Controls(Section):
     """What is trained beside the winners with the same recipe and seeds, so that the search can be judged.
 
     ``uniform``: the net of uniform width with the winner's costs; ``full``: the unpruned net; ``random``: so many
-    random candidates of the same costs, one seed each.
+    random candidates of the same costs, one seed each; ``scratch``: the winner's own net from fresh weights, where
+    ``finish.start`` is ``inherited``.
     """
 
     uniform: bool = True
     full: bool = True
     random: int = Field(0, ge=0, le=100)
+    scratch: bool = False
+
+    def idle_beside(self, study: StudySpec) -> Mapping[str, str]:
+        if self.scratch and study.start == "scratch":
+            return {"scratch": "all nets of the final table start from fresh weights already"}
+        return {}
 
 
 class FinishPlugin(Plugin):
@@ -159,12 +169,16 @@ class FinishPlugin(Plugin):
     for ``finalist_epochs`` first, and the best of them on the validation images is the winner; 1 takes the best score
     at its word. Lists name rounds: ``finalists: [12, 4]`` with ``finalist_epochs: [3, 10]`` trains twelve and the
     uniform one for 3 epochs, then the best four and it for 10. ``finalist_distance`` (0..1) keeps the best-scored that
-    far from one another: the mean difference of their widths, each as a share of its list of choices.
+    far from one another: the mean difference of their widths, each as a share of its list of choices. ``start``: which
+    weights all these trainings go on from: ``scratch`` draws fresh ones, ``inherited`` takes what the search's strategy
+    has for the widths (metapruning: what its PruningNet writes, the full net among them), whatever ``name`` trains by;
+    left out, it is inherited where ``name`` is that strategy itself and it has any.
     """
 
     package: ClassVar[str] = "kdsearch.strategies"
 
     options: StrategyOptions = Field(validation_alias=OPTIONS)
+    start: Start | None = None
     seeds: int = Field(1, ge=1, le=100)
     controls: Controls = Controls()
     finalists: tuple[Annotated[int, Field(ge=1, le=100)], ...] = (1,)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from kdsearch.spec.metric import Metric
 from kdsearch.spec.sections import Recipe, Section
 from kdsearch.spec.terms import Range
+
+Start = Literal["scratch", "inherited"]
+"""Which weights a training goes on from: fresh ones, or those that the search's strategy has for the candidate."""
 
 
 class StrategyOptions(Section):

@@ -27,6 +27,7 @@ from kdsearch.spec.plugins import (
 from kdsearch.spec.reading import absolute, check_name, read_section
 from kdsearch.spec.sections import GIVEN, OWN_NETS, Section, StudentOptions
 from kdsearch.spec.sources import read_study
+from kdsearch.spec.strategy_options import Start
 from kdsearch.spec.yaml import Document, Key
 
 _SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|:memory:|file:|$)(.+)")
@@ -136,6 +137,15 @@ class StudySpec(Section):
         if misfits := list(find_misfits(self)):
             raise ValueError("\n".join(misfits))
         return self
+
+    @property
+    def start(self) -> Start:
+        """Which weights the trainings at the end go on from."""
+        if self.finish.start is not None:
+            return self.finish.start
+        searching: Any = self.strategy.find()
+        own = self.finish.name == self.strategy.name and searching.gives_start
+        return "inherited" if own else "scratch"
 
     @field_validator("storage")
     @classmethod

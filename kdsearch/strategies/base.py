@@ -45,6 +45,22 @@ class Trained:
     history: tuple[Mapping[str, float], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training of a candidate.
+
+    ``seed``: of weights, order, augmentation and dropout; ``start``: the candidate's compact net with weights to go on
+    from, which is trained in place (fresh ones without it); ``checkpoint``: a file that it goes on from if it is there,
+    and saves to; ``watch``: is told of every step; ``report``: is told of every epoch and says whether to stop.
+    """
+
+    seed: int
+    start: nn.Module | None = None
+    checkpoint: Path | None = None
+    watch: Watch = unwatched
+    report: Report | None = None
+
+
 class Strategy(ABC):
     """How a candidate is scored and how a student is trained; ``train`` is the only obligatory method.
 
@@ -53,8 +69,10 @@ class Strategy(ABC):
     """
 
     Options: ClassVar[type[StrategyOptions]] = StrategyOptions
-    inherits: ClassVar[bool] = False
-    """Whether ``train`` goes on from what ``prepare`` of the same strategy left in the run."""
+    gives_start: ClassVar[bool] = False
+    """Whether ``prepare`` leaves weights for every candidate, which ``start`` gives."""
+    takes_start: ClassVar[bool] = False
+    """Whether ``train`` goes on from weights that it is handed."""
 
     def __init__(self, options: StrategyOptions) -> None:
         self.options = options
@@ -133,7 +151,7 @@ class Strategy(ABC):
 
         By default the student is trained, and stopped where ``report`` says so, and evaluated.
         """
-        trained = self.train(ctx, trial.candidate, seed=ctx.seed, report=report)
+        trained = self.train(ctx, trial.candidate, Job(ctx.seed, report=report))
         return ctx.task.evaluate(trained.model, "validation", device=ctx.device)
 
     def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:  # noqa: ARG002
@@ -152,19 +170,13 @@ class Strategy(ABC):
         net = ctx.widths.build(gene).to(ctx.device)
         return training_seconds(net, ctx.task, self.options, ctx.device, steps)
 
-    @abstractmethod
-    def train(
-        self,
-        ctx: Context,
-        candidate: Candidate,
-        *,
-        seed: int,
-        checkpoint: Path | None = None,
-        watch: Watch = unwatched,
-        report: Report | None = None,
-    ) -> Trained:
-        """The candidate as a trained compact net; goes on from ``checkpoint`` if that file is there.
+    def start(self, ctx: Context, candidate: Candidate) -> nn.Module:  # noqa: ARG002
+        """The candidate's compact net with the weights that the search judged it by, not trained any further."""
+        raise SpecError(f"strategy: {type(self).__name__} leaves no weights to start from")
 
-        With ``report`` it is validated after each epoch, and trained no further once that says so. A history with
-        figures on validation images is wanted of trainings with a checkpoint only.
+    @abstractmethod
+    def train(self, ctx: Context, candidate: Candidate, job: Job) -> Trained:
+        """The candidate as a trained compact net; with a ``report`` it is validated after each epoch.
+
+        A history with figures on validation images is wanted of trainings with a checkpoint only.
         """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.progress import Progress, Report, Watch, unwatched
 from kdsearch.spec.distill_sections import DistillationOptions
-from kdsearch.strategies.base import Strategy, Trained, validate_every
+from kdsearch.strategies.base import Job, Strategy, Trained, validate_every
 
 if TYPE_CHECKING:
     from kdsearch.candidates.space import Candidate
@@ -24,6 +24,7 @@ class Distilling(Strategy):
     """Trains students by the terms of ``options``; candidates are widths, or the weights of the terms, or both."""
 
     options: DistillationOptions
+    takes_start = True
 
     def check(self, ctx: Context) -> None:
         from kdsearch.teaching.lessons import check_lesson
@@ -66,37 +67,30 @@ class Distilling(Strategy):
         """
         from kdsearch.teaching.distillation import term_figures
 
-        trained = self.train(ctx, trial.candidate, seed=ctx.seed, report=report)
+        trained = self.train(ctx, trial.candidate, Job(ctx.seed, report=report))
         metrics = ctx.task.evaluate(trained.model, "validation", device=ctx.device)
         last = trained.history[-1]
         return metrics | {f"term_{name}": last[name] for name in term_figures(self.options.terms) if name in last}
 
-    def train(
-        self,
-        ctx: Context,
-        candidate: Candidate,
-        *,
-        seed: int,
-        checkpoint: Path | None = None,
-        watch: Watch = unwatched,
-        report: Report | None = None,
-    ) -> Trained:
+    def train(self, ctx: Context, candidate: Candidate, job: Job) -> Trained:
         """The student after the recipe's epochs, without what its terms learned beside it."""
         from kdsearch.teaching.lessons import give_lesson
         from kdsearch.training.initialise import initialise
         from kdsearch.training.loop import Setting
 
-        model = ctx.widths.build(candidate)
-        initialise(model, seed)
+        model = job.start
+        if model is None:
+            model = ctx.widths.build(candidate)
+            initialise(model, job.seed)
         lesson = replace(self._lesson(ctx), options=self.options.settled(candidate.values), mode=self._mode(ctx))
         setting = Setting(
-            seed,
+            job.seed,
             ctx.device,
-            checkpoint,
-            watch,
+            job.checkpoint,
+            job.watch,
             note="student",
-            evaluate_every_epochs=validate_every(self.options.epochs, checkpoint),
-            report=report,
+            evaluate_every_epochs=validate_every(self.options.epochs, job.checkpoint),
+            report=job.report,
         )
         return Trained(model, give_lesson(lesson, model, setting))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -20,7 +19,7 @@ from kdsearch.records import Outcome, Trial
 from kdsearch.spec.metric import ACCURACY, LIKELIHOOD, Metric
 from kdsearch.spec.sections import RankedBy
 from kdsearch.spec.strategy_options import TrainingOptions
-from kdsearch.strategies.base import Strategy, Trained
+from kdsearch.strategies.base import Job, Strategy, Trained
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -116,7 +115,7 @@ class MetaPruning(Strategy):
             return LIKELIHOOD if self.ranked_by == "likelihood" else None
 
     options: MetaPruning.Options
-    inherits = True
+    gives_start = takes_start = True
 
     def __init__(self, options: MetaPruning.Options) -> None:
         super().__init__(options)
@@ -180,25 +179,25 @@ class MetaPruning(Strategy):
         """Minus the loss where likelihood ranks, as in scores under generated weights; None where the metric does."""
         return None if self.options.score_metric is None else -float(metrics["loss"])
 
-    def train(
-        self,
-        ctx: Context,
-        candidate: Candidate,
-        *,
-        seed: int,
-        checkpoint: Path | None = None,
-        watch: Watch = unwatched,
-        report: Report | None = None,
-    ) -> Trained:
+    def start(self, ctx: Context, candidate: Candidate) -> nn.Module:
         from kdsearch.pruningnet.scoring import fill
-        from kdsearch.training.loop import Setting
-        from kdsearch.training.net import train_net
 
         if self._generator is None:
             self.load(ctx)
         model = ctx.widths.build(candidate)
         fill(model, self._tensors(ctx, candidate))
-        setting = Setting(seed, ctx.device, checkpoint, watch, report=report)
+        return model
+
+    def train(self, ctx: Context, candidate: Candidate, job: Job) -> Trained:
+        from kdsearch.training.initialise import initialise
+        from kdsearch.training.loop import Setting
+        from kdsearch.training.net import train_net
+
+        model = job.start
+        if model is None:
+            model = ctx.widths.build(candidate)
+            initialise(model, job.seed)
+        setting = Setting(job.seed, ctx.device, job.checkpoint, job.watch, report=job.report)
         return Trained(model, train_net(model, ctx.task, self.options, setting))
 
     def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdsearch.progress import Report, Watch, unwatched
 from kdsearch.spec.strategy_options import TrainingOptions
-from kdsearch.strategies.base import Strategy, Trained, validate_every
+from kdsearch.strategies.base import Job, Strategy, Trained, validate_every
 
 if TYPE_CHECKING:
     from kdsearch.candidates.space import Candidate
@@ -31,30 +29,21 @@ class Scratch(Strategy):
         epoch = training_seconds(net, ctx.task, self.options, ctx.device, steps)
         return {"prepare": 0.0, "score": epoch * self.options.epochs}
 
-    def train(
-        self,
-        ctx: Context,
-        candidate: Candidate,
-        *,
-        seed: int,
-        checkpoint: Path | None = None,
-        watch: Watch = unwatched,
-        report: Report | None = None,
-    ) -> Trained:
+    def train(self, ctx: Context, candidate: Candidate, job: Job) -> Trained:
         """The compact net after the recipe's epochs; weights, order, augmentation and dropout follow from the seed."""
         from kdsearch.training.initialise import initialise
         from kdsearch.training.loop import Setting
         from kdsearch.training.net import train_net
 
         model = ctx.widths.build(candidate)
-        initialise(model, seed)
+        initialise(model, job.seed)
         setting = Setting(
-            seed=seed,
+            seed=job.seed,
             device=ctx.device,
-            checkpoint=checkpoint,
-            watch=watch,
+            checkpoint=job.checkpoint,
+            watch=job.watch,
             note="student",
-            evaluate_every_epochs=validate_every(self.options.epochs, checkpoint),
-            report=report,
+            evaluate_every_epochs=validate_every(self.options.epochs, job.checkpoint),
+            report=job.report,
         )
         return Trained(model, train_net(model, ctx.task, self.options, setting))

@@ -13,7 +13,7 @@ from kdsearch.progress import Progress, Watch
 from kdsearch.records import Student
 from kdsearch.study.compressing import final_net
 from kdsearch.study.file_size import check_files
-from kdsearch.study.finishing import digest
+from kdsearch.study.finishing import exported_training
 from kdsearch.study.summary import versions
 from kdsearch.study.timing import time_nets, time_references, with_latency
 from kdsearch.study.trained import trained_net
@@ -64,8 +64,7 @@ def _weighed(study: Study, student: Student) -> Student:
 
 def best_net(study: Study, student: Student) -> nn.Module:
     """The trained net of the seed that did best on the validation part."""
-    seed = student.lineage["exported_seed"]
-    return final_net(study, student.candidate, f"{digest(student.candidate)}-seed{seed}").cpu()
+    return final_net(study, student.candidate, exported_training(student)).cpu()
 
 
 def export_to(study: Study, student: Student, net: nn.Module, folder: Path) -> Student:
@@ -113,8 +112,7 @@ def _trainable(study: Study, student: Student, net: nn.Module) -> nn.Module:
     """The net before any pass: what can be trained further, and what the student's widths rebuild."""
     if not study.spec.compress:
         return net
-    name = f"{digest(student.candidate)}-seed{student.lineage['exported_seed']}"
-    return trained_net(study, student.candidate, name)
+    return trained_net(study, student.candidate, exported_training(student))
 
 
 def _before_fusing(student: Student) -> dict[str, Any]:

@@ -75,7 +75,8 @@ def _first_row(study: Study, outcomes: Sequence[Outcome], budget: int) -> list[C
 
 def _training(study: Study, candidate: Candidate, epochs: int) -> Training:
     seed = finalist_seed(study.spec.seed)
-    return Training(f"{digest(candidate)}-{epochs}epochs-seed{seed}", candidate, seed, epochs)
+    start = study.spec.start
+    return Training(f"{digest(candidate)}-{start}-{epochs}epochs-seed{seed}", candidate, seed, epochs, start)
 
 
 def _figures(study: Study, training: Training) -> tuple[float, float | None]:

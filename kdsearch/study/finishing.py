@@ -6,12 +6,13 @@ import hashlib
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kdsearch.candidates.space import Candidate, Window
-from kdsearch.records import Outcome, Student, Training
+from kdsearch.records import Outcome, Role, Student, Training
+from kdsearch.spec.strategy_options import Start
 from kdsearch.study.compressing import final_costs, final_net, validated
 from kdsearch.study.seeds import student_seeds
 from kdsearch.study.trained import read_record
@@ -21,23 +22,34 @@ if TYPE_CHECKING:
 
     from kdsearch.study.planning import Study
 
-Role = Literal["winner", "uniform", "random", "full"]
 _DRAWS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Entrant:
-    """One net of the final table: its role, the budget it belongs to (None: the full net), and its seeds."""
+    """One net of the final table: its role, its budget (None: the full net), its seeds and where its weights start."""
 
     id: str
     role: Role
     budget: int | None
     candidate: Candidate
     seeds: tuple[int, ...]
+    start: Start
 
     def trainings(self) -> list[Training]:
-        """One a seed, named by the gene: a winner that is the uniform gene is trained once."""
-        return [Training(f"{digest(self.candidate)}-seed{seed}", self.candidate, seed) for seed in self.seeds]
+        """One a seed; a winner that is the uniform gene is trained once."""
+        named = ((training_name(self.candidate, self.start, seed), seed) for seed in self.seeds)
+        return [Training(name, self.candidate, seed, start=self.start) for name, seed in named]
+
+
+def training_name(candidate: Candidate, start: str, seed: int) -> str:
+    """What a training at the end and its files are called: by its net, the weights it starts from and its seed."""
+    return f"{digest(candidate)}-{start}-seed{seed}"
+
+
+def exported_training(student: Student) -> str:
+    """The name of the training whose net is exported: the seed that did best on the validation part."""
+    return training_name(student.candidate, student.lineage["start"], student.lineage["exported_seed"])
 
 
 def digest(candidate: Candidate) -> str:
@@ -68,18 +80,20 @@ def rank(outcomes: Iterable[Outcome], windows: Sequence[Window]) -> list[Outcome
 
 def list_entrants(study: Study, winners: Sequence[Candidate]) -> list[Entrant]:
     """Every net of the final table: winners, and the controls that the study asks for."""
-    spec, ctx = study.spec.finish, study.ctx
+    spec, ctx, start = study.spec.finish, study.ctx, study.spec.start
     seeds = student_seeds(study.spec.seed, spec.seeds)
     entrants = []
     for budget, winner in enumerate(winners):
         mark = f"-{budget}" if len(winners) > 1 else ""
-        entrants.append(Entrant(f"winner{mark}", "winner", budget, winner, seeds))
+        entrants.append(Entrant(f"winner{mark}", "winner", budget, winner, seeds, start))
         if spec.controls.uniform:
-            entrants.append(Entrant(f"uniform{mark}", "uniform", budget, ctx.uniform[budget], seeds))
+            entrants.append(Entrant(f"uniform{mark}", "uniform", budget, ctx.uniform[budget], seeds, start))
+        if spec.controls.scratch:
+            entrants.append(Entrant(f"scratch{mark}", "scratch", budget, winner, seeds, "scratch"))
         for number, gene in enumerate(_random_controls(study, budget)):
-            entrants.append(Entrant(f"random{mark}-{number}", "random", budget, gene, seeds[:1]))
+            entrants.append(Entrant(f"random{mark}-{number}", "random", budget, gene, seeds[:1], start))
     if spec.controls.full:
-        entrants.append(Entrant("full", "full", None, study.strategy.complete(ctx.widths.full), seeds))
+        entrants.append(Entrant("full", "full", None, study.strategy.complete(ctx.widths.full), seeds, start))
     return entrants
 
 
@@ -112,6 +126,7 @@ def _student(study: Study, entrant: Entrant) -> Student:
         "origin": entrant.candidate.origin,
         "budget": entrant.budget,
         "strategy": study.spec.finish.name,
+        "start": entrant.start,
         "seeds": {str(seed): figure for seed, figure in reached.items()},
         "validated": {str(seed): figure for seed, figure in shown.items()},
         "exported_seed": best,

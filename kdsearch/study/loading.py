@@ -12,7 +12,7 @@ from kdsearch.records import RunPaths
 from kdsearch.rundir.store import open_run, read_spec, read_summary
 from kdsearch.spec.errors import unknown
 from kdsearch.spec.sections import GIVEN
-from kdsearch.study.finishing import digest
+from kdsearch.study.finishing import training_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,7 +82,8 @@ def _make_full(spec: StudySpec, summary: Mapping[str, Any], net: nn.Module | Non
 
 def _find_weights(paths: RunPaths, row: Mapping[str, Any], candidate: Candidate) -> Path:
     exported = row.get("files", {}).get("weights")
-    name = f"{digest(candidate)}-seed{row['lineage']['exported_seed']}.safetensors"
+    lineage = row["lineage"]
+    name = f"{training_name(candidate, lineage.get('start', 'scratch'), lineage['exported_seed'])}.safetensors"
     tried = [*([paths.root / exported] if exported else ()), paths.checkpoints / "finish" / name]
     for path in tried:
         if path.is_file():

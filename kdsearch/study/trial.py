@@ -29,6 +29,7 @@ from kdsearch.records import (
     TrainingResult,
     Trial,
 )
+from kdsearch.strategies.base import Job
 from kdsearch.weights import pack_weights
 
 if TYPE_CHECKING:
@@ -146,11 +147,13 @@ def train_one(study: Study, training: Training, checkpoint: Path, watch: Watch) 
     Raises:
         KdsearchError: the training failed; the message says which net and why.
     """
-    strategy = study.finish
+    strategy, start = study.finish, None
     if training.epochs is not None:
         strategy = type(strategy)(study.spec.finish.options.shortened(training.epochs))
+    if training.start == "inherited":
+        start = study.strategy.start(study.ctx, training.candidate)
     try:
-        trained = strategy.train(study.ctx, training.candidate, seed=training.seed, checkpoint=checkpoint, watch=watch)
+        trained = strategy.train(study.ctx, training.candidate, Job(training.seed, start, checkpoint, watch))
     except (RuntimeError, ValueError) as error:
         log.exception("training %s failed", training.name)
         raise KdsearchError(f"training of {training.name} failed: {error}") from error

@@ -39,7 +39,7 @@ from pydantic import Field
 from kdsearch.spec.metric import Metric
 from kdsearch.spec.strategy_options import StrategyOptions
 from kdsearch.spec.terms import Positive, Range
-from kdsearch.strategies.base import Strategy, Trained
+from kdsearch.strategies.base import Strategy, Trained, Job
 
 
 class Mimic(Strategy):
@@ -84,7 +84,7 @@ class Mimic(Strategy):
             return {"haste": "budget.trials is small"} if study.budget.trials < 10 else {}
 
     def score(self, ctx, trial, report=None):
-        figures = ctx.task.evaluate(self.train(ctx, trial.candidate, seed=0).model, "validation", device=ctx.device)
+        figures = ctx.task.evaluate(self.train(ctx, trial.candidate, Job(0)).model, "validation", device=ctx.device)
         return figures | {"score": -figures["loss"], "score_stderr": 0.01}
 
     def judge_scores(self, prepared, trained, metric):
@@ -99,10 +99,10 @@ class Mimic(Strategy):
     def epoch_seconds(self, ctx, gene, steps):
         return 0.25
 
-    def train(self, ctx, candidate, *, seed, checkpoint=None, watch=None, report=None):
+    def train(self, ctx, candidate, job):
         import torch
 
-        torch.manual_seed(seed)
+        torch.manual_seed(job.seed)
         net = ctx.widths.build(candidate)
         pixels = ctx.task.images("train").images_NCHW[:30]
         wanted, _ = ctx.teaching.teacher.answer(pixels, {})

@@ -15,6 +15,7 @@ from kdsearch.candidates.space import Candidate, SearchSpace, Window
 from kdsearch.pruningnet.generators import Slim
 from kdsearch.records import Trial
 from kdsearch.spec.sections import Augmentation, Recipe, StudentOptions, WidthOptions
+from kdsearch.strategies.base import Job
 from kdsearch.strategies.metapruning import MetaPruning
 from kdsearch.training.optim import learning_rate, make_optimizer
 from kdsearch.widths.finding import find_widths
@@ -55,7 +56,7 @@ def test_defect_1_the_net_trained_is_the_net_found(scored):
 def test_defect_1_what_is_finished_and_loaded_again_is_that_net_too(scored):
     ctx, strategy = scored
     gene = half(ctx.widths)
-    trained = strategy.train(ctx, gene, seed=0).model
+    trained = strategy.train(ctx, gene, Job(0)).model
     again = ctx.widths.build(gene)
     again.load_state_dict(trained.state_dict())
     images = ctx.task.calibration(16, seed=1, device=ctx.device)

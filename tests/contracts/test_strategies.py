@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from kdsearch import registry
+from kdsearch.errors import SpecError
 from kdsearch.records import SCORE, Trial
 from kdsearch.spec.sections import Augmentation
-from kdsearch.strategies.base import Strategy
+from kdsearch.strategies.base import Job, Strategy
 from tests.toys import half, toy_context
 
 PACKAGE = "kdsearch.strategies"
@@ -57,7 +58,7 @@ def test_same_seed_same_score_in_every_process_that_loads(name, tmp_path):
 def test_train_gives_a_plain_compact_net_of_the_genes_widths(name, tmp_path):
     ctx, strategy = prepared(name, tmp_path)
     gene = half(ctx.widths)
-    trained = strategy.train(ctx, gene, seed=0)
+    trained = strategy.train(ctx, gene, Job(0))
     shapes = {key: value.shape for key, value in trained.model.state_dict().items()}
     assert shapes == {key: value.shape for key, value in ctx.widths.build(gene).state_dict().items()}
     assert trained.model(torch.zeros(2, *ctx.task.image_shape)).shape == (2, 3)
@@ -73,8 +74,8 @@ def test_same_seed_same_student_whatever_ran_before(name, tmp_path):
     torch.rand(10)
     second.load(again)
     gene = half(ctx.widths)
-    students = [s.train(c, gene, seed=5).model.state_dict() for s, c in ((first, ctx), (second, again))]
-    other = first.train(ctx, gene, seed=6).model.state_dict()
+    students = [s.train(c, gene, Job(5)).model.state_dict() for s, c in ((first, ctx), (second, again))]
+    other = first.train(ctx, gene, Job(6)).model.state_dict()
     assert all(torch.equal(value, students[1][key]) for key, value in students[0].items())
     assert not all(torch.equal(value, other[key]) for key, value in students[0].items())
 
@@ -86,7 +87,7 @@ def test_frozen_filters_reach_the_student_as_they_were_given(name, tmp_path):
     for key in frozen:
         ctx.net.get_parameter(key).requires_grad_(False)
     strategy.prepare(ctx)
-    trained = strategy.train(ctx, half(ctx.widths), seed=0).model
+    trained = strategy.train(ctx, half(ctx.widths), Job(0)).model
     for key in frozen:
         given = {filter_.numpy().tobytes() for filter_ in ctx.net.get_parameter(key).detach()}
         kept = [filter_.numpy().tobytes() for filter_ in trained.get_parameter(key).detach()]
@@ -101,7 +102,7 @@ def test_it_leaves_the_net_as_it_was(name, tmp_path):
     strategy = make_strategy(name)
     strategy.prepare(ctx)
     strategy.score(ctx, Trial(0, ctx.uniform[0]))
-    strategy.train(ctx, half(ctx.widths), seed=0)
+    strategy.train(ctx, half(ctx.widths), Job(0))
     assert all(torch.equal(value, before[key]) for key, value in ctx.net.state_dict().items())
 
 
@@ -116,9 +117,36 @@ def test_its_options_are_read_without_torch(name):
     program = f"""
 import sys
 from kdsearch import registry
+from kdsearch.errors import SpecError
 kind = registry.find("{PACKAGE}", "{name}")
 assert kind.Options().model_dump_json()
 assert "torch" not in sys.modules, "reading the options imports torch"
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", program], check=True, env=environment)
+
+
+def test_it_goes_on_from_the_weights_that_it_is_handed_or_says_that_it_takes_none(name, tmp_path):
+    ctx, strategy = prepared(name, tmp_path)
+    gene = half(ctx.widths)
+    start = ctx.widths.build(gene)
+    torch.nn.init.constant_(start.classifier.weight, 0.5)
+    given = {key: value.clone() for key, value in start.named_parameters()}
+    strategy.options = strategy.options.model_copy(update={"learning_rate": 1e-9, "warmup_epochs": 0, "epochs": 1})
+    trained = strategy.train(ctx, gene, Job(0, start=start)).model
+    moved = max(float((value - given[key]).detach().abs().max()) for key, value in trained.named_parameters())
+    assert (moved < 1e-5) == strategy.takes_start
+
+
+def test_what_it_has_for_a_candidate_is_what_the_search_scored(name, tmp_path):
+    """Or it says that it has nothing."""
+    ctx, strategy = prepared(name, tmp_path)
+    gene = half(ctx.widths)
+    if not strategy.gives_start:
+        with pytest.raises(SpecError, match="leaves no weights to start from"):
+            strategy.start(ctx, gene)
+        return
+    started = strategy.start(ctx, gene)
+    reached = ctx.task.evaluate(started, "validation", device=ctx.device)["accuracy"]
+    assert reached == pytest.approx(strategy.score(ctx, Trial(0, gene))["accuracy"], abs=1e-6)
+    assert reached > 1 / ctx.task.num_classes

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import copy
 import re
 
 import pytest
 
 from kdsearch.report.reading import read_run
-from kdsearch.report.verdict import judge_fit, judge_proxy, judge_search
+from kdsearch.report.verdict import answer_all, judge_fit, judge_proxy, judge_search, judge_start
 from tests.report.conftest import run_of
 
 
@@ -55,6 +56,22 @@ def test_what_cannot_be_told_apart_is_said_so(summary):
     answer = judge_search(read_run(summary, ()), 0)
     assert answer.word == "unclear"
     assert answer.text.startswith("Cannot be told from uniform widths: −0.1 points (95% interval −1.0 to +0.8, 3 seeds")
+
+
+@pytest.mark.parametrize(("scratch", "word"), [(0.90, "yes"), (0.909, "unclear"), (0.92, "no")])
+def test_the_winner_is_compared_with_its_own_net_from_fresh_weights(summary, scratch, word):
+    row = copy.deepcopy(net_of(summary, "winner"))
+    summary["students"].append(row | {"id": "scratch", "role": "scratch"})
+    set_accuracy(summary, "winner", 0.910)
+    set_accuracy(summary, "scratch", scratch)
+    answer = judge_start(read_run(summary, ()), 0)
+    assert (answer.question, answer.word) == ("Were the inherited weights worth it?", word)
+    assert "the same net from fresh weights" in answer.text
+    assert answer in answer_all(read_run(summary, ()))
+
+
+def test_nobody_asks_after_inherited_weights_where_there_is_no_such_control(summary):
+    assert not any("inherited" in answer.question for answer in answer_all(read_run(summary, ())))
 
 
 @pytest.mark.parametrize(("macs", "word"), [(73_000_000, "yes"), (72_300_000, "unclear"), (40_000_000, "unclear")])

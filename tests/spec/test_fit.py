@@ -44,6 +44,40 @@ def test_every_part_that_does_not_fit_is_told_at_its_own_line(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("sets", "told"),
+    [
+        (
+            ("finish={name: kd, start: inherited}", "teacher={card: teachers/lenet5_mnist5k.yaml}"),
+            "finish.start: strategy: {name: scratch} leaves no weights to inherit; say scratch",
+        ),
+        (
+            ("strategy={name: metapruning}", "finish={name: scratch, start: inherited}"),
+            "finish.start: scratch trains fresh weights; say finish.name: metapruning, or start: scratch",
+        ),
+    ],
+)
+def test_weights_to_inherit_must_be_there_and_be_taken(tmp_path, sets, told):
+    text = STUDY.replace("STRATEGY", "scratch").replace("trials: 1", "trials: 8").replace("  optimizer: adamw\n", "")
+    (said,) = mistakes(tmp_path, text, *sets)
+    assert said.endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "finish", "start"),
+    [
+        ("metapruning", "{name: metapruning}", "inherited"),
+        ("metapruning", "{name: metapruning, start: scratch}", "scratch"),
+        ("metapruning", "{name: scratch}", "scratch"),
+        ("scratch", "{name: scratch}", "scratch"),
+    ],
+)
+def test_a_finish_by_the_search_itself_inherits_unless_it_says_otherwise(tmp_path, strategy, finish, start):
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY.replace("STRATEGY", strategy).replace("trials: 1", "trials: 8").replace("adamw", "sgd"))
+    assert load_spec(path, (f"finish={finish}",)).start == start
+
+
 def test_a_part_that_was_set_on_the_command_line_is_told_there(tmp_path):
     text = STUDY.replace("STRATEGY", "scratch").replace("metapruning", "scratch").replace("trials: 1", "trials: 8")
     assert mistakes(tmp_path, text, "finish.name=metapruning") == [

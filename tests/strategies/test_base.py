@@ -19,8 +19,8 @@ class Untrained(Strategy):
 
     Options = StrategyOptions
 
-    def train(self, ctx, candidate, *, seed, checkpoint=None, watch=None, report=None) -> Trained:  # noqa: ARG002
-        return Trained(ctx.widths.build(candidate), ({"seed": float(seed)},))
+    def train(self, ctx, candidate, job) -> Trained:
+        return Trained(ctx.widths.build(candidate), ({"seed": float(job.seed)},))
 
 
 def test_the_score_is_the_trained_nets_accuracy_on_the_validation_part(tmp_path):

@@ -11,6 +11,7 @@ from kdsearch.candidates.space import Candidate, Choice, Real
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.records import Trial
 from kdsearch.spec.sections import Augmentation
+from kdsearch.strategies.base import Job
 from kdsearch.strategies.cckd import CorrelationCongruence
 from kdsearch.strategies.kd import KnowledgeDistillation
 from tests.toys import toy_context, toy_teaching
@@ -58,9 +59,9 @@ def test_the_candidates_weight_is_what_trains(tmp_path):
     other = Candidate.of({**start.values, "cc.weight": 90.0})
     same = make(terms=[{"kd": 1.0}, {"cc": 90.0}])
     same.prepare(ctx)
-    losses = [made.train(ctx, gene, seed=0).history[0]["loss"] for made, gene in ((strategy, other), (same, start))]
+    losses = [made.train(ctx, gene, Job(0)).history[0]["loss"] for made, gene in ((strategy, other), (same, start))]
     assert losses[0] == losses[1]
-    assert strategy.train(ctx, start, seed=0).history[0]["loss"] != losses[0]
+    assert strategy.train(ctx, start, Job(0)).history[0]["loss"] != losses[0]
 
 
 def test_a_searched_learning_rate_is_a_real_parameter_and_the_candidates_is_what_trains(tmp_path):
@@ -73,9 +74,9 @@ def test_a_searched_learning_rate_is_a_real_parameter_and_the_candidates_is_what
     for made in (strategy, same):
         made.prepare(ctx)
     other = Candidate.of({**start.values, "learning_rate": 0.02})
-    losses = [made.train(ctx, gene, seed=0).history[-1]["loss"] for made, gene in ((strategy, other), (same, start))]
+    losses = [made.train(ctx, gene, Job(0)).history[-1]["loss"] for made, gene in ((strategy, other), (same, start))]
     assert losses[0] == losses[1]
-    assert strategy.train(ctx, start, seed=0).history[-1]["loss"] != losses[0]
+    assert strategy.train(ctx, start, Job(0)).history[-1]["loss"] != losses[0]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_each_way_of_asking_teaches(tmp_path, mode):
     ctx = replace(toy_context(tmp_path), teaching=toy_teaching(tmp_path, mode))
     strategy = make(KnowledgeDistillation, epochs=8)
     assert strategy.provision(ctx)["mode"] == mode
-    trained = strategy.train(ctx, ctx.uniform[0], seed=0)
+    trained = strategy.train(ctx, ctx.uniform[0], Job(0))
     assert ctx.task.evaluate(trained.model, "validation", device=ctx.device)["accuracy"] > 0.6
     assert trained.history[-1]["kd"] < trained.history[0]["kd"]
     assert (tmp_path / "answers").exists() == (mode == "cached")
@@ -118,7 +119,7 @@ def test_a_shorter_training_of_the_same_lesson_needs_no_decision_of_its_own(tmp_
     strategy = make()
     strategy.provision(ctx)
     short = CorrelationCongruence(strategy.options.model_copy(update={"epochs": 1}))
-    assert len(short.train(ctx, ctx.uniform[0], seed=0).history) == 1
+    assert len(short.train(ctx, ctx.uniform[0], Job(0)).history) == 1
 
 
 def test_another_sampler_is_another_decision(tmp_path):
@@ -152,7 +153,7 @@ def test_answers_that_are_stored_are_not_asked_for_again(tmp_path):
 def test_without_the_drivers_decision_nothing_is_trained(tmp_path):
     ctx = toy_context(tmp_path)
     with pytest.raises(StoreError, match="how the teacher is asked has not been decided"):
-        make().train(ctx, ctx.uniform[0], seed=0)
+        make().train(ctx, ctx.uniform[0], Job(0))
 
 
 @pytest.mark.parametrize(

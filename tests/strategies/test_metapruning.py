@@ -16,6 +16,7 @@ from kdsearch.errors import StoreError
 from kdsearch.pruningnet.generators import Slim
 from kdsearch.records import Trial
 from kdsearch.spec.sections import Augmentation, WidthOptions
+from kdsearch.strategies.base import Job
 from kdsearch.strategies.metapruning import MetaPruning
 from kdsearch.study.control import uniform_gene
 from kdsearch.weights import load_weights
@@ -103,7 +104,7 @@ def test_training_goes_on_from_the_generated_weights(ready):
     ctx, strategy, _ = ready
     gene = half(ctx.widths)
     still = make(learning_rate=1e-12, epochs=1)
-    trained = still.train(ctx, gene, seed=0).model
+    trained = still.train(ctx, gene, Job(0, start=strategy.start(ctx, gene))).model
     expected = strategy._tensors(ctx, gene)
     for name, value in trained.named_parameters():
         torch.testing.assert_close(value.detach(), expected[name], rtol=0, atol=1e-9)

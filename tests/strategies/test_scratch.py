@@ -10,11 +10,15 @@ from torch import nn
 from kdsearch.data.datasets import Dataset
 from kdsearch.data.images import ImageSet
 from kdsearch.spec.sections import Augmentation, StudentOptions, TaskOptions
+from kdsearch.strategies.base import Job
 from kdsearch.strategies.scratch import Scratch
 from kdsearch.tasks.classification import Classification
 from kdsearch.widths.finding import find_widths
 
-pytestmark = [pytest.mark.medium, pytest.mark.timeout(60)]  # the first trace of a net imports much of torch
+pytestmark = [
+    pytest.mark.medium,
+    pytest.mark.timeout(60),
+]  # the first trace of a net imports much of torch
 
 
 @dataclass
@@ -48,7 +52,7 @@ def situation() -> Situation:
 def train(situation: Situation, seed: int, checkpoint: Path | None = None):
     options = Scratch.Options(epochs=3, batch_size=16, augment=Augmentation(crop=0, flip=False))
     gene = situation.widths.smallest
-    return Scratch(options).train(situation, gene, seed=seed, checkpoint=checkpoint)
+    return Scratch(options).train(situation, gene, Job(seed, checkpoint=checkpoint))
 
 
 def test_the_compact_net_learns_and_its_validation_curve_is_kept(situation, tmp_path):

@@ -12,7 +12,6 @@ from kdsearch.records import Outcome
 from kdsearch.spec.study_spec import load_spec
 from kdsearch.study.final_trainings import train_here
 from kdsearch.study.finalists import choose_winners
-from kdsearch.study.finishing import digest
 from tests.toys import half, toy_study
 
 pytestmark = pytest.mark.timeout(30)  # the first trace of a process takes seconds
@@ -33,7 +32,7 @@ def reaching(study, tmp_path, accuracies, rounds):
         rounds.append((trainings[0].epochs, [training.candidate for training in trainings]))
         for training in trainings:
             train_here(study, training)
-            path = tmp_path / f"checkpoints/finish/{digest(training.candidate)}-{training.epochs}epochs-seed1000.json"
+            path = tmp_path / f"checkpoints/finish/{training.name}.json"
             record = read_sealed(path)
             assert len(record["history"]) == training.epochs
             reached = accuracies[training.candidate][len(rounds) - 1]

@@ -72,6 +72,29 @@ def test_controls_share_recipe_seeds_and_costs(tmp_path):
     ]
 
 
+def test_weights_are_inherited_by_any_recipe_and_the_winner_is_trained_from_fresh_ones_beside(tmp_path):
+    learning = "{name: metapruning, start: inherited, epochs: 1, batch_size: 24, learning_rate: 1e-9, warmup_epochs: 0}"
+    controls = "finish.controls={uniform: true, full: false, scratch: true}"
+    study = toy_study(tmp_path, f"finish={learning}", controls, "strategy.check_genes=2")
+    study.strategy.prepare(study.ctx)
+    entrants = list_entrants(study, [half(study.ctx.widths)])
+    assert [(entrant.role, entrant.start) for entrant in entrants] == [
+        ("winner", "inherited"),
+        ("uniform", "inherited"),
+        ("scratch", "scratch"),
+    ]
+    train_all(study)([training for entrant in entrants for training in entrant.trainings()], "")
+    students = {student.role: student for student in collect(study, entrants)}
+    assert {role: student.lineage["start"] for role, student in students.items()}["scratch"] == "scratch"
+    winner, _, scratch = (trained_net(study, each.candidate, each.trainings()[0].name) for each in entrants)
+    started = study.strategy.start(study.ctx, entrants[0].candidate).state_dict()
+    moved = [
+        max(float((net.state_dict()[name] - started[name]).abs().max()) for name, _ in net.named_parameters())
+        for net in (winner, scratch)
+    ]
+    assert moved[0] < 1e-6 < 1e-3 < moved[1]
+
+
 def test_a_finished_training_is_not_repeated_and_a_lost_file_is(tmp_path):
     study = toy_study(tmp_path)
     training = Training("net", half(study.ctx.widths), 0)

@@ -41,7 +41,7 @@ class Fixed(Strategy):
             raise self.answer
         return self.answer if isinstance(self.answer, dict) else {"accuracy": self.answer}
 
-    def train(self, ctx, candidate, *, seed, checkpoint=None, watch=None, report=None) -> Trained:  # noqa: ARG002
+    def train(self, ctx, candidate, job) -> Trained:  # noqa: ARG002
         raise self.answer
 
 
