@@ -1,12 +1,14 @@
 """Figures of the house: how large files and functions are, what has a test beside it, which errors say what to do.
 
-``python -m tests.house`` prints them, and what falls short, one a line.
+``python -m tests.house`` prints them, and what falls short, one a line; ``python -m tests.house modules`` the list of
+modules that ends ARCHITECTURE.md.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -98,6 +100,18 @@ def says_what_to_do(found: Raised) -> bool:
     return re.fullmatch(r"\{[^{}]*\}", found.text) is not None or _ADVICE.search(found.text) is not None
 
 
+def list_modules() -> list[str]:
+    """Every module with the first line of its docstring, folder by folder, as Markdown."""
+    lines: list[str] = []
+    for path, tree in sorted(trees().items(), key=lambda item: (item[0].parent != PACKAGE, item[0])):
+        folder = path.parent.relative_to(ROOT).as_posix()
+        if f"**{folder}/**" not in lines:
+            lines += ["", f"**{folder}/**", ""]
+        about = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
+        lines.append(f"* `{path.name}`: {about}")
+    return lines[1:]
+
+
 def share(values: Sequence[int], part: float) -> int:
     """The value that this part of the sorted values lies below."""
     return values[int(part * (len(values) - 1))]
@@ -152,5 +166,5 @@ def _report() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    for line in _report():
+    for line in list_modules() if "modules" in sys.argv[1:] else _report():
         print(line)  # noqa: T201
