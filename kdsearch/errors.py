@@ -50,6 +50,15 @@ class ExportError(KdsearchError):
     """An exported file does not compute what the net computes, or cannot be loaded; it has been removed."""
 
 
+def first_line(error: BaseException, most: int = 160) -> str:
+    """The beginning of what somebody else's code raised; its kind where it says nothing, or fails to."""
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # noqa: BLE001  (an error that cannot be shown shall not hide the one line that is due)
+        lines = []
+    return (lines[0] if lines else type(error).__name__)[:most]
+
+
 def find_near(name: str, known: Iterable[str], *, most: int = 1) -> list[str]:
     """The known names that look most like this one, the nearest first; empty if none does."""
     return difflib.get_close_matches(name, [*known], n=most)

@@ -93,4 +93,8 @@ class TorchScript(Exporter):
 
 def _last_line(error: Exception) -> str:
     """torch.jit's errors run over many lines, the reason comes last."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # noqa: BLE001  (somebody else's error may fail to say what it is)
+        lines = []
+    return (lines or [type(error).__name__])[-1].strip()

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdsearch.errors import SpecError
+from kdsearch.errors import SpecError, first_line
 from kdsearch.models.kept_maps import let_go_of_maps
-from kdsearch.models.main_output import find_outputs, keep_evaluated_output, keep_main_output, one_line
+from kdsearch.models.main_output import find_outputs, keep_evaluated_output, keep_main_output
 from kdsearch.models.recomputing import avoid_reentrance
 from kdsearch.models.refusing import (
     refuse_foreign_tensors,
@@ -134,7 +134,9 @@ def _avoid_reentrance(own: nn.Module, trial: Trial) -> list[str]:
     try:
         return avoid_reentrance(own, trial.image_BCHW)
     except FOREIGN_ERRORS as error:
-        raise SpecError(f"{trial.who} does not run where gradients are kept: {one_line(error)}; change that") from error
+        raise SpecError(
+            f"{trial.who} does not run where gradients are kept: {first_line(error)}; change that"
+        ) from error
 
 
 def _copied(root: nn.Module, trial: Trial) -> nn.Module:
@@ -142,7 +144,7 @@ def _copied(root: nn.Module, trial: Trial) -> nn.Module:
         return copy_net(root).to(trial.image_BCHW.device).eval()
     except FOREIGN_ERRORS as error:
         raise SpecError(
-            f"{trial.who} cannot be copied: {one_line(error)}; take what holds a lock, a file or a process off"
+            f"{trial.who} cannot be copied: {first_line(error)}; take what holds a lock, a file or a process off"
         ) from error
 
 
@@ -163,7 +165,7 @@ def _outputs(net: nn.Module, trial: Trial) -> list[Tensor]:
     except FOREIGN_ERRORS as error:
         shape = "x".join(str(length) for length in image_BCHW.shape[1:])
         raise SpecError(
-            f"{trial.who} cannot read images of {shape}: {one_line(error)}; change task.image_size, "
+            f"{trial.who} cannot read images of {shape}: {first_line(error)}; change task.image_size, "
             "task.channels or the net"
         ) from error
 

@@ -19,11 +19,6 @@ _NAMES = ("logits", "out", "output", "main")
 _CLOSE = 1e-4
 
 
-def one_line(error: BaseException) -> str:
-    """The first line of what somebody else's code raised."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
 @dataclass(frozen=True, slots=True)
 class MainOutput:
     """A forward hook that gives the logits alone: what stands at one path in evaluation, at another in training."""

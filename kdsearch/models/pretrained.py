@@ -8,9 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from kdsearch.errors import SpecError
+from kdsearch.errors import SpecError, first_line
 from kdsearch.models.checkpoints import UNREADABLE, fill_net, head_names
-from kdsearch.models.main_output import one_line
 from kdsearch.spec.sections import StudentOptions
 from kdsearch.weights import hash_weights
 
@@ -128,7 +127,7 @@ def _tell_of_head(name: str, net: nn.Module) -> None:
 def _unreachable(library: str, name: str, error: Exception) -> SpecError:
     return SpecError(
         f"student.pretrained: the weights of {name} can be had neither from {library}'s hub nor from its cache "
-        f"({_CACHES[library]}): {one_line(error)}; go online, put the cache of another machine there, or name a file "
+        f"({_CACHES[library]}): {first_line(error)}; go online, put the cache of another machine there, or name a file "
         "by student.weights"
     )
 

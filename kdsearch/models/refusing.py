@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdsearch.errors import SpecError
-from kdsearch.models.main_output import find_outputs, one_line
+from kdsearch.errors import SpecError, first_line
+from kdsearch.models.main_output import find_outputs
 from kdsearch.tracing.copying import inner_values, is_lazy
 from kdsearch.tracing.modes import training_steadily
 from kdsearch.tracing.swap import Slots, swapped
@@ -106,7 +106,7 @@ def refuse_untrainable(net: nn.Module, image_BCHW: Tensor, who: str) -> None:
             net(image_BCHW)
     except FOREIGN_ERRORS as error:
         raise SpecError(
-            f"{who} does not run in training mode: {one_line(error)}; let its forward take images alone"
+            f"{who} does not run in training mode: {first_line(error)}; let its forward take images alone"
         ) from error
 
 
@@ -119,7 +119,7 @@ def refuse_without_gradients(net: nn.Module, image_BCHW: Tensor, who: str) -> No
             torch.stack([tensor.float().sum() for tensor in found]).sum().backward()
     except FOREIGN_ERRORS as error:
         raise SpecError(
-            f"{who} cannot be trained: its backward pass fails: {one_line(error)}; change what it does in place"
+            f"{who} cannot be trained: its backward pass fails: {first_line(error)}; change what it does in place"
         ) from error
     finally:
         net.zero_grad(set_to_none=True)

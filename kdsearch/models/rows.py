@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdsearch.errors import SpecError
-from kdsearch.models.main_output import one_line
+from kdsearch.errors import SpecError, first_line
 from kdsearch.models.value_watch import ValueWatch
 from kdsearch.tracing.tracer import FOREIGN_ERRORS
 
@@ -38,7 +37,7 @@ def _alone(net: nn.Module, image_BCHW: Tensor, who: str) -> Any:
             return net(image_BCHW)
     except FOREIGN_ERRORS as error:
         raise SpecError(
-            f"{who} does not run on a single image: {one_line(error)}; no size of a batch may be "
+            f"{who} does not run on a single image: {first_line(error)}; no size of a batch may be "
             "written into its forward"
         ) from error
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kdsearch import registry
-from kdsearch.errors import KdsearchError
+from kdsearch.errors import KdsearchError, first_line
 from kdsearch.study.trained import read_record, trained_net
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def compress(study: Study, net: nn.Module) -> nn.Module:
             net = made.apply(net, study.ctx)
         except (RuntimeError, ValueError) as error:
             raise KdsearchError(
-                f"compress: {plugin.name} failed: {str(error).splitlines()[0]}; leave it out of compress"
+                f"compress: {plugin.name} failed: {first_line(error)}; leave it out of compress"
             ) from error
     return net.eval()
 

@@ -15,7 +15,7 @@ from kdsearch.candidates.repair import find_inside
 from kdsearch.candidates.space import SearchSpace
 from kdsearch.context import Context
 from kdsearch.costs import FILE_SIZE
-from kdsearch.errors import SpecError
+from kdsearch.errors import SpecError, WidthError
 from kdsearch.files import cache_dir
 from kdsearch.records import RunPaths
 from kdsearch.rundir.ledger import check_storage
@@ -209,16 +209,29 @@ def _find_widths(spec: StudySpec, task: Task, net: nn.Module) -> WidthSpace:
     """The net's widths, once crops of two genes were found to be what their compact nets are."""
     from kdsearch.widths.finding import find_widths
 
-    widths = find_widths(net, task.image_shape, spec.student)
+    try:
+        widths = find_widths(net, task.image_shape, spec.student)
+    except WidthError as error:
+        raise _unsearchable(spec, error) from error
     if not widths.groups:
         raise SpecError(
             f"student: no channel of {spec.student.label} can be cropped: {_first_reason(widths)}; name another net"
         )
     device = next(net.parameters()).device
-    for gene in (widths.smallest, widths.uniform(0.5)):
-        widths.verify(gene, task.calibration(4, seed=spec.seed, device=device))
+    try:
+        for gene in (widths.smallest, widths.uniform(0.5)):
+            widths.verify(gene, task.calibration(4, seed=spec.seed, device=device))
+    except WidthError as error:
+        raise _unsearchable(spec, error) from error
     check_renewal(widths.build(widths.smallest), task.calibration(4, seed=spec.seed, device=device), spec.student)
     return widths
+
+
+def _unsearchable(spec: StudySpec, error: WidthError) -> SpecError:
+    return SpecError(
+        f"student: {spec.student.label} cannot be searched: {error}; let its forward run at every width and batch size "
+        "or name another net"
+    )
 
 
 def _is_trained(spec: StudySpec, net: nn.Module, num_classes: int) -> bool:

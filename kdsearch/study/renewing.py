@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from kdsearch.errors import SpecError
+from kdsearch.errors import SpecError, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -18,17 +18,25 @@ _NAMED = 5
 
 
 def check_renewal(net: nn.Module, image_BCHW: Tensor, student: StudentOptions) -> None:
-    """Gives ``net``, a compact one that is thrown away, fresh weights, and warns of what keeps what it has learned.
+    """Trains ``net``, a compact one that is thrown away, forward once, and gives it fresh weights.
+
+    A warning says what keeps what it has learned.
 
     Raises:
-        SpecError: a layer's ``reset_parameters`` fails.
+        SpecError: it does not run in training mode, or a layer's ``reset_parameters`` fails.
     """
-    from kdsearch.models.main_output import one_line
     from kdsearch.tracing.tracer import FOREIGN_ERRORS
     from kdsearch.training.initialise import initialise, unrenewed
 
+    try:
+        moved = _moved(net, image_BCHW)
+    except FOREIGN_ERRORS as error:
+        raise SpecError(
+            f"student: {student.label} does not run in training mode once it is cropped: {first_line(error)}; let its "
+            "forward take any width there, too"
+        ) from error
     if student.weights is not None or student.pretrained or student.trained:
-        kept = unrenewed(net, _moved(net, image_BCHW))
+        kept = unrenewed(net, moved)
         if kept:
             log.warning(
                 "student: no fresh values can be drawn for %s%s of %s: nets that are trained from scratch start with "
@@ -41,7 +49,7 @@ def check_renewal(net: nn.Module, image_BCHW: Tensor, student: StudentOptions) -
         initialise(net, 0)
     except FOREIGN_ERRORS as error:
         raise SpecError(
-            f"student: {student.label} cannot be given fresh weights once it is cropped: {one_line(error)}; let its "
+            f"student: {student.label} cannot be given fresh weights once it is cropped: {first_line(error)}; let its "
             "reset_parameters() read the shapes of its tensors"
         ) from error
 

@@ -56,7 +56,7 @@ def _deploy(reference: Reference) -> Deployed | str:
     import torch
 
     from kdsearch.cost.deployed import Deployed, freeze_trace
-    from kdsearch.models.main_output import one_line
+    from kdsearch.errors import first_line
     from kdsearch.tracing.tracer import FOREIGN_ERRORS
 
     task = reference.task
@@ -64,7 +64,7 @@ def _deploy(reference: Reference) -> Deployed | str:
         deployed = Deployed(reference.net, task.mean, task.std)
         freeze_trace(deployed, torch.zeros(1, *task.image_shape))
     except FOREIGN_ERRORS as error:
-        return f"it cannot be traced: {one_line(error)}"
+        return f"it cannot be traced: {first_line(error)}"
     return deployed
 
 

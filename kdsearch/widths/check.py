@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from kdsearch.errors import WidthError
+from kdsearch.errors import WidthError, first_line
 from kdsearch.tracing.tracer import FOREIGN_ERRORS, Tracer, shapes_of
 from kdsearch.tracing.units import Ids, Mark, Port, UnitMismatchError
 from kdsearch.widths.crop import take
-from kdsearch.widths.failure import Failure, first_line
+from kdsearch.widths.failure import Failure
 from kdsearch.widths.groups import ChannelGroup
 from kdsearch.widths.layers import Attribute, Place
 from kdsearch.widths.layout import Layout

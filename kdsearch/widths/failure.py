@@ -18,9 +18,3 @@ class Failure:
     def where(self) -> str:
         """The innermost module that failed."""
         return next((module for module in reversed(self.path) if module), "the net")
-
-
-def first_line(error: BaseException) -> str:
-    """The beginning of what somebody else's code raised."""
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:160]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kdsearch.errors import WidthError
+from kdsearch.errors import WidthError, first_line
 from kdsearch.spec.sections import WidthOptions
 from kdsearch.tracing.calls import RealTensorsNeededError
 from kdsearch.tracing.layers import MAPPING
@@ -97,9 +97,8 @@ def trace(net: nn.Module, image_shape: Sequence[int]) -> Traced:
         return _trace(net, slots, own, torch.zeros(1, *image_shape, device=device))
     except FOREIGN_ERRORS as error:
         shape = "x".join(str(size) for size in image_shape)
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise WidthError(
-            f"{type(net).__name__} does not run on images of {shape}: {line}; change task.image_size, "
+            f"{type(net).__name__} does not run on images of {shape}: {first_line(error)}; change task.image_size, "
             "task.channels or the net"
         ) from error
 

@@ -15,13 +15,12 @@ from torch import Tensor, nn
 from kdsearch.candidates.space import Candidate, Choice
 from kdsearch.cost.flops import CostModel
 from kdsearch.costs import FILE_SIZE
-from kdsearch.errors import WidthError
+from kdsearch.errors import WidthError, first_line
 from kdsearch.tracing.swap import swapped
 from kdsearch.tracing.tracer import FOREIGN_ERRORS
 from kdsearch.tracing.units import Ids
 from kdsearch.widths.compact import build_compact
 from kdsearch.widths.crop import Crop
-from kdsearch.widths.failure import first_line
 from kdsearch.widths.groups import ChannelGroup
 from kdsearch.widths.layout import Layout
 from kdsearch.widths.parity import find_gaps

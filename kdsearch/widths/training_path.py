@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from kdsearch.errors import WidthError
+from kdsearch.errors import WidthError, first_line
 from kdsearch.tracing.layers import MAPPING
 from kdsearch.tracing.tracer import FOREIGN_ERRORS, Tracer, units_of_output
 from kdsearch.tracing.units import UnitRecorder, classify
@@ -30,7 +30,7 @@ def trace_training(evaluated: Tracer, tensors: Mapping[str, Tensor], image: Tens
         if apart.is_bare:
             raise  # a net that needs values fails here; the next attempt has them
         where = next((module for module in reversed(apart.failed_in) if module), type(evaluated.net).__name__)
-        raise WidthError(f"{where} does not run in training mode: {str(error).splitlines()[0]}") from error
+        raise WidthError(f"{where} does not run in training mode: {first_line(error)}") from error
     if apart.steps == evaluated.steps and list(apart.layers) == list(evaluated.layers):
         return None
     recorder = evaluated.ledger
