@@ -120,9 +120,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from None
+        raise StoreError(f"{path}: cannot be read: {error}; delete it") from None
     if not isinstance(read, dict):
-        raise StoreError(f"{path}: cannot be read: it holds no JSON object")
+        raise StoreError(f"{path}: cannot be read: it holds no JSON object; delete it")
     return read
 
 

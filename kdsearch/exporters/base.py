@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kdsearch.errors import ExportError
 from kdsearch.exporters.base_fresh import Answer, Job, run_fresh
-from kdsearch.exporters.base_manifest import FILE_NAME, Manifest, to_json
+from kdsearch.exporters.base_manifest import FILE_NAME, Manifest, parse_manifest, to_json
 from kdsearch.files import hash_file
 from kdsearch.spec.sections import Section
 
@@ -207,7 +206,7 @@ def _move_in(exporter: Exporter, hidden: Path, manifest: Manifest, parity: Mappi
         listed[form.name] = {**about, "parity": parity[form.name]}
         _replace_synced(written, files[form.name])
     main = next(iter(listed))
-    described = manifest.describe(main, {name: about["parity"] for name, about in listed.items()})
+    described = manifest.describe(main, {name: about["parity"] for name, about in listed.items() if "parity" in about})
     described |= {"sha256": listed[main]["sha256"], "files": listed}
     beside = hidden / FILE_NAME
     beside.write_text(to_json(described), encoding="utf-8")
@@ -221,10 +220,10 @@ def _list_others(folder: Path, names: set[str]) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         return {}
     try:
-        listed = json.loads(path.read_text(encoding="utf-8"))["files"]
-        return {name: {**about} for name, about in listed.items() if name not in names}
-    except (ValueError, KeyError, TypeError, AttributeError):
+        listed = parse_manifest(path)["files"]
+    except ExportError:
         raise ExportError(f"{path}: is no manifest of kdsearch; move it, or export to another folder") from None
+    return {name: {**about} for name, about in listed.items() if name not in names}
 
 
 def _replace_synced(written: Path, target: Path) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NotRequired
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
 
 from kdsearch.errors import ExportError
 from kdsearch.files import hash_file, save_bytes, seal
@@ -19,6 +23,31 @@ MADE_BY = (
     "centre cut out, divided by 255"
 )
 """How an image becomes the input, in training as in ``kdsearch predict``."""
+
+
+_OPEN = ConfigDict(extra="allow")
+_log = logging.getLogger(__name__)
+
+
+@with_config(_OPEN)
+class _FileRow(TypedDict):
+    """A written file: its name in the folder, and the hash of its bytes."""
+
+    path: str
+    sha256: str
+    parity: NotRequired[float]
+
+
+@with_config(_OPEN)
+class _Shape(TypedDict):
+    """What readers of a manifest need."""
+
+    schema: Literal[1]
+    files: dict[str, _FileRow]
+    weights: NotRequired[_FileRow]
+
+
+_SHAPE = TypeAdapter(_Shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +117,7 @@ def list_weights(folder: Path, manifest: Manifest, weights: Path) -> None:
     path = folder / FILE_NAME
     described: dict[str, Any] = {**manifest.describe("weights", {}), "files": {}}
     if path.is_file():
-        described = json.loads(path.read_text(encoding="utf-8"))
+        described = parse_manifest(path)
     described.pop("seal", None)
     described["weights"] = {"path": weights.name, "sha256": hash_file(weights), "size_bytes": weights.stat().st_size}
     save_bytes(path, to_json(seal(described)).encode())
@@ -101,12 +130,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         ExportError: the manifest is missing or of another schema, or a file is missing or has been changed.
     """
     path = folder / FILE_NAME
-    try:
-        described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ExportError(f"{path}: cannot be read: {error}; export the student again") from None
-    if not isinstance(described, dict) or described.get("schema") != SCHEMA:
-        raise ExportError(f"{path}: needs schema {SCHEMA}; it was written by another version, export the student again")
+    described = parse_manifest(path)
     if "seal" in described and described != seal({key: inner for key, inner in described.items() if key != "seal"}):
         raise ExportError(f"{path}: damaged (it is not what was written); export the student again")
     listed = dict(described["files"]) | ({"weights": described["weights"]} if "weights" in described else {})
@@ -117,3 +141,35 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if hash_file(model) != about["sha256"]:
             raise ExportError(f"{model}: its SHA-256 is not the one in {path}; do not load it, export it again")
     return described
+
+
+def parse_manifest(path: Path) -> dict[str, Any]:
+    """What a manifest says, whether or not its files are there.
+
+    Raises:
+        ExportError: it is missing, of another schema, or lacks what its readers need.
+    """
+    try:
+        described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ExportError(f"{path}: cannot be read: {error}; export the student again") from None
+    if not isinstance(described, dict) or described.get("schema") != SCHEMA:
+        raise ExportError(f"{path}: needs schema {SCHEMA}; it was written by another version, export the student again")
+    try:
+        _SHAPE.validate_python(described, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ExportError(f"{path}: damaged ({where}: {first['msg'].lower()}); export the student again") from None
+    return described
+
+
+def forget_damaged(folder: Path) -> None:
+    """Removes a manifest that cannot be read, with a warning: for a run's own folder, whose files are written anew."""
+    path = folder / FILE_NAME
+    try:
+        if path.exists():
+            parse_manifest(path)
+    except ExportError as damage:
+        _log.warning("%s; it is written again", str(damage).rpartition("; ")[0])
+        path.unlink()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch import registry
 from kdsearch.costs import FILE_SIZE, LATENCY
-from kdsearch.exporters.base_manifest import Manifest, list_weights
+from kdsearch.exporters.base_manifest import Manifest, forget_damaged, list_weights
 from kdsearch.progress import Progress, Watch
 from kdsearch.records import Student
 from kdsearch.study.compressing import final_net
@@ -49,6 +49,7 @@ def deliver(
         if student.role == "winner":
             watch(Progress("export", at, len(timed), student.id))
             folder = study.ctx.paths.students / student.id
+            forget_damaged(folder)
             student = _weighed(study, export_to(study, student, nets[student.id], folder))
         delivered.append(student)
     return delivered, time_references(references, timings)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 
 import pytest
 
 from kdsearch.errors import ExportError
-from kdsearch.exporters.base_manifest import FILE_NAME, MADE_BY, Manifest, read_manifest, to_json
+from kdsearch.exporters.base_manifest import (
+    FILE_NAME,
+    MADE_BY,
+    Manifest,
+    forget_damaged,
+    list_weights,
+    read_manifest,
+    to_json,
+)
 from kdsearch.files import hash_file
 
 MANIFEST = Manifest(
@@ -70,3 +79,52 @@ def test_files_that_are_not_are_named(folder, harm, words):
     harm(folder)
     with pytest.raises(ExportError, match=words):
         read_manifest(folder)
+
+
+def places(value, at=()):
+    """Every key below a JSON value, of a list its first item."""
+    inner = value.items() if isinstance(value, dict) else [*enumerate(value)][:1] if isinstance(value, list) else ()
+    for key, below in inner:
+        yield (*at, key)
+        yield from places(below, (*at, key))
+
+
+@pytest.mark.parametrize("harm", ["lost", None, 7, "x", [1], {"a": 1}])
+def test_a_manifest_of_another_shape_is_one_line_or_says_what_is_needed(folder, harm):
+    path = folder / FILE_NAME
+    whole = json.loads(path.read_text())
+    for place in places(whole):
+        changed = json.loads(path.read_text())
+        above = functools.reduce(lambda inner, key: inner[key], place[:-1], changed)
+        if harm == "lost":
+            del above[place[-1]]
+        else:
+            above[place[-1]] = harm
+        (folder / "other").mkdir(exist_ok=True)
+        (folder / "other" / FILE_NAME).write_text(json.dumps(changed))
+        (folder / "other" / "model.pt").write_bytes(b"weights")
+        try:
+            found = read_manifest(folder / "other")
+        except ExportError as error:
+            assert len(str(error).splitlines()) == 1, place
+            assert "manifest.json" in str(error), place
+        else:
+            assert place[0] not in ("schema", "files"), place  # what readers need is there
+            assert found["files"]["torchscript"]["path"] == "model.pt"
+
+
+def test_a_damaged_manifest_of_a_runs_own_folder_is_forgotten_with_a_warning(folder, caplog):
+    forget_damaged(folder)
+    assert read_manifest(folder)
+    (folder / FILE_NAME).write_text("[" * 10**5)
+    forget_damaged(folder)
+    assert "cannot be read" in caplog.text
+    assert "it is written again" in caplog.text
+    assert not (folder / FILE_NAME).exists()
+    forget_damaged(folder)
+
+
+def test_weights_are_not_added_to_what_is_no_manifest(folder):
+    (folder / FILE_NAME).write_text('{"schema": 1, "files": 5}')
+    with pytest.raises(ExportError, match=r"manifest\.json: damaged \(files: "):
+        list_weights(folder, MANIFEST, folder / "model.pt")
