@@ -16,6 +16,7 @@ from kdsearch.rundir.shapes import Seconds, check_shape
 from kdsearch.spec.metric import ACCURACY
 
 Value = int | float | str
+Records = list[dict[str, float | None]]  # one an epoch
 _OPEN = ConfigDict(extra="allow")  # what tasks, strategies and exporters add has no fixed shape
 
 
@@ -114,7 +115,7 @@ class StudentRow(TypedDict):
     costs: dict[str, float]
     files: dict[str, str]
     parity: dict[str, float]
-    history: list[dict[str, Any]]
+    history: Records
     lineage: LineageRow
     details: DetailsRow
     budget: int | None
@@ -185,7 +186,7 @@ class TrialsRow(TypedDict):
 class PreparedRow(TypedDict):
     """Figures of the strategy's preparation."""
 
-    history: NotRequired[list[dict[str, Any]]]
+    history: NotRequired[Records]
 
 
 class LayerRow(TypedDict):
