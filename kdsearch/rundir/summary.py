@@ -16,7 +16,7 @@ from kdsearch.rundir.shapes import Seconds, check_shape
 from kdsearch.spec.metric import ACCURACY
 
 Value = int | float | str
-Records = list[dict[str, float | None]]  # one an epoch
+Records = list[dict[str, float]]  # one an epoch
 _OPEN = ConfigDict(extra="allow")  # what tasks, strategies and exporters add has no fixed shape
 
 
