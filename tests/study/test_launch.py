@@ -13,6 +13,7 @@ import pytest
 
 from kdsearch.exporters.base_manifest import read_manifest
 from kdsearch.spec.study_spec import load_spec
+from tests.tiny import outcomes_of, untimed
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(120)]
 CLI = Path(__file__).parents[2] / "cli.py"
@@ -68,6 +69,9 @@ def test_status_list_and_export_read_the_run(launched):
     assert done.returncode == 0, done.stderr
     assert read_manifest(folder / "phone")["classes"] == [str(digit) for digit in range(10)]
     assert max(json.loads(done.stdout)["parity"].values()) < 1e-4
+    refused = call(folder, "export", "quickstart", "--student", "uniform", "--to", "phone")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("phone: holds another student, ")
 
 
 def test_a_study_that_ran_out_of_minutes_gives_its_result_and_exit_3(tmp_path):
@@ -93,6 +97,24 @@ def test_a_signal_ends_a_launch_with_one_line_that_resumes_it(tmp_path, number, 
     assert "Traceback" not in said
     assert output == ""
     assert json.loads(call(tmp_path, "status", "quickstart", "--json").stdout)["state"] == "unfinished"
+
+
+@pytest.mark.parametrize("phase", ["finish"])
+def test_two_stops_in_a_row_leave_a_run_that_ends_as_if_there_had_been_none(launched, tmp_path, phase):
+    folder, whole = launched
+    command = words("launch", "quickstart", sets=SMALL)
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
+        for line in run.stderr:
+            if line.startswith(f"{phase} "):
+                break
+        run.send_signal(signal.SIGINT)
+        run.send_signal(signal.SIGINT)
+        run.communicate(timeout=60)
+    assert run.returncode in (130, -signal.SIGINT)  # the second may come after the end
+    done = call(tmp_path, "resume", "quickstart", "--json")
+    assert done.returncode == 0, done.stderr
+    assert untimed(json.loads(done.stdout)["students"]) == untimed(json.loads(whole.stdout)["students"])
+    assert outcomes_of(tmp_path / "runs/quickstart") == outcomes_of(folder / "runs/quickstart")
 
 
 def test_a_dry_run_writes_nothing(tmp_path):
