@@ -11,7 +11,7 @@ from kdsearch.candidates.space import Candidate
 from kdsearch.errors import StoreError
 from kdsearch.files import HASHES, reason
 from kdsearch.rundir.store import RunLock
-from kdsearch.study.finishing import digest
+from kdsearch.study.finishing import training_name
 from kdsearch.study.trained import trained_folder
 
 if TYPE_CHECKING:
@@ -61,4 +61,5 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _name_exported(row: Mapping[str, Any]) -> str:
-    return f"{digest(Candidate.of(row['candidate']))}-seed{row['lineage']['exported_seed']}"
+    lineage = row["lineage"]
+    return training_name(Candidate.of(row["candidate"]), lineage.get("start", "scratch"), lineage["exported_seed"])

@@ -15,7 +15,7 @@ from kdsearch.records import RunPaths
 from kdsearch.report.html import write_html
 from kdsearch.rundir.store import read_summary
 from kdsearch.spec.study_spec import load_spec
-from kdsearch.study.finishing import digest
+from kdsearch.study.finishing import training_name
 from kdsearch.study.keeping import delete_spent, list_spent
 from kdsearch.study.run import resume_study, run_study
 from tests.tiny import tiny_spec
@@ -33,18 +33,18 @@ SMALL = (
 
 
 def row(gene: dict, seed: int) -> dict:
-    return {"candidate": gene, "lineage": {"exported_seed": seed}}
+    return {"candidate": gene, "lineage": {"start": "inherited", "exported_seed": seed}}
 
 
 @pytest.fixture
 def ended(tmp_path) -> RunPaths:
     """What a run leaves, by hand: two seeds of one student, a finalist, checkpoints and what was prepared."""
     paths = RunPaths(tmp_path)
-    gene = digest(Candidate.of({"conv": 8}))
+    first, second = (training_name(Candidate.of({"conv": 8}), "inherited", seed) for seed in (7, 8))
     nets = paths.checkpoints / "finish"
     nets.mkdir(parents=True)
     paths.prepared.mkdir()
-    for name in (f"{gene}-seed7", f"{gene}-seed8", "other-1epochs-seed1000"):
+    for name in (first, second, "other-1epochs-seed1000"):
         (nets / f"{name}.json").write_text("{}")
         (nets / f"{name}.safetensors").write_text("weights")
     for place in (paths.checkpoints / "pretrained.pt", paths.checkpoints / "pretrained.pt.before", nets / "late.pt"):
