@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from kdsearch.bench.base_torchdistill import train_with_torchdistill
 from kdsearch.data.datasets import load_dataset
 from kdsearch.errors import SpecError
 from kdsearch.files import cache_dir, read_json, save_json
+from kdsearch.measures.intervals import paired_interval
 from kdsearch.models.zoo import make_net
 from kdsearch.spec.distill_sections import DistillationOptions
 from kdsearch.spec.errors import unknown
@@ -66,7 +66,7 @@ def run(  # noqa: PLR0913 - the situation that is measured
 ) -> dict[str, Any]:
     """``rows``: recipe, test accuracy in percent (mean and standard deviation over seeds), gains over CE and KD.
 
-    Gains are means of the differences at the same seed, with their standard errors; which recipe is best is for
+    Gains are means of the differences at the same seed, with their 95% intervals; which recipe is best is for
     ``validation`` to say. ``npz``: a data set in place of mnist5k. CE sees fresh views; all that ask the teacher see
     the same stored ones unless ``mode`` is online. Each finished training leaves a file in ``folder``, which is read
     where it is there.
@@ -142,9 +142,12 @@ def _row(name: str, found: Sequence[Mapping[str, float]], before: Sequence[Mappi
 
 
 def _gain(own: Sequence[float], other: Sequence[float] | None) -> str | None:
-    """Mean difference at the same seed and its standard error, in points."""
+    """Mean difference at the same seed in points, and its 95% interval or that there is none."""
     if other is None:
         return None
     gaps = [mine - theirs for mine, theirs in zip(own, other, strict=True)]
     gain = f"{statistics.fmean(gaps):+.2f}"
-    return f"{gain} +- {statistics.stdev(gaps) / math.sqrt(len(gaps)):.2f}" if len(gaps) > 1 else gain
+    if len(gaps) < 2:
+        return f"{gain} (one seed, no interval)"
+    found = paired_interval(gaps)
+    return f"{gain} ({found.low:+.2f} to {found.high:+.2f})"

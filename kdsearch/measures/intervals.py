@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -45,6 +47,19 @@ def difference_interval(first: Sample, second: Sample, confidence: float = 0.95)
     shares = (error**2 / (sample.count - 1) for error, sample in zip(errors, (first, second), strict=True))
     half = t_quantile((1 + confidence) / 2, sum(errors) ** 2 / sum(shares)) * math.sqrt(sum(errors))
     return Interval(difference - half, difference + half)
+
+
+def paired_interval(differences: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Of the mean of differences that belong together, such as at the same seed, by Student's t.
+
+    Raises:
+        ValueError: there is one alone, of which no interval can be given.
+    """
+    if len(differences) < 2:
+        raise ValueError(f"an interval needs 2 differences (got {len(differences)})")
+    mean, deviation = statistics.fmean(differences), statistics.stdev(differences)
+    half = t_quantile((1 + confidence) / 2, len(differences) - 1) * deviation / math.sqrt(len(differences))
+    return Interval(mean - half, mean + half)
 
 
 def t_quantile(probability: float, freedom: float) -> float:

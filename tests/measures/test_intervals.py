@@ -8,7 +8,7 @@ import statistics
 import numpy as np
 import pytest
 
-from kdsearch.measures.intervals import Interval, Sample, difference_interval, t_quantile
+from kdsearch.measures.intervals import Interval, Sample, difference_interval, paired_interval, t_quantile
 
 
 @pytest.mark.parametrize(("freedom", "value"), [(1, 12.706), (2, 4.303), (4, 2.776), (10, 2.228), (1e9, 1.960)])
@@ -47,3 +47,12 @@ def test_of_two_equal_nets_zero_is_excluded_in_one_case_of_twenty_at_most(deviat
         samples = [Sample(statistics.fmean(row), statistics.stdev(row), 3) for row in drawn]
         wrong += difference_interval(*samples).excludes_zero
     assert wrong / 2000 < 0.06  # comparing with the larger spread: 0.2
+
+
+def test_differences_at_the_same_seed_are_judged_by_their_own_spread():
+    """Mean 1, deviation 1, three pairs: 4.303 / sqrt(3) to either side."""
+    found = paired_interval([0.0, 1.0, 2.0])
+    assert (found.low, found.high) == pytest.approx((1 - 4.3027 / 3**0.5, 1 + 4.3027 / 3**0.5), abs=1e-4)
+    assert paired_interval([1.0, 1.0]).excludes_zero
+    with pytest.raises(ValueError, match="needs 2 differences"):
+        paired_interval([1.0])
