@@ -18,6 +18,7 @@ CLI = Path(__file__).parent.parent / "cli.py"
 SETS = (
     "name=tiny",
     "student={net: resnet20, width: 0.25, divisor: 1}",
+    "limits={macs: 50%}",
     "task={name: classification, dataset: mnist5k, train_images: 200}",
     "search={name: evolution, population: 4, parents: 2, mutation: 2, crossover: 2}",
     "strategy={name: metapruning, epochs: 2, pretrain_epochs: 1, batch_size: 50, check_genes: 2}",

@@ -128,6 +128,8 @@ def toy_context(folder: Path, *, trained: bool = False, share: float = 0.5, trai
 def toy_study(folder: Path, *sets: str) -> Study:
     """A study of the toy with the strategies that a shipped study names, shortened; ``sets`` change it."""
     short = ("strategy={name: metapruning, epochs: 2, pretrain_epochs: 1, batch_size: 24, calibration_images: 48}",)
-    spec = load_spec("quickstart", (*short, "finish={name: scratch, epochs: 2, batch_size: 24}", *sets))
+    spec = load_spec(
+        "quickstart", (*short, "limits={macs: 50%}", "finish={name: scratch, epochs: 2, batch_size: 24}", *sets)
+    )
     strategy, finish = (plugin.find()(plugin.options) for plugin in (spec.strategy, spec.finish))
     return Study(spec, make_task(), toy_context(folder), strategy, finish)

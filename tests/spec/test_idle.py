@@ -25,8 +25,14 @@ def lines(study: str, *sets: str) -> list[str]:
         ([GIVEN], "strategy.pretrain_epochs: has no effect: student.trained says that the net is trained already"),
         (["finish.optimizer=adamw", "finish.momentum=0.8"], "finish.momentum: has no effect: optimizer: adamw has"),
         (["finish.milestones=[0.3]"], "finish.milestones: has no effect: schedule: cosine has none, schedule: step"),
-        (["finish.finalist_epochs=2"], "finish.finalist_epochs: has no effect: finalists: 1 trains none"),
-        (["finish.finalist_distance=0.1"], "finish.finalist_distance: has no effect: finalists: 1 trains none"),
+        (
+            ["finish.finalists=1", "finish.finalist_epochs=2"],
+            "finish.finalist_epochs: has no effect: finalists: 1 trains none",
+        ),
+        (
+            ["finish={name: scratch, finalist_distance: 0.1}"],
+            "finish.finalist_distance: has no effect: finalists: 1 trains none",
+        ),
         (
             ["finish={name: metapruning, racing: true}"],
             "finish.racing: has no effect: only a search reads it; finish: metapruning trains what it made",

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.medium, pytest.mark.timeout(120)]
 CLI = Path(__file__).parents[2] / "cli.py"
 SMALL = (
     "student={net: lenet5}",
+    "limits={macs: 50%}",
     "task={name: classification, dataset: mnist5k, train_images: 256}",
     "search={name: random}",
     "strategy={name: metapruning, epochs: 1, pretrain_epochs: 1, check_genes: 2, calibration_images: 64}",
