@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kdsearch.errors import did_you_mean
+from kdsearch.errors import did_you_mean, first_line
 
 KNOWN = ("resnet20", "resnet32", "vgg11")
 
@@ -22,3 +22,14 @@ def test_a_name_near_none_adds_nothing():
 def test_nobody_else_looks_for_near_names():
     package = Path(__file__).parents[1] / "kdsearch"
     assert [path.name for path in package.rglob("*.py") if "difflib" in path.read_text()] == ["errors.py"]
+
+
+def test_of_what_somebody_elses_code_raised_the_beginning_is_told_or_its_kind():
+    class MuteError(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    assert first_line(ValueError("  sizes differ\nat line 3")) == "sizes differ"
+    assert first_line(KeyError()) == "KeyError"
+    assert first_line(MuteError()) == "MuteError"
+    assert len(first_line(ValueError("x" * 500))) == 160

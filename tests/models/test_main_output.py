@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from kdsearch.errors import SpecError
-from kdsearch.models.main_output import find_outputs, keep_evaluated_output, keep_main_output, one_line
+from kdsearch.models.main_output import find_outputs, keep_evaluated_output, keep_main_output
 
 IMAGES = torch.randn(2, 4)
 Pair = namedtuple("Pair", "main aux")
@@ -90,8 +90,3 @@ def test_a_net_that_is_only_evaluated_needs_no_output_in_training():
 def test_where_nothing_tells_which_is_meant_there_is_a_line(form, in_training, said):
     with pytest.raises(SpecError, match=said):
         keep_main_output(Giving(form, in_training), IMAGES, 3, "the net")
-
-
-def test_of_a_long_error_the_first_line_is_told():
-    assert one_line(RuntimeError("sizes differ\nat line 3")) == "sizes differ"
-    assert one_line(KeyError()) == "KeyError"
