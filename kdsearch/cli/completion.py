@@ -17,21 +17,24 @@ Completer = Mapping[str, object]
 
 _FILES = {"bash": "compgen -f", "zsh": "_files", "fish": "__fish_complete_path (commandline -ct)"}
 _FOLDERS = {"bash": "compgen -d", "zsh": "_files -/", "fish": "__fish_complete_directories"}
+# names of folders may be anything: no shell may read one as a program, as compgen -W and _alternative "(..)" would
 _BASH_RUNS = """_kdsearch_runs() {
-  local each
+  local each name
   for each in runs/*/; do
-    [ -e "${each}lock" ] && compgen -W "$(basename "$each")" -- "$1"
+    name=$(basename -- "$each")
+    [[ -e ${each}lock && $name == "$1"* ]] && printf '%s\n' "$name"
   done
   compgen -d -- "$1"
 }"""
 _ZSH_RUNS = """_kdsearch_runs() {
-  local -a runs
+  local -a runs expl
   runs=(runs/*/lock(N:h:t))
-  _alternative "runs:run:($runs)" 'folders:folder:_files -/'
+  _wanted runs expl run compadd -a runs
+  _files -/
 }"""
 _FISH_RUNS = """function _kdsearch_runs
   for each in runs/*/lock
-    basename (dirname $each)
+    basename -- (dirname -- $each)
   end
   __fish_complete_directories
 end"""

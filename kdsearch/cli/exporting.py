@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch import registry
 from kdsearch.cli.finding import find_run
 from kdsearch.cli.output import remark, say, say_json
-from kdsearch.cli.overwriting import refuse_others, remove_others
+from kdsearch.cli.overwriting import refuse_others, replacing
 from kdsearch.errors import SpecError
 from kdsearch.quoting import say_command
 from kdsearch.report.words import say_cost
@@ -105,5 +106,6 @@ def write_files(run_dir: Path, row: Mapping[str, Any], form: str, folder: Path) 
     study = plan(spec, RunPaths(run_dir))
     check_identity(RunPaths(run_dir), identify(study))
     net = best_net(study, student)
-    remove_others(folder, row)
-    return export_to(study, student, net, folder.absolute())
+    with replacing(folder.absolute(), row) as place:
+        made = export_to(study, student, net, place)
+    return replace(made, files={name: str(folder.absolute() / Path(path).name) for name, path in made.files.items()})

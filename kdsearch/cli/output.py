@@ -9,8 +9,13 @@ from typing import Any
 
 
 def say(text: str) -> None:
-    """Writes a line of the result."""
-    sys.stdout.write(f"{text}\n")
+    """Writes lines of the result."""
+    sys.stdout.write(f"{printable(text)}\n")
+
+
+def printable(text: str) -> str:
+    """The text with characters that steer a terminal spelled out, as names of files may hold any; lines stay lines."""
+    return "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text)
 
 
 def say_json(result: Mapping[str, Any]) -> None:
@@ -20,5 +25,5 @@ def say_json(result: Mapping[str, Any]) -> None:
 
 def remark(text: str) -> None:
     """Writes a line that is not part of the result."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{printable(text)}\n")
     sys.stderr.flush()

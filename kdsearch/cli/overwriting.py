@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,26 @@ def refuse_others(folder: Path, student: Mapping[str, Any], names: Iterable[str]
         return
     whose = f"holds {_name_student(about)}" if about else f"holds a {found[0]} that is of no known student"
     raise SpecError(f"{folder}: {whose}; --force replaces it, or name another folder with --to")
+
+
+@contextmanager
+def replacing(folder: Path, student: Mapping[str, Any]) -> Iterator[Path]:
+    """The folder to write a student's files to: ``folder``, or a hidden one in it where another student's lie there.
+
+    These go, and the new ones take their place, once the block has ended without an error.
+
+    Raises:
+        ExportError: the others cannot be removed.
+    """
+    about = _read_manifest(folder)
+    if about is None or _is_of(about, student):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as made:
+        yield Path(made)
+        remove_others(folder, student)
+        for path in sorted(Path(made).iterdir()):
+            path.replace(folder / path.name)
 
 
 def remove_others(folder: Path, student: Mapping[str, Any]) -> None:

@@ -88,7 +88,8 @@ def _describe(each: Prediction, top: int) -> Mapping[str, Any]:
 def _say(each: Prediction, top: int) -> str:
     from kdsearch.report.words import say_percent
 
-    return f"{each.path}  " + ", ".join(f"{label} {say_percent(chance)}" for label, chance in each.ranked[:top])
+    name = str(each.path).replace("\n", "\\n")  # a line each
+    return f"{name}  " + ", ".join(f"{label} {say_percent(chance)}" for label, chance in each.ranked[:top])
 
 
 def _begin_csv(top: int) -> Callable[[Prediction], object]:
@@ -98,4 +99,6 @@ def _begin_csv(top: int) -> Callable[[Prediction], object]:
         ["label", "probability"] if at == 1 else [f"label_{at}", f"probability_{at}"] for at in range(1, top + 1)
     )
     writer.writerow(["file", *(name for pair in numbered for name in pair)])
-    return lambda each: writer.writerow([each.path, *(cell for pair in each.ranked[:top] for cell in pair)])
+    # a spreadsheet reads a cell that begins with one of these as a formula
+    named = lambda path: f"./{path}" if str(path)[:1] in "=+-@" else path  # noqa: E731
+    return lambda each: writer.writerow([named(each.path), *(cell for pair in each.ranked[:top] for cell in pair)])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Literal
 
-from kdsearch.costs import find_cost
+from kdsearch.costs import HEADLINE, find_cost
 from kdsearch.report.gains import gain_interval, gain_over, gain_over_random, say_interval
 from kdsearch.report.run import Judgement, Net, Run
 from kdsearch.report.words import name_budget, say_cost, say_percent
@@ -168,7 +168,19 @@ def _compare_costs(run: Run, winner: Net, uniform: Net, budget: int) -> tuple[st
     if not said:
         return "", 0.0
     gap = f"; the control uses {say_percent(behind, 0)} of a budget less" if behind > _LIKE else ""
+    gap += _beside(limits, winner, uniform)
     return f" Of what is allowed, winner and control use {', '.join(said)}{gap}", behind
+
+
+def _beside(limits: Container[str], winner: Net, control: Net) -> str:
+    """How far apart they are in the headline cost where no limit holds it: a gain may be bought by it."""
+    own, other = winner.cost(HEADLINE), control.cost(HEADLINE)
+    if HEADLINE in limits or not own or not other or abs(own / other - 1) <= _LIKE:
+        return ""
+    noun = find_cost(HEADLINE).noun
+    return (
+        f"; {noun} are not limited: the winner has {say_cost(HEADLINE, own)}, the control {say_cost(HEADLINE, other)}"
+    )
 
 
 def _against_random(run: Run, winner: Net, budget: int) -> str:

@@ -43,6 +43,17 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize("name", ["$(touch HACKED)", "`touch HACKED`", "a b", "'; touch HACKED; '", "-n"])
+def test_the_name_of_a_run_is_never_run(here, script, name):
+    (here / "runs" / name).mkdir()
+    (here / "runs" / name / "lock").touch()
+    ask = _ASK.format(script=script, words="kdsearch resume ''")
+    asked = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
+    assert "digits" in asked.stdout.split()
+    assert not (here / "HACKED").exists()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 @pytest.mark.parametrize(
     ("words", "offered"),
     [

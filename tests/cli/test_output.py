@@ -20,3 +20,11 @@ def test_a_result_is_one_json_object_whatever_lies_in_it(capsys):
     said = capsys.readouterr()
     assert json.loads(said.out) == {"path": "runs/a", "rows": [1, None]}
     assert said.err == ""
+
+
+def test_what_steers_a_terminal_is_spelled_out(capsys):
+    say("a\x1b[31mred\x07 b\nc \u00e9\u4e2d")
+    remark("\x9b2J\u202e")
+    said = capsys.readouterr()
+    assert said.out == "a\\x1b[31mred\\x07 b\nc \u00e9\u4e2d\n"
+    assert said.err == "\\x9b2J\\u202e\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kdsearch.cli.overwriting import refuse_others, remove_others
+from kdsearch.cli.overwriting import refuse_others, remove_others, replacing
 from kdsearch.errors import SpecError
 
 NAMES = ("model.pt", "weights.safetensors")
@@ -73,3 +73,22 @@ def test_a_manifest_that_lists_files_elsewhere_removes_none_of_them(tmp_path, pa
     remove_others(folder, row())
     assert all(each.exists() for each in kept)
     assert not (folder / "manifest.json").exists()
+
+
+def test_another_students_files_go_only_once_the_new_ones_are_there(tmp_path):
+    export(tmp_path, row(), "model.pte")
+    (tmp_path / "mine.txt").touch()
+    before = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    with pytest.raises(FileNotFoundError), replacing(tmp_path, row(conv=16)) as place:
+        (place / "model.pt").write_bytes((place / "half").read_bytes())
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
+    with replacing(tmp_path, row(conv=16)) as place:
+        export(place, row(conv=16))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "mine.txt", *NAMES]
+    assert json.loads((tmp_path / "manifest.json").read_text())["widths"] == {"conv": 16}
+
+
+def test_the_students_own_files_are_added_to(tmp_path):
+    export(tmp_path, row())
+    with replacing(tmp_path, row()) as place:
+        assert place == tmp_path

@@ -58,6 +58,15 @@ def test_what_cannot_be_told_apart_is_said_so(summary):
     assert answer.text.startswith("Cannot be told from uniform widths: −0.1 points (95% interval −1.0 to +0.8, 3 seeds")
 
 
+@pytest.mark.parametrize(("macs", "said"), [(30_000_000, True), (73_000_000, False)])
+def test_unequal_macs_are_said_where_no_limit_holds_them(summary, macs, said):
+    summary["budgets"] = [{"parameters": [None, 1e9]}]
+    net_of(summary, "winner")["costs"]["macs"] = 74_600_000
+    net_of(summary, "uniform")["costs"]["macs"] = macs
+    text = judge_search(read_run(summary, ()), 0).text
+    assert ("MACs are not limited: the winner has 74.6 M, the control 30.0 M" in text) == said
+
+
 @pytest.mark.parametrize(("scratch", "word"), [(0.90, "yes"), (0.909, "unclear"), (0.92, "no")])
 def test_the_winner_is_compared_with_its_own_net_from_fresh_weights(summary, scratch, word):
     row = copy.deepcopy(net_of(summary, "winner"))

@@ -7,13 +7,13 @@ import re
 import sys
 from pathlib import Path
 
+import nbclient
+import nbformat
 import pytest
 
 from tests.cards import write_images
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(180)]
-nbformat = pytest.importorskip("nbformat", reason="nbclient is not installed")
-nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
 
 LAUNCH = """
 import kdsearch
