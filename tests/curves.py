@@ -74,8 +74,8 @@ def _toy(budgets: int) -> Study:
 def curve_study(folder: Path, pruner: str, curves: Sequence[Curve], *, budgets: int = 1) -> Study:
     """A study of the curves under ``pruner`` (as in YAML), whose trials are dealt out to so many budgets."""
     folder.mkdir(exist_ok=True)
-    sets = ("strategy={name: scratch}", "search={name: random}", f"budget={{trials: {len(curves)}}}")
-    spec = load_spec("quickstart", (*sets, f"pruner={{{pruner}}}"))
+    sets = ("strategy={name: scratch}", "finish={name: scratch}", "search={name: random}")
+    spec = load_spec("quickstart", (*sets, f"budget={{trials: {len(curves)}}}", f"pruner={{{pruner}}}"))
     toy = _toy(budgets)
     return replace(toy, spec=spec, ctx=replace(toy.ctx, paths=RunPaths(folder)), strategy=Curves(curves))
 

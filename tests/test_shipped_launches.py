@@ -80,7 +80,9 @@ def test_it_runs_to_its_students(name, tmp_path, monkeypatch):
     winners = [student for student in summary["students"] if student["role"] == "winner"]
     assert len(winners) == len(summary["budgets"]) == max(1, len(spec.limits.macs))
     roles = {student["role"] for student in summary["students"]}
-    assert roles == {"winner", "uniform"} | ({"full"} if spec.finish.controls.full else set())
+    controls = spec.finish.controls
+    asked = {"full": controls.full, "scratch": controls.scratch}
+    assert roles == {"winner", "uniform"} | {role for role, wanted in asked.items() if wanted}
     assert (summary["teacher"] is not None) == (spec.teacher is not None)
     for winner, bounds in zip(winners, summary["budgets"], strict=True):
         assert all(winner["costs"][cost] <= high for cost, (_, high) in bounds.items())

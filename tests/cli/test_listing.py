@@ -51,7 +51,7 @@ def test_runs_are_listed_with_their_state_and_winner(begun, capsys):
         {
             "run": "runs/quickstart",
             "state": "unfinished",
-            "net": "resnet20",
+            "net": "lenet5",
             "strategy": "metapruning",
             "accuracy": None,
         }

@@ -102,7 +102,7 @@ def test_photographs_of_a_packaged_set_are_turned_upright(tmp_path, write, sourc
     ("options", "message"),
     [
         ({"torchvision": "CIFAR10"}, r"task\.root is missing"),
-        ({"torchvision": "CIFAR10", "root": "nowhere"}, r"nowhere: folder not found \(task\.root\)"),
+        ({"torchvision": "CIFAR10", "root": "nowhere"}, r"nowhere: folder not found; correct task\.root"),
         ({"torchvision": "cifar10", "root": "."}, "torchvision has no data set 'cifar10'.*meant: CIFAR10"),
         ({"torchvision": "VisionDataset", "root": "."}, "has no training and test split"),
         ({"torchvision": "CIFAR10", "root": "."}, r"cannot be read \(.*\); get it with: python -c .*download=True"),
