@@ -3,45 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.modules.pooling import _AvgPoolNd, _MaxPoolNd
 
-from kdsearch.errors import SpecError
+from kdsearch.errors import SpecError, first_line
+from kdsearch.tracing.tracer import FOREIGN_ERRORS
+from kdsearch.tracing.unchanged import unchanged
 
 
-def set_stem_stride(net: nn.Module, stride: int, image_shape: Sequence[int], label: str) -> None:
+def set_stem_stride(
+    net: nn.Module, stride: int, image_shape: Sequence[int], label: str, section: str = "student"
+) -> None:
     """Gives the stem this total stride: removes its pooling first, then the stride of its first convolution.
 
     The stem is the first convolution with a stride and, if it comes next among what has a stride, a pooling layer.
+    ``section``: what names the net, for messages.
 
     Raises:
-        SpecError: the stem's stride is smaller than that, or cannot be changed.
+        SpecError: the stem's stride is smaller than that, or cannot be changed, or the net does not run then.
     """
-    stem = _stem(net, image_shape)
-    present = 1
-    for _, module in stem:
-        present *= _stride(module)
-    if stride > present:
+    key = f"{section}.stem_stride"
+    strided, failure = _strided_in_order(net, image_shape)
+    stem = _stem(strided)
+    present = prod(_stride(module) for _, module in stem)
+    if failure is not None and (not strided or stride == present):
+        raise _does_not_run(f"{section}: {label}", image_shape, failure, "") from failure
+    if stride == present:
+        return
+    if failure is None and _cuts_patches(strided):
         raise SpecError(
-            f"student.stem_stride: the stem of {label} has stride {present}, it cannot become {stride}; leave "
-            "stem_stride out"
+            f"{key}: {label} has no stem, its one stride of {present} cuts the image into patches; leave stem_stride "
+            "out or name a net with smaller patches"
         )
+    if stride > present:
+        raise SpecError(f"{key}: the stem of {label} has stride {present}, it cannot become {stride}; leave it out")
+    _lower(net, stem, stride, f"{key}: the stem of {label}")
+    _, failure = _strided_in_order(net, image_shape)
+    if failure is not None:
+        raise _does_not_run(f"{key}: {label}", image_shape, failure, f" with a stem of stride {stride}") from failure
+
+
+def _lower(net: nn.Module, stem: Sequence[tuple[str, nn.Module]], stride: int, who: str) -> None:
+    present = prod(_stride(module) for _, module in stem)
     for path, module in reversed(stem):
         if present > stride:
             present //= _stride(module)
             _unstride(net, path, module)
     if present != stride:
-        raise SpecError(
-            f"student.stem_stride: the stem of {label} has stride {present} then; {stride} is not to be had; "
-            "choose another"
-        )
+        raise SpecError(f"{who} has stride {present} then; {stride} is not to be had; choose another")
 
 
-def _stem(net: nn.Module, image_shape: Sequence[int]) -> list[tuple[str, nn.Module]]:
-    strided = _strided_in_order(net, image_shape)
+def _does_not_run(who: str, image_shape: Sequence[int], failure: Exception, how: str) -> SpecError:
+    shape = "x".join(str(size) for size in image_shape)
+    remedy = "leave stem_stride out, change task.image_size or name" if how else "change task.image_size or name"
+    return SpecError(f"{who} does not run on images of {shape}{how}: {first_line(failure)}; {remedy} another net")
+
+
+def _stem(strided: Sequence[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
     if not strided:
         return []
     first, then = strided[0], strided[1:2]
@@ -49,7 +71,17 @@ def _stem(net: nn.Module, image_shape: Sequence[int]) -> list[tuple[str, nn.Modu
     return [first, then[0]] if is_pooled else [first]
 
 
-def _strided_in_order(net: nn.Module, image_shape: Sequence[int]) -> list[tuple[str, nn.Module]]:
+def _cuts_patches(strided: Sequence[tuple[str, nn.Module]]) -> bool:
+    """Whether all that shrinks the image is one convolution that reads every pixel once, as in a ViT or a Mixer."""
+    if len(strided) != 1 or not isinstance(strided[0][1], nn.Conv2d):
+        return False
+    return max(strided[0][1].kernel_size) <= _stride(strided[0][1])
+
+
+def _strided_in_order(
+    net: nn.Module, image_shape: Sequence[int]
+) -> tuple[list[tuple[str, nn.Module]], Exception | None]:
+    """What has a stride, as a forward calls it, and what that raised: images may fit once the stem has another."""
     called: list[tuple[str, nn.Module]] = []
     handles = []
     for name, module in net.named_modules():
@@ -59,21 +91,23 @@ def _strided_in_order(net: nn.Module, image_shape: Sequence[int]) -> list[tuple[
                 called.append((name, module))
 
             handles.append(module.register_forward_pre_hook(note))
-    training = net.training
-    net.eval()
+    failure = _try_forward(net, image_shape)
+    for handle in handles:
+        handle.remove()
+    return called, failure
+
+
+def _try_forward(net: nn.Module, image_shape: Sequence[int]) -> Exception | None:
     device = next((p.device for p in net.parameters()), torch.device("cpu"))
+    training = net.training
     try:
-        with torch.no_grad():
-            net(torch.zeros(1, *image_shape, device=device))
-    except (RuntimeError, ValueError, AssertionError):
-        if not called:
-            raise
-        # an image that is too small for the net as it is may fit once the stem keeps its size
+        with torch.no_grad(), unchanged(net, values=False):  # what it remembers of a size is of the other stem
+            net.eval()(torch.zeros(1, *image_shape, device=device))
+    except FOREIGN_ERRORS as error:
+        return error
     finally:
         net.train(training)
-        for handle in handles:
-            handle.remove()
-    return called
+    return None
 
 
 def _stride(module: nn.Module) -> int:

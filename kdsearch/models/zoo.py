@@ -51,7 +51,8 @@ def make_net(
         torch.manual_seed(seed)
         net = _named(options, num_classes, in_channels, section)
     if options.stem_stride is not None:
-        set_stem_stride(net, options.stem_stride, (in_channels, image_size or 64, image_size or 64), options.label)
+        shape = (in_channels, image_size or 64, image_size or 64)
+        set_stem_stride(net, options.stem_stride, shape, options.label, section)
     if options.weights is not None:
         load_weights(net, options.weights)
     return net
