@@ -24,7 +24,7 @@ demo: install
 	$(BIN)/kdsearch launch search_spaces/quickstart.yaml || [ $$? = 3 ]  # 3: its minutes were used up, the result holds
 
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow --timeout 900

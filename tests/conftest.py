@@ -33,3 +33,9 @@ def one_thread() -> Iterator[None]:
 
     with torch_threads(1):
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests come first: begun last, one of them would keep a worker busy while the other waits."""
+    long = {item.path for item in items if item.get_closest_marker("medium")}
+    items.sort(key=lambda item: item.path not in long)
