@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 # the shipped study that runs in minutes on two cores, with data that are installed already
 demo: install
-	$(BIN)/kdsearch launch search_spaces/quickstart.yaml || [ $$? = 3 ]  # 3: its minutes were used up, the result holds
+	OMP_NUM_THREADS=1 $(BIN)/kdsearch launch search_spaces/quickstart.yaml || [ $$? = 3 ]  # 3: its minutes were used up, the result holds
 
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not slow"
