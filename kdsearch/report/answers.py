@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kdsearch.costs import COSTS, FILE_SIZE, HEADLINE
 from kdsearch.report.run import Net, Run
 from kdsearch.report.table import say_figure
-from kdsearch.report.verdict import Answer, judge_fit, judge_proxy, judge_search
+from kdsearch.report.verdict import Answer, judge_budget, judge_proxy
 from kdsearch.report.words import name_budget, say_cost, say_duration, say_percent
 
 _STATES = {
@@ -77,7 +77,7 @@ def show_answers(run: Run) -> list[Card]:
 
 
 def _show_budget(run: Run, budget: int, title: str, *more: Answer) -> Card:
-    winner, answers = run.find("winner", budget), (judge_search(run, budget), judge_fit(run, budget), *more)
+    winner, answers = run.find("winner", budget), (*judge_budget(run, budget), *more)
     if winner is None:
         reached = "the search has scored some candidates" if run.done else "no candidate has been scored"
         return Card(title, missing=f"No student has been trained yet: {reached}.", answers=answers)

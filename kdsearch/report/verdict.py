@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Container
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,17 +28,18 @@ class Answer:
 
 def answer_all(run: Run) -> list[Answer]:
     """Every answer about a run: of each budget whether the search was worth it and whether the winner fits."""
-    judges = _judges(run)
-    answers = [judge(run, budget) for budget in run.budget_numbers for judge in judges]
-    if len(run.budget_numbers) > 1:
-        named = zip(answers, (number for number in run.budget_numbers for _ in judges), strict=True)
-        answers = [Answer(f"{name_budget(number)}: {it.question}", it.word, it.text) for it, number in named]
+    answers: list[Answer] = []
+    for number in run.budget_numbers:
+        named = f"{name_budget(number)}: " if len(run.budget_numbers) > 1 else ""
+        answers += [Answer(f"{named}{it.question}", it.word, it.text) for it in judge_budget(run, number)]
     return [*answers, judge_proxy(run)]
 
 
-def _judges(run: Run) -> tuple[Callable[[Run, int], Answer], ...]:
+def judge_budget(run: Run, budget: int) -> list[Answer]:
+    """The answers about one budget; of inherited weights only where a net was trained without them."""
     inherits = any(net.role == "scratch" for net in run.nets)
-    return (judge_search, judge_start, judge_fit) if inherits else (judge_search, judge_fit)
+    judges = (judge_search, judge_start, judge_fit) if inherits else (judge_search, judge_fit)
+    return [judge(run, budget) for judge in judges]
 
 
 def judge_start(run: Run, budget: int) -> Answer:

@@ -4,6 +4,7 @@ import pytest
 
 from kdsearch.report.answers import show_answers, show_head
 from kdsearch.report.reading import read_run
+from kdsearch.report.verdict import answer_all
 from tests.report.conftest import run_of
 
 
@@ -38,3 +39,12 @@ def test_what_fusing_saves_stands_beside_the_cost(summary):
     summary["students"][0]["lineage"]["delivered"] = {"macs": 70_000_000, "blocks": 3}
     (card,) = show_answers(read_run(summary, ()))
     assert ("MACs", "74.6 M", "full net 150 M; 70.0 M as exported, fused") in card.result.figures
+
+
+def test_the_page_answers_what_the_console_answers(summary):
+    scratch = next(row for row in summary["students"] if row["role"] == "winner") | {"id": "scratch", "role": "scratch"}
+    summary["students"].append(scratch)
+    run = read_run(summary, ())
+    shown = [answer for card in show_answers(run) for answer in card.answers]
+    assert shown == answer_all(run)
+    assert any("inherited" in answer.question for answer in shown)
