@@ -68,3 +68,8 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 1) -> str:
     """The end of a message on an unknown name: ``; did you mean 'x'?``; empty if no known name is near."""
     near = " or ".join(f"'{each}'" for each in find_near(name, known, most=most))
     return f"; did you mean {near}?" if near else ""
+
+
+def one_line(text: str) -> str:
+    """The text with line breaks and other control characters written as escapes."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

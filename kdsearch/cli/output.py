@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from kdsearch.errors import one_line
+
 
 def say(text: str) -> None:
     """Writes lines of the result."""
@@ -15,7 +17,7 @@ def say(text: str) -> None:
 
 def printable(text: str) -> str:
     """The text with characters that steer a terminal spelled out, as names of files may hold any; lines stay lines."""
-    return "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text)
+    return "\n".join(map(one_line, text.split("\n")))
 
 
 def say_json(result: Mapping[str, Any]) -> None:

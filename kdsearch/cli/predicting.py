@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kdsearch.cli.exporting import choose_student
 from kdsearch.cli.finding import find_run
 from kdsearch.cli.output import remark, say, say_json
-from kdsearch.errors import DataError, SpecError
+from kdsearch.errors import DataError, SpecError, one_line
 from kdsearch.quoting import say_command
 
 if TYPE_CHECKING:
@@ -88,8 +88,9 @@ def _describe(each: Prediction, top: int) -> Mapping[str, Any]:
 def _say(each: Prediction, top: int) -> str:
     from kdsearch.report.words import say_percent
 
-    name = str(each.path).replace("\n", "\\n")  # a line each
-    return f"{name}  " + ", ".join(f"{label} {say_percent(chance)}" for label, chance in each.ranked[:top])
+    return f"{one_line(str(each.path))}  " + ", ".join(
+        f"{label} {say_percent(chance)}" for label, chance in each.ranked[:top]
+    )
 
 
 def _begin_csv(top: int) -> Callable[[Prediction], object]:

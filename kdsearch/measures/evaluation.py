@@ -60,18 +60,15 @@ def classify(  # noqa: PLR0913 - what the figures depend on, all of it
     ``limit`` images: a random sample, always the same. A net that answers nan is wrong on those images, at a loss of
     100 nats, which no image exceeds.
     """
-    chosen = images if limit is None or limit >= len(images) else images.subset(_sample(len(images), limit))
+    chosen = _choose(images, limit)
     correct = torch.zeros((), dtype=torch.int64, device=device)
     loss = torch.zeros((), dtype=torch.float64, device=device)
     layout = image_layout(model)
     answers: list[Tensor] = []
     num_classes = 0
     with evaluating(model), torch.inference_mode():
-        for start in range(0, len(chosen), batch_size):
-            pixels = chosen.images_NCHW[start : start + batch_size].to(device)
-            label_B = chosen.labels_N[start : start + batch_size].to(device)
-            image_BCHW = normalise(pixels, mean, std).to(memory_format=layout)
-            logits_BC = model(image_BCHW)
+        for image_BCHW, label_B in _read_batches(chosen, batch_size, mean=mean, std=std, device=device):
+            logits_BC = model(image_BCHW.to(memory_format=layout))
             right_B, loss_B = judge_logits(logits_BC, label_B)
             correct += right_B.sum()
             loss += loss_B.sum()
@@ -113,18 +110,30 @@ def judge_images(  # noqa: PLR0913 - what the figures depend on, all of it
 
     ``limit`` as in ``classify``.
     """
-    chosen = images if limit is None or limit >= len(images) else images.subset(_sample(len(images), limit))
+    chosen = _choose(images, limit)
     total_3 = torch.zeros(3, dtype=torch.float64, device=device)
     layout = image_layout(model)
     with evaluating(model), torch.inference_mode():
-        for start in range(0, len(chosen), batch_size):
-            pixels = chosen.images_NCHW[start : start + batch_size].to(device)
-            labels = chosen.labels_N[start : start + batch_size].to(device)
-            figure_B, loss_B = judge(model(normalise(pixels, mean, std).to(memory_format=layout)), labels)
+        for image_BCHW, labels in _read_batches(chosen, batch_size, mean=mean, std=std, device=device):
+            figure_B, loss_B = judge(model(image_BCHW.to(memory_format=layout)), labels)
             figure_B = figure_B.double()
             total_3 += torch.stack([figure_B.sum(), figure_B.square().sum(), loss_B.double().sum()])
     figure, squares, loss = total_3.tolist()
     return Sums(figure, squares, loss, len(chosen))
+
+
+def _choose(images: ImageSet, limit: int | None) -> ImageSet:
+    """All images, or so many of them: a random sample, always the same."""
+    return images if limit is None or limit >= len(images) else images.subset(_sample(len(images), limit))
+
+
+def _read_batches(
+    images: ImageSet, size: int, *, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Normalised pixels, BCHW, and labels of each batch, in order."""
+    for start in range(0, len(images), size):
+        pixels = images.images_NCHW[start : start + size].to(device)
+        yield normalise(pixels, mean, std), images.labels_N[start : start + size].to(device)
 
 
 def count_confusions(answer_N: Tensor, label_N: Tensor, num_classes: int) -> Tensor:

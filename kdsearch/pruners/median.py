@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kdsearch.pruners.base import Pruner
-from kdsearch.pruners.base_warmup import RankOptions
+from kdsearch.pruners.base_warmup import RankOptions, WarmupPruner
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from kdsearch.spec.metric import Metric
 
 
-class Median(Pruner):
+class Median(WarmupPruner):
     """The rule of Vizier (Golovin et al. 2017) as Optuna has it."""
 
     class Options(RankOptions):
@@ -29,13 +28,4 @@ class Median(Pruner):
     def make(self, epochs: int, metric: Metric) -> BasePruner:  # noqa: ARG002
         from optuna.pruners import MedianPruner
 
-        chosen = self.options
-        return MedianPruner(
-            chosen.startup_trials,
-            chosen.first_epoch(epochs),
-            chosen.interval_epochs,
-            n_min_trials=chosen.min_trials,
-        )
-
-    def first_epoch(self, epochs: int) -> int:
-        return self.options.first_epoch(epochs)
+        return MedianPruner(**self.options.keywords(epochs))

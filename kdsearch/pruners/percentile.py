@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from kdsearch.pruners.base import Pruner
-from kdsearch.pruners.base_warmup import RankOptions
+from kdsearch.pruners.base_warmup import RankOptions, WarmupPruner
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from kdsearch.spec.metric import Metric
 
 
-class Percentile(Pruner):
+class Percentile(WarmupPruner):
     """Optuna's PercentilePruner."""
 
     class Options(RankOptions):
@@ -31,14 +30,4 @@ class Percentile(Pruner):
     def make(self, epochs: int, metric: Metric) -> BasePruner:  # noqa: ARG002
         from optuna.pruners import PercentilePruner
 
-        chosen = self.options
-        return PercentilePruner(
-            chosen.percentile,
-            chosen.startup_trials,
-            chosen.first_epoch(epochs),
-            chosen.interval_epochs,
-            n_min_trials=chosen.min_trials,
-        )
-
-    def first_epoch(self, epochs: int) -> int:
-        return self.options.first_epoch(epochs)
+        return PercentilePruner(self.options.percentile, **self.options.keywords(epochs))

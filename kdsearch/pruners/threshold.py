@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
-from kdsearch.pruners.base import Pruner
-from kdsearch.pruners.base_warmup import WarmupOptions
+from kdsearch.pruners.base_warmup import WarmupOptions, WarmupPruner
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from kdsearch.spec.metric import Metric
 
 
-class Threshold(Pruner):
+class Threshold(WarmupPruner):
     """Optuna's ThresholdPruner."""
 
     class Options(WarmupOptions):
@@ -46,6 +45,3 @@ class Threshold(Pruner):
         if metric.better == "lower":
             lower, upper = upper, lower
         return ThresholdPruner(lower, upper, chosen.first_epoch(epochs), chosen.interval_epochs)
-
-    def first_epoch(self, epochs: int) -> int:
-        return self.options.first_epoch(epochs)

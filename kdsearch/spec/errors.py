@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kdsearch.errors import did_you_mean
+from kdsearch.errors import did_you_mean, one_line
 from kdsearch.spec.yaml import Document, Key, dotted
 
 Allowed = Callable[[Key], Sequence[str]]
@@ -127,11 +127,6 @@ def shown(value: object) -> str:
         return "a section"
     text = one_line(str(value))
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
-
-
-def one_line(text: str) -> str:
-    """The text with line breaks and other control characters written as escapes."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> str:

@@ -214,6 +214,12 @@ class FinishPlugin(Plugin):
         """(candidates, epochs) of each round of finalists; none where the best score is taken at its word."""
         return () if self.finalists == (1,) else tuple(zip(self.finalists, self.finalist_epochs, strict=True))
 
+    @property
+    def trained_per_budget(self) -> int:
+        """How many trainings of the final table each budget asks for: of its winner and its controls."""
+        controls = self.controls
+        return self.seeds * (1 + controls.uniform + controls.scratch) + controls.random
+
     def idle(self) -> Mapping[str, str]:
         if self.rounds:
             return {}

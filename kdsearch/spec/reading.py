@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from kdsearch.errors import SpecError
-from kdsearch.spec.errors import describe, one_line, shown
+from kdsearch.errors import SpecError, one_line
+from kdsearch.spec.errors import describe, shown
 from kdsearch.spec.plugins import Plugin
 from kdsearch.spec.sections import Section
 from kdsearch.spec.yaml import Document, Key

@@ -174,6 +174,16 @@ class Strategy(ABC):
         """The candidate's compact net with the weights that the search judged it by, not trained any further."""
         raise SpecError(f"strategy: {type(self).__name__} leaves no weights to start from")
 
+    def begin(self, ctx: Context, candidate: Candidate, job: Job) -> nn.Module:
+        """The compact net to train: the one that the job hands over, where the strategy takes any, or a fresh one."""
+        from kdsearch.training.initialise import initialise
+
+        if self.takes_start and job.start is not None:
+            return job.start
+        net = ctx.widths.build(candidate)
+        initialise(net, job.seed)
+        return net
+
     @abstractmethod
     def train(self, ctx: Context, candidate: Candidate, job: Job) -> Trained:
         """The candidate as a trained compact net; with a ``report`` it is validated after each epoch.

@@ -75,13 +75,9 @@ class Distilling(Strategy):
     def train(self, ctx: Context, candidate: Candidate, job: Job) -> Trained:
         """The student after the recipe's epochs, without what its terms learned beside it."""
         from kdsearch.teaching.lessons import give_lesson
-        from kdsearch.training.initialise import initialise
         from kdsearch.training.loop import Setting
 
-        model = job.start
-        if model is None:
-            model = ctx.widths.build(candidate)
-            initialise(model, job.seed)
+        model = self.begin(ctx, candidate, job)
         lesson = replace(self._lesson(ctx), options=self.options.settled(candidate.values), mode=self._mode(ctx))
         setting = Setting(
             job.seed,

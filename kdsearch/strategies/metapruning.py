@@ -189,14 +189,10 @@ class MetaPruning(Strategy):
         return model
 
     def train(self, ctx: Context, candidate: Candidate, job: Job) -> Trained:
-        from kdsearch.training.initialise import initialise
         from kdsearch.training.loop import Setting
         from kdsearch.training.net import train_net
 
-        model = job.start
-        if model is None:
-            model = ctx.widths.build(candidate)
-            initialise(model, job.seed)
+        model = self.begin(ctx, candidate, job)
         setting = Setting(job.seed, ctx.device, job.checkpoint, job.watch, report=job.report)
         return Trained(model, train_net(model, ctx.task, self.options, setting))
 

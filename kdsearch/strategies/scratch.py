@@ -31,12 +31,10 @@ class Scratch(Strategy):
 
     def train(self, ctx: Context, candidate: Candidate, job: Job) -> Trained:
         """The compact net after the recipe's epochs; weights, order, augmentation and dropout follow from the seed."""
-        from kdsearch.training.initialise import initialise
         from kdsearch.training.loop import Setting
         from kdsearch.training.net import train_net
 
-        model = ctx.widths.build(candidate)
-        initialise(model, job.seed)
+        model = self.begin(ctx, candidate, job)
         setting = Setting(
             seed=job.seed,
             device=ctx.device,

@@ -127,9 +127,7 @@ def _finish_seconds(study: Study, workers: int) -> float:
     students: list[float] = []
     for uniform in ctx.uniform:
         one = study.finish.epoch_seconds(ctx, uniform, TIMED_STEPS) * length
-        students += [one] * (
-            finish.seeds * (1 + finish.controls.uniform + finish.controls.scratch) + finish.controls.random
-        )
+        students += [one] * finish.trained_per_budget
         for size, epochs in finish.rounds:  # the uniform net is trained beside the finalists
             finalists += [one * epochs / length] * (size + 1)
     if finish.controls.full:

@@ -140,8 +140,7 @@ def _count_taught(spec: StudySpec) -> int:
     """How many students may be trained by the teacher."""
     named, count = spec.finish, 0
     if named.options.asks_teacher:
-        each = named.seeds * (1 + named.controls.uniform + named.controls.scratch) + named.controls.random
-        count += each * spec.limits.budgets + named.seeds * named.controls.full
+        count += named.trained_per_budget * spec.limits.budgets + named.seeds * named.controls.full
     return max(1, count + (spec.budget.trials if spec.strategy.options.asks_teacher else 0))
 
 
