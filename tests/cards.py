@@ -15,6 +15,18 @@ CPU = torch.device("cpu")
 CLASSES = ("bar", "beam", "none")
 
 
+BARS_STUDY = """
+name: tiny
+task: {{npz: {data}, image_size: 28, validation_share: 0.2, test_share: 0.2}}
+student: {{net: lenet5, divisor: 8}}
+limits: {{macs: 60%}}
+strategy: {{name: scratch, epochs: 1, batch_size: 15}}
+budget: {{trials: 2}}
+finish: {{name: scratch, epochs: 1, batch_size: 15, controls: {{uniform: false, full: false}}}}
+"""
+"""Of the bars that ``write_images`` writes to ``data``: what a run takes a second for; it says nothing of exports."""
+
+
 def write_images(path: Path, count: int = 150, seed: int = 0) -> Path:
     """Noise of 8 x 8 pixels with a bright bar: upright, across, or none; as an .npz of a training part."""
     rng = np.random.default_rng(seed)

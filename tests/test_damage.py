@@ -24,20 +24,11 @@ from kdsearch.rundir.store import read_summary
 from kdsearch.spec.study_spec import load_spec
 from kdsearch.study.loading import load_student
 from kdsearch.study.run import check_run, run_study
-from tests.cards import write_images
+from tests.cards import BARS_STUDY, write_images
 from tests.tiny import untimed
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(120), pytest.mark.usefixtures("one_thread")]
-STUDY = """
-name: tiny
-task: {{npz: {data}, image_size: 28, validation_share: 0.2, test_share: 0.2}}
-student: {{net: lenet5, divisor: 8}}
-limits: {{macs: 60%}}
-strategy: {{name: scratch, epochs: 1, batch_size: 15}}
-budget: {{trials: 2}}
-finish: {{name: scratch, epochs: 1, batch_size: 15, controls: {{uniform: false, full: false}}}}
-export: [{{name: torchscript, lite: false}}]
-"""
+STUDY = BARS_STUDY + "export: [{{name: torchscript, lite: false}}]\n"
 WRONG = {"number": "5", "null": "null", "list": "[1]", "text": '"x"', "nothing": "{}", "empty": "", "deep": "[" * 10**5}
 LOST = object()
 ENDED = (0, 1, 2)

@@ -7,20 +7,11 @@ import pytest
 from kdsearch.cli.exporting import choose_student
 from kdsearch.commands import run
 from kdsearch.errors import SpecError
-from kdsearch.records import RunPaths
 from kdsearch.rundir.store import create_run, write_summary
 from kdsearch.spec.study_spec import load_spec
 from tests.report.conftest import WINNER, blank, make_student
 
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def begun() -> RunPaths:
-    return create_run(load_spec("quickstart"))
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def test_the_student_to_export_is_the_winner_unless_named():

@@ -7,19 +7,8 @@ import pytest
 from kdsearch.cli.finding import find_any_run, find_run, known_runs
 from kdsearch.commands import run
 from kdsearch.errors import SpecError
-from kdsearch.records import RunPaths
-from kdsearch.rundir.store import create_run
-from kdsearch.spec.study_spec import load_spec
 
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def begun() -> RunPaths:
-    return create_run(load_spec("quickstart"))
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def test_a_run_is_found_by_path_and_by_name(begun):

@@ -13,15 +13,7 @@ from kdsearch.spec.study_spec import load_spec
 from tests.cards import write_card
 from tests.report.conftest import WINNER, blank, make_student
 
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def begun() -> RunPaths:
-    return create_run(load_spec("quickstart"))
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def finish(paths: RunPaths, state: str = "done") -> None:

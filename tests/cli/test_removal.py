@@ -10,19 +10,10 @@ import pytest
 from kdsearch.cli.removal import delete_run, measure_bytes
 from kdsearch.commands import run
 from kdsearch.errors import StoreError
-from kdsearch.records import RunPaths
 from kdsearch.rundir.store import RunLock, create_run
 from kdsearch.spec.study_spec import load_spec
 
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def begun() -> RunPaths:
-    return create_run(load_spec("quickstart"))
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 @pytest.fixture

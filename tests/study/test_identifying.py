@@ -7,19 +7,10 @@ import pytest
 from kdsearch.errors import StoreError
 from kdsearch.spec.study_spec import load_spec
 from kdsearch.study.run import resume_study, run_study
-from tests.cards import write_images
+from tests.cards import BARS_STUDY, write_images
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(120), pytest.mark.usefixtures("one_thread")]
-STUDY = """
-name: tiny
-task: {{npz: {data}, image_size: 28, validation_share: 0.2, test_share: 0.2}}
-student: {{net: lenet5, divisor: 8}}
-limits: {{macs: 60%}}
-strategy: {{name: scratch, epochs: 1, batch_size: 15}}
-budget: {{trials: 2}}
-finish: {{name: scratch, epochs: 1, batch_size: 15, controls: {{uniform: false, full: false}}}}
-export: []
-"""
+STUDY = BARS_STUDY + "export: []\n"
 
 
 class Stop(KeyboardInterrupt):
