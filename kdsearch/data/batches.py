@@ -25,7 +25,7 @@ class Batches:
 
     The order depends on (seed, epoch) and a batch's augmentation on (seed, epoch, step) alone, so a training that was
     interrupted sees the same batches as one that was not. Where the augmentation mixes images, labels become targets
-    (BC float32), which takes ``num_classes``.
+    (BC float32), which takes ``num_classes``; images that have targets show those.
 
     Raises:
         DataError: there are fewer images than one batch takes.
@@ -54,7 +54,7 @@ class Batches:
         self._num_classes = num_classes or 0
         self._seed, self._mean, self._std = seed, mean, std
         self._augmentation, self._device = augmentation, device
-        self._images_NCHW, self._labels_N = place_images(images.images_NCHW, device), images.labels_N.to(device)
+        self._images_NCHW, self._labels_N = place_images(images.images_NCHW, device), images.learned.to(device)
 
     def __len__(self) -> int:
         return len(self._labels_N) // self.batch_size

@@ -1,6 +1,6 @@
 """Labelled images as they lie in memory, and what a source of images offers before they are decoded.
 
-N: images, C: channels, H and W: pixels.
+N: images, C: channels (of targets: classes), H and W: pixels.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from torch import Tensor
 class ImageSet:
     """Images as uint8, which may be a memory-mapped file, and a label of each: a class (int64), or another.
 
-    Labels that are no classes are float32, N or N x anything.
+    Labels that are no classes are float32, N or N x anything. ``targets_NC``: where somebody knows more than the label,
+    how likely each class is (float32): what nets then learn, and are judged by, in its place.
     """
 
     images_NCHW: Tensor
     labels_N: Tensor
+    targets_NC: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.images_NCHW.dtype != torch.uint8 or self.images_NCHW.ndim != 4:
@@ -31,13 +33,24 @@ class ImageSet:
             raise ValueError(
                 f"labels must be {len(self.images_NCHW)} of int64 or float32, got {labels.dtype} {tuple(labels.shape)}"
             )
+        targets = self.targets_NC
+        if targets is not None and (targets.dtype != torch.float32 or targets.shape[:-1] != labels.shape):
+            raise ValueError(
+                f"targets must be {len(labels)} rows of float32, got {targets.dtype} {tuple(targets.shape)}"
+            )
 
     def __len__(self) -> int:
         return len(self.labels_N)
 
     def subset(self, indices: Tensor) -> ImageSet:
         """The images of these indices, copied."""
-        return ImageSet(self.images_NCHW.index_select(0, indices), self.labels_N.index_select(0, indices))
+        targets_NC = None if self.targets_NC is None else self.targets_NC.index_select(0, indices)
+        return ImageSet(self.images_NCHW.index_select(0, indices), self.labels_N.index_select(0, indices), targets_NC)
+
+    @property
+    def learned(self) -> Tensor:
+        """What a net learns of each image: its target where it has one, else its label."""
+        return self.labels_N if self.targets_NC is None else self.targets_NC
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,12 @@ def mix_images(images_BCHW: Tensor, partners_BCHW: Tensor, mixing: Mixing) -> Te
 
 
 def mix_labels(label_B: Tensor, partner_label_B: Tensor, own_share_B: Tensor, num_classes: int) -> Tensor:
-    """BC float32 targets: each image's class has its own share, its partner's class the rest."""
+    """BC float32 targets: each image's class has its own share, its partner's class the rest.
+
+    Labels may be targets (BC) already.
+    """
     share_B1 = own_share_B.to(label_B.device).unsqueeze(1)
-    own_BC, other_BC = (F.one_hot(labels, num_classes).float() for labels in (label_B, partner_label_B))
+    own_BC, other_BC = (
+        F.one_hot(labels, num_classes).float() if labels.ndim == 1 else labels for labels in (label_B, partner_label_B)
+    )
     return share_B1 * own_BC + (1 - share_B1) * other_BC

@@ -30,8 +30,9 @@ class ViewBatch(NamedTuple):
     """A batch on its device; ``rows_B`` and ``views_B`` are on the CPU, where stored answers are looked up.
 
     ``images_BCHW``: float32, normalised for the student. ``labels``: B int64, or BC float32 targets where images are
-    mixed. ``pixels_BCHW``: 0..255 (uint8, float32 where mixed), for a teacher's own normalisation. ``rows_B``: the
-    images' rows in the training part. ``views_B``: which stored view each is; None where views are drawn afresh.
+    mixed or have some. ``pixels_BCHW``: 0..255 (uint8, float32 where mixed), for a teacher's own normalisation.
+    ``rows_B``: the images' rows in the training part. ``views_B``: which stored view each is; None where views are
+    drawn afresh.
     """
 
     images_BCHW: Tensor
@@ -72,7 +73,7 @@ class ViewBatches:
         self.batch_size = sampler.batch_size
         self._sampler, self._seed, self._num_classes = sampler, seed, num_classes
         self._mean, self._std, self._augmentation, self._device = mean, std, augmentation, device
-        self._images_NCHW, self._labels_N = place_images(images.images_NCHW, device), images.labels_N.cpu()
+        self._images_NCHW, self._labels_N = place_images(images.images_NCHW, device), images.learned.cpu()
         self._stored = views
         generator = torch.Generator().manual_seed(mix_seed(seed, 0, 0, _OFFSETS))
         self._first_N = torch.randint(1 if views is None else views.views, (len(images),), generator=generator)

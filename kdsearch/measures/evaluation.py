@@ -57,8 +57,8 @@ def classify(  # noqa: PLR0913 - what the figures depend on, all of it
 ) -> Reading:
     """``accuracy`` (0..1), ``accuracy_stderr`` sqrt(p (1 - p) / n), ``loss`` (nats, mean) and ``images`` (n).
 
-    ``limit`` images: a random sample, always the same. A net that answers nan is wrong on those images, at a loss of
-    100 nats, which no image exceeds.
+    Of images that have targets the loss is against those. ``limit`` images: a random sample, always the same. A net
+    that answers nan is wrong on those images, at a loss of 100 nats, which no image exceeds.
     """
     chosen = _choose(images, limit)
     correct = torch.zeros((), dtype=torch.int64, device=device)
@@ -67,9 +67,9 @@ def classify(  # noqa: PLR0913 - what the figures depend on, all of it
     answers: list[Tensor] = []
     num_classes = 0
     with evaluating(model), torch.inference_mode():
-        for image_BCHW, label_B in _read_batches(chosen, batch_size, mean=mean, std=std, device=device):
+        for image_BCHW, labels in _read_batches(chosen, batch_size, mean=mean, std=std, device=device):
             logits_BC = model(image_BCHW.to(memory_format=layout))
-            right_B, loss_B = judge_logits(logits_BC, label_B)
+            right_B, loss_B = judge_logits(logits_BC, labels)
             correct += right_B.sum()
             loss += loss_B.sum()
             answers.append(torch.where(logits_BC.isfinite().all(1), logits_BC.argmax(1), -1).cpu())
@@ -130,10 +130,10 @@ def _choose(images: ImageSet, limit: int | None) -> ImageSet:
 def _read_batches(
     images: ImageSet, size: int, *, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Normalised pixels, BCHW, and labels of each batch, in order."""
+    """Normalised pixels, BCHW, and labels or targets of each batch, in order."""
     for start in range(0, len(images), size):
         pixels = images.images_NCHW[start : start + size].to(device)
-        yield normalise(pixels, mean, std), images.labels_N[start : start + size].to(device)
+        yield normalise(pixels, mean, std), images.learned[start : start + size].to(device)
 
 
 def count_confusions(answer_N: Tensor, label_N: Tensor, num_classes: int) -> Tensor:
@@ -143,14 +143,15 @@ def count_confusions(answer_N: Tensor, label_N: Tensor, num_classes: int) -> Ten
     return torch.bincount(pair_N, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
-def judge_logits(logits_BC: Tensor, label_B: Tensor) -> tuple[Tensor, Tensor]:
+def judge_logits(logits_BC: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Which images are classified right, and each one's cross-entropy in nats (float64), at most 100.
 
-    An image with a logit that is not finite is wrong, at 100 nats.
+    ``labels``: B classes, or BC targets, of which the likeliest class is right. An image with a logit that is not
+    finite is wrong, at 100 nats.
     """
     finite_B = logits_BC.isfinite().all(1)
-    right_B = (logits_BC.argmax(1) == label_B) & finite_B
-    loss_B = F.cross_entropy(logits_BC.float(), label_B, reduction="none")
+    right_B = (logits_BC.argmax(1) == (labels if labels.ndim == 1 else labels.argmax(1))) & finite_B
+    loss_B = F.cross_entropy(logits_BC.float(), labels, reduction="none")
     return right_B, torch.where(finite_B, loss_B, _WORST).clamp_max(_WORST).double()
 
 

@@ -61,10 +61,11 @@ def score_net(
 ) -> dict[str, float]:
     """The headline figure of the task ``judge``, its standard error, the images seen, and 1 or 0 for ``dropped``.
 
-    By likelihood also ``score``, the mean log-likelihood of the labels in nats, with its standard error: it tells apart
-    what accuracy, for one, needs three times as many images for. ``statistics``: mean and deviation that the pixels are
-    normalised with. With a ``bar``, classification stops as soon as the upper end of the 99% interval lies below it:
-    the candidate cannot matter any more, and what it has so far stays. A net that answers nan is wrong on those images.
+    By likelihood also ``score``, the mean log-likelihood of the labels in nats (of images with targets, what is
+    expected of it under those), with its standard error: it tells apart what accuracy, for one, needs three times as
+    many images for. ``statistics``: mean and deviation that the pixels are normalised with. With a ``bar``,
+    classification stops as soon as the upper end of the 99% interval lies below it: the candidate cannot matter any
+    more, and what it has so far stays. A net that answers nan is wrong on those images.
     """
     tally = _Tally(judge, by)
     dropped = False
@@ -73,11 +74,11 @@ def score_net(
     chunk = chunk_size(device)
     with evaluating(net), torch.inference_mode(), folded(net, first_BCHW):
         for start in range(0, len(images), chunk):
-            label_B = images.labels_N[start : start + chunk].to(device)
+            labels = images.learned[start : start + chunk].to(device)
             pixels_BCHW = images.images_NCHW[start : start + chunk].to(device)
             logits_BC = net(normalise(pixels_BCHW, *statistics))
-            looks = bar is not None and (tally.seen + len(label_B)) // _LOOK > tally.seen // _LOOK
-            tally.add(logits_BC, label_B)
+            looks = bar is not None and (tally.seen + len(labels)) // _LOOK > tally.seen // _LOOK
+            tally.add(logits_BC, labels)
             if looks and bar is not None and tally.upper_end() < bar:
                 dropped = tally.seen < len(images)
                 break
@@ -91,11 +92,11 @@ class _Tally:
         self.judge, self.by, self.seen = judge, by, 0
         self.reached = self.reached_squares = self.total = self.squares = 0.0
 
-    def add(self, logits_BC: Tensor, label_B: Tensor) -> None:
-        figure_B, loss_B = self.judge.judge_each(logits_BC, label_B)
+    def add(self, logits_BC: Tensor, labels: Tensor) -> None:
+        figure_B, loss_B = self.judge.judge_each(logits_BC, labels)
         self.reached += float(figure_B.double().sum())
         self.reached_squares += float(figure_B.double().square().sum())
-        self.seen += len(label_B)
+        self.seen += len(labels)
         if self.by == "likelihood":
             self.total -= float(loss_B.sum())
             self.squares += float(loss_B.square().sum())

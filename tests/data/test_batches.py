@@ -73,3 +73,15 @@ def test_targets_of_mixed_images_name_the_two_classes_that_the_pixels_show():
 def test_targets_without_a_number_of_classes_are_a_bug():
     with pytest.raises(ValueError, match="mixup and cutmix make targets, which need num_classes"):
         batches(augmentation=Augmentation(mixup=0.2), num_classes=None)
+
+
+@pytest.mark.parametrize("augmentation", [None, Augmentation(crop=0, flip=False, mixup=0.4)])
+def test_images_with_targets_show_those(augmentation):
+    values = torch.arange(6, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4).contiguous()
+    targets_NC = torch.eye(6)[torch.arange(6)] * 0.5 + 0.5 / 6
+    options = {"batch_size": 6, "seed": 0, "mean": (0.0,), "std": (1 / 255,), "device": CPU, "num_classes": 6}
+    made = Batches(ImageSet(values, torch.arange(6), targets_NC), augmentation=augmentation, **options)
+    ((image_BCHW, targets_BC),) = made.epoch(0)
+    # half of a target lies on the image's own number, so the number that the pixels show follows from the target
+    expected_B = (targets_BC * torch.arange(6)).sum(1) * 2 - 2.5
+    torch.testing.assert_close(image_BCHW[:, 0, 0, 0], expected_B, rtol=0, atol=1e-4)

@@ -38,3 +38,17 @@ def test_labels_are_classes_or_numbers(labels):
 def test_what_does_not_belong_together_is_refused(pixels, labels, said):
     with pytest.raises(ValueError, match=said):
         ImageSet(pixels, labels)
+
+
+def test_targets_are_learned_in_place_of_labels_and_go_with_their_images():
+    targets_NC = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    images = ImageSet(PIXELS, torch.tensor([0, 1, 0]), targets_NC)
+    assert torch.equal(images.learned, targets_NC)
+    assert torch.equal(images.subset(torch.tensor([1])).learned, targets_NC[1:2])
+    assert torch.equal(ImageSet(PIXELS, torch.tensor([0, 1, 0])).learned, torch.tensor([0, 1, 0]))
+
+
+@pytest.mark.parametrize("targets", [torch.rand(2, 4), torch.rand(3), torch.rand(3, 4, dtype=torch.float64)])
+def test_targets_are_a_row_of_shares_an_image(targets):
+    with pytest.raises(ValueError, match="targets must be 3 rows of float32"):
+        ImageSet(PIXELS, torch.tensor([0, 1, 0]), targets)

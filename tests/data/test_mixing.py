@@ -104,3 +104,9 @@ def test_mixing_leaves_the_other_draws_as_they_are():
 
 def test_one_image_alone_is_its_own_partner():
     assert mixing(1, mixup=1.0).partner_B.tolist() == [0]
+
+
+def test_targets_are_mixed_as_labels_are():
+    own_BC, other_BC = torch.tensor([[0.7, 0.3]]), torch.tensor([[0.1, 0.9]])
+    mixed_BC = mix_labels(own_BC, other_BC, torch.tensor([0.25]), 2)
+    torch.testing.assert_close(mixed_BC, torch.tensor([[0.25, 0.75]]))  # 0.25 * 0.7 + 0.75 * 0.1

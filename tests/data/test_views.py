@@ -141,3 +141,10 @@ def test_stored_views_of_something_else_are_a_bug(count, augmentation):
     stored = StoredViews.draw(noise(count), augmentation, views=2, seed=9)
     with pytest.raises(ValueError, match="stored views are of"):
         batches(views=stored)
+
+
+def test_images_with_targets_show_those_beside_their_teacher():
+    plain, targets_NC = numbered(), torch.eye(30) * 0.7 + 0.01
+    made = list(batches(ImageSet(plain.images_NCHW, plain.labels_N, targets_NC), augmentation=PLAIN).epoch(0))
+    for batch in made:
+        assert torch.equal(batch.labels, targets_NC[batch.rows_B])

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
-from kdsearch.measures.evaluation import count_confusions, evaluating
+from kdsearch.measures.evaluation import count_confusions, evaluating, judge_logits
 
 CPU = torch.device("cpu")
 
@@ -81,3 +83,12 @@ def test_answers_that_are_no_numbers_are_in_no_column(bars_task):
     _, details = bars_task.examine(Brightness(), "validation", device=CPU)
     said = sum(sum(row) for row in details["confusion"])
     assert 0 < said < sum(details["per_class"]["images"]) == 60
+
+
+def test_images_with_targets_are_judged_by_those():
+    logits_BC = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    targets_BC = torch.tensor([[0.75, 0.25], [0.5, 0.5]])
+    right_B, loss_B = judge_logits(logits_BC, targets_BC)
+    log_sum = [math.log(math.exp(2) + 1), math.log(1 + math.e)]
+    assert right_B.tolist() == [True, False]  # of equal shares the first is the likeliest
+    assert loss_B.tolist() == pytest.approx([log_sum[0] - 0.75 * 2, log_sum[1] - 0.5], rel=1e-6)

@@ -145,3 +145,14 @@ def test_the_net_is_back_in_its_mode():
     score_net(net, task.images("validation"), (task.mean, task.std), task)
     assert net.training
     assert net.stem[1].training
+
+
+def test_the_score_on_images_with_targets_is_what_is_expected_of_the_log_likelihood_under_them():
+    net, plain = make_toy(), bars(60, 1)  # fresh: no image comes near the hundred nats
+    targets_NC = torch.softmax(torch.randn(60, 3, generator=torch.Generator().manual_seed(0)), 1)
+    images = ImageSet(plain.images_NCHW, targets_NC.argmax(1), targets_NC)
+    found = score_net(net, images, STATISTICS, JUDGE, by="likelihood")
+    with torch.no_grad():
+        log_NC = net.eval()(normalise(images.images_NCHW, *STATISTICS)).double().log_softmax(1)
+    assert found["score"] == pytest.approx(float((targets_NC * log_NC).sum(1).mean()), rel=1e-5)
+    assert found["accuracy"] == pytest.approx(float((log_NC.argmax(1) == targets_NC.argmax(1)).double().mean()))
