@@ -24,6 +24,10 @@ class DataError(KdsearchError):
     exit_code = 2
 
 
+class LeakError(KdsearchError):
+    """What learns without data tried to read some; the message names the file and what would have read it."""
+
+
 class InfeasibleError(KdsearchError):
     """No candidate meets the limits; the message names the nearest one."""
 

@@ -28,6 +28,7 @@ LAYERS = (
     ("tasks.*",),
     ("training.*",),
     ("pruningnet.*", "teaching.*"),  # weight generators; a card -> a frozen net, how a student learns from it
+    ("datafree.*",),  # learning from a teacher alone
     ("context",),  # what a strategy may see
     ("searchers.*", "pruners.*", "strategies.*", "compress.*", "exporters.*", "executors.*"),  # the plug-ins
     ("rundir.*",),
