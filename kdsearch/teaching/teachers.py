@@ -63,15 +63,28 @@ class Teacher:
         Raises:
             SpecError: a tap that ``Taps`` refuses.
         """
-        device = next(self.net.parameters()).device
+        device = self.device
         # whatever precision the student trains in: cached and fresh answers are the same
         with torch.no_grad(), torch.autocast(device.type, enabled=False), Taps(self.net, taps) as tapped:
             image_BCHW = normalise(pixels_BCHW.to(device, non_blocking=True), self.mean, self.std)
             logits_BC = self.net(image_BCHW).float()
             found = {alias: tensor.float() for alias, tensor in tapped.take().items()}
-        if self.columns is not None:
-            logits_BC = logits_BC.index_select(1, torch.tensor(self.columns, device=device))
-        return logits_BC, found
+        return self._in_order(logits_BC), found
+
+    def logits(self, image_BCHW: Tensor) -> Tensor:
+        """The logits (BC, the task's classes, fp32) of images that are normalised already, with their gradient."""
+        with torch.autocast(image_BCHW.device.type, enabled=False):
+            return self._in_order(self.net(image_BCHW).float())
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.net.parameters()).device
+
+    def _in_order(self, logits_BC: Tensor) -> Tensor:
+        """The columns of the task's classes, in their order."""
+        if self.columns is None:
+            return logits_BC
+        return logits_BC.index_select(1, torch.tensor(self.columns, device=logits_BC.device))
 
 
 def load_teacher(card_path: str | Path, task: Task, device: torch.device) -> Teacher:

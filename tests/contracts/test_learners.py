@@ -18,9 +18,11 @@ from torch import Tensor, nn
 
 import kdsearch
 from kdsearch.candidates.repair import draw_for
+from kdsearch.datafree.learner import DataFreeLearner, SynthesisLearner
 from kdsearch.errors import KdsearchError, StoreError
 from kdsearch.pruningnet.making import make_generator
 from kdsearch.pruningnet.supernet import Supernet, SupernetLearner
+from kdsearch.spec.datafree_sections import DataFreeOptions
 from kdsearch.spec.distill_sections import DistillationOptions
 from kdsearch.spec.sections import Augmentation, Recipe
 from kdsearch.spec.terms import Term
@@ -30,7 +32,7 @@ from kdsearch.training.learner import Learner, Moment
 from kdsearch.training.loop import History, Setting, fit, keeping_random_numbers, take_steps
 from kdsearch.training.net import NetLearner, TaskObjective
 from kdsearch.training.optim import make_optimizer
-from tests.toys import CPU, make_task, make_toy, toy_context, toy_teaching
+from tests.toys import CPU, SHAPE, bars_teacher, make_task, make_toy, toy_context, toy_teaching
 
 RECIPE = Recipe(epochs=2, batch_size=24, learning_rate=0.02, augment=Augmentation(flip=False))  # 4 steps an epoch
 pytestmark = pytest.mark.timeout(120)  # the first trace of a process takes seconds
@@ -125,6 +127,14 @@ def pair(folder: Path, recipe: Recipe, seed: int, data: str, other: bool) -> Lea
     return Pair(recipe, seed, data, 6 if other else 5)
 
 
+def datafree(folder: Path, recipe: Recipe, seed: int, data: str, other: bool) -> Learner:
+    small = {"width": 2, "noise": 4, "batch_size": 16, "bank": 100, "probe": 16, "test": 16}
+    options = DataFreeOptions(**recipe.model_dump(), rounds=4, student_steps=2, synthesis=small)
+    teacher = bars_teacher() if data == "bars" else replace(bars_teacher(), sha256="1" * 64)
+    student = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)) if other else make_toy()
+    return DataFreeLearner(teacher, student, SHAPE, options, statistics=((0.3,), (0.3,)), seed=seed)
+
+
 def task_of(data: str):
     task = make_task()
     task.digest = data
@@ -132,7 +142,13 @@ def task_of(data: str):
 
 
 Maker = Callable[[Path, Recipe, int, str, bool], Learner]
-MAKERS: dict[str, Maker] = {"plain": plain, "taught": taught, "pruningnet": pruningnet, "pair": pair}
+MAKERS: dict[str, Maker] = {
+    "plain": plain,
+    "taught": taught,
+    "pruningnet": pruningnet,
+    "pair": pair,
+    "datafree": datafree,
+}
 every_learner = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
 
@@ -165,10 +181,11 @@ def save_and_tell_always(monkeypatch) -> None:
 
 def test_every_learner_is_here_and_has_random_numbers_of_its_own():
     for module in pkgutil.walk_packages(kdsearch.__path__, "kdsearch."):
-        if module.name.split(".")[1] in ("training", "teaching", "pruningnet", "strategies", "models"):
+        if module.name.split(".")[1] in ("training", "teaching", "pruningnet", "datafree", "strategies", "models"):
             importlib.import_module(module.name)
     kinds = [kind for kind in Learner.__subclasses__() if kind.__module__.startswith("kdsearch.")]
-    assert set(kinds) == {NetLearner, SupernetLearner}
+    kinds += [kind for parent in kinds for kind in parent.__subclasses__()]
+    assert set(kinds) == {NetLearner, SupernetLearner, SynthesisLearner, DataFreeLearner}
     assert len({kind.stream for kind in (*kinds, Pair)}) == len(kinds) + 1
 
 

@@ -26,6 +26,9 @@ SMALL = {
     "calibration_images": 48,
     "check_genes": 2,
     "augment": Augmentation(flip=False),
+    "rounds": 6,
+    "student_steps": 4,
+    "synthesis": {"width": 4, "noise": 8, "batch_size": 32, "bank": 300, "probe": 48, "test": 48},
 }
 pytestmark = [pytest.mark.timeout(30), pytest.mark.parametrize("name", NAMES)]
 

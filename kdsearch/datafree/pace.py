@@ -1,0 +1,65 @@
+"""How often a student learns for each step of a generator, and what such a round takes; timed, so decided once."""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import time
+from typing import Any
+
+from torch import nn
+
+from kdsearch.datafree.learner import DataFreeLearner
+from kdsearch.spec.datafree_sections import DataFreeOptions
+from kdsearch.teaching.teachers import Teacher
+from kdsearch.training.loop import keeping_random_numbers, take_steps
+
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+
+_TIMED = 3
+_WARM = 1
+_MOST = 1_000
+
+
+def find_pace(
+    teacher: Teacher, net: nn.Module, shape: tuple[int, int, int], options: DataFreeOptions, seen: Statistics
+) -> dict[str, Any]:
+    """``student_steps`` and ``reason`` in words: as many as take the time of a generator's step, or as many as said."""
+    if options.student_steps != "auto":
+        return {"student_steps": options.student_steps, "reason": "the study says so"}
+    one, many = (
+        round_seconds(teacher, net, shape, options.model_copy(update={"student_steps": steps}), seen, _TIMED)
+        for steps in (1, 5)
+    )
+    student = max((many - one) / 4, 1e-6)
+    generator = max(one - student, 1e-6)
+    steps = min(_MOST, max(1, round(generator / student)))
+    return {
+        "student_steps": steps,
+        "reason": f"a step of a generator takes {1e3 * generator:.1f} ms, one of the student {1e3 * student:.1f} ms",
+    }
+
+
+def round_seconds(
+    teacher: Teacher,
+    net: nn.Module,
+    shape: tuple[int, int, int],
+    options: DataFreeOptions,
+    seen: Statistics,
+    count: int,
+) -> float:
+    """The processor's seconds of a round, a median of ``count``; nothing is kept."""
+    learner = DataFreeLearner(teacher, copy.deepcopy(net), shape, options, statistics=seen, seed=0)
+    # what else the machine does is not to count; a GPU's work is not the processor's
+    clock = time.process_time if teacher.device.type == "cpu" else time.perf_counter
+    times = []
+    with keeping_random_numbers(teacher.device):
+        steps = take_steps(learner, 0, teacher.device)
+        for number in range(_WARM + count):
+            began = clock()
+            next(steps)
+            float(learner.figures()["loss"])  # waits for the device
+            if number >= _WARM:
+                times.append(clock() - began)
+        steps.close()
+    return statistics.median(times)

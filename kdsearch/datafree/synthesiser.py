@@ -1,0 +1,158 @@
+"""Generators that learn to make images which a teacher is sure about; they see no image and no label.
+
+B: batch, C: channels of images, classes of logits, H and W: pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdsearch.data.seeds import seeded
+from kdsearch.datafree.taps import SynthesisTaps, kept_norms
+from kdsearch.losses import synthesis as losses
+from kdsearch.measures.evaluation import evaluating
+from kdsearch.models.dafl_generator import DaflGenerator
+from kdsearch.spec.synthesis_sections import SynthesisOptions
+from kdsearch.spec.terms import number
+from kdsearch.teaching.taps import default_embedding
+from kdsearch.teaching.teachers import Teacher
+
+_BETAS = (0.9, 0.999)
+_WEIGHTED = ("one_hot", "entropy", "activation", "batch_norm", "smooth")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A batch of images as the generator gave them, and as pixels, without gradients.
+
+    ``logits_BC``: what the teacher says of the images; ``answers_BC``: of the pixels. ``loss``: what the generator
+    lowers; ``losses``: its parts before their weights, by their names.
+    """
+
+    image_BCHW: Tensor
+    pixels_BCHW: Tensor
+    logits_BC: Tensor
+    answers_BC: Tensor
+    loss: Tensor
+    losses: Mapping[str, Tensor]
+
+
+class Synthesiser:
+    """The generators of ``options``, which take turns, each with its own optimiser."""
+
+    def __init__(self, teacher: Teacher, shape: tuple[int, int, int], options: SynthesisOptions, seed: int) -> None:
+        self.teacher, self.shape, self.options = teacher, shape, options.settled({})
+        self.rate_share = 1.0
+        """What share of the learning rate is used: a generator that went wrong goes on more slowly."""
+        self._weights = {name: number(getattr(self.options, name)) for name in _WEIGHTED}
+        self._uses_norms = self._weights["batch_norm"] > 0 and bool(kept_norms(teacher.net))
+        self._feature = _reader(teacher.net) if self._weights["activation"] > 0 else None
+        self.renew(seed)
+
+    def renew(self, seed: int) -> None:
+        """All generators begin again, from another seed."""
+        device, options = self.teacher.device, self.options
+        with seeded(seed, torch.device("cpu")):
+            self.generators = [
+                DaflGenerator(options.noise, self.shape, round(number(options.width))).to(device)
+                for _ in range(options.generators)
+            ]
+        self._optimizers = [
+            torch.optim.Adam(net.parameters(), lr=number(options.learning_rate), betas=_BETAS)
+            for net in self.generators
+        ]
+
+    def step(self, turn: int, rival: nn.Module | None = None, rivalry: float = 0.0) -> Made:
+        """One update of the generator whose turn it is, and the images that it made before it.
+
+        ``rival``: a student that the images should find at odds with the teacher, by the weight ``rivalry``.
+        """
+        at = turn % len(self.generators)
+        generator, optimizer = self.generators[at], self._optimizers[at]
+        for group in optimizer.param_groups:
+            group["lr"] = number(self.options.learning_rate) * self.rate_share
+        generator.train()
+        image_BCHW = self._draw(generator, self.options.batch_size)
+        with SynthesisTaps(self.teacher.net, self._feature, batch_norms=self._uses_norms) as taps:
+            logits_BC = self.teacher.logits(image_BCHW)
+            feature, distances = taps.take()
+        found = self._losses(image_BCHW, logits_BC, feature, distances)
+        weights = self._weights
+        if rival is not None:
+            found["adversarial"] = losses.disagreement_loss(_answer(rival, image_BCHW), logits_BC)
+            weights = weights | {"adversarial": rivalry}
+        loss = torch.stack([weights[name] * value for name, value in found.items()]).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return self._made(image_BCHW.detach(), logits_BC.detach(), loss.detach(), found)
+
+    def sample(self, count: int) -> Tensor:
+        """Fresh images as pixels, as many from each generator; no generator is changed."""
+        share = -(-count // len(self.generators))
+        with torch.no_grad():
+            made = [self._draw(generator, max(2, share)) for generator in self.generators]
+        return to_pixels(torch.cat(made)[:count], self.teacher.mean, self.teacher.std)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "generators": [generator.state_dict() for generator in self.generators],
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            "rate_share": self.rate_share,
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        for generator, kept in zip(self.generators, state["generators"], strict=True):
+            generator.load_state_dict(kept)
+        for optimizer, kept in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
+        self.rate_share = state["rate_share"]
+
+    def _draw(self, generator: DaflGenerator, count: int) -> Tensor:
+        """Images from noise of torch's generator of the CPU, so that every device begins with the same noise."""
+        made: Tensor = generator(torch.randn(count, generator.noise).to(self.teacher.device))
+        return made
+
+    def _losses(
+        self, image_BCHW: Tensor, logits_BC: Tensor, feature: Tensor | None, distances: tuple[Tensor, ...]
+    ) -> dict[str, Tensor]:
+        found = {
+            "one_hot": losses.one_hot_loss(logits_BC),
+            "entropy": losses.information_entropy_loss(logits_BC),
+        }
+        if feature is not None:
+            found["activation"] = losses.activation_loss(feature)
+        if distances:
+            found["batch_norm"] = losses.batch_norm_loss(distances)
+        if self._weights["smooth"] > 0:
+            found["smooth"] = losses.total_variation_loss(image_BCHW)
+        return found
+
+    def _made(self, image_BCHW: Tensor, logits_BC: Tensor, loss: Tensor, found: Mapping[str, Tensor]) -> Made:
+        pixels_BCHW = to_pixels(image_BCHW, self.teacher.mean, self.teacher.std)
+        answers_BC, _ = self.teacher.answer(pixels_BCHW, {})
+        parts = {name: value.detach() for name, value in found.items()}
+        return Made(image_BCHW, pixels_BCHW, logits_BC, answers_BC, loss, parts)
+
+
+def to_pixels(image_BCHW: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """Normalised images as uint8, what is too dark or too bright cut off."""
+    mean_C, std_C = (torch.tensor(given, device=image_BCHW.device).view(1, -1, 1, 1) for given in (mean, std))
+    return (255 * (image_BCHW * std_C + mean_C)).round().clamp(0, 255).to(torch.uint8)
+
+
+def _reader(net: nn.Module) -> str:
+    """The module whose input is the embedding."""
+    return default_embedding(net).removesuffix(":input")
+
+
+def _answer(rival: nn.Module, image_BCHW: Tensor) -> Tensor:
+    """What the student says in evaluation mode; gradients that reach its weights are thrown away later."""
+    with evaluating(rival):
+        logits_BC: Tensor = rival(image_BCHW)
+    return logits_BC

@@ -1,0 +1,90 @@
+"""What is said about images that are made from a teacher alone; no torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from kdsearch.spec.sections import Section
+from kdsearch.spec.terms import NotNegative, Positive, Range
+
+# The weights of the authors' code and of their answers to questions, by the data that their teachers learned.
+PAPER_WEIGHTS: Mapping[str, Mapping[str, float]] = {
+    "mnist": {"one_hot": 1.0, "entropy": 5.0, "activation": 0.1},
+    "cifar10": {"one_hot": 0.05, "entropy": 5.0, "activation": 0.01},
+    "cifar100": {"one_hot": 0.5, "entropy": 20.0, "activation": 0.1},
+    "celeba": {"one_hot": 2.0, "entropy": 10.0, "activation": 0.1},
+}
+_COLOUR = frozenset({"cifar10", "cifar100", "celeba"})
+PAPER_SIZES: Mapping[bool, Mapping[str, float]] = {
+    # whether in colour
+    False: {"noise": 100, "batch_size": 512, "learning_rate": 0.2},
+    True: {"noise": 1000, "batch_size": 1024, "learning_rate": 0.02},
+}
+
+
+class SynthesisOptions(Section):
+    """How images are made that a teacher is sure about (DAFL, Chen et al. 2019), and how many are kept in a bank.
+
+    ``preset: dafl-paper`` is the authors' generator with their weights and sizes for ``paper``, the data that the
+    teacher learned; it takes hours. ``generators``: so many that take turns, each from another seed. ``noise``: numbers
+    that an image is made of; ``width``: channels of the generator's last hidden layer. Weights: ``one_hot`` (the
+    teacher should be sure), ``entropy`` (of all classes alike, in decimal logarithms as in the paper), ``activation``
+    (its classifier should read large numbers), ``batch_norm`` (its batch norms should see the statistics that they
+    keep; nothing where it has none) and ``smooth`` (total variation). ``steps``: of the generators, where a bank is
+    made alone. ``bank``: images that are kept, the newest; ``probe``: a sample of all that were ever made, which nobody
+    trains on, and ``test`` another one.
+    """
+
+    preset: Literal["fast", "dafl-paper"] = "fast"
+    paper: Literal["mnist", "cifar10", "cifar100", "celeba"] = "mnist"
+    generators: int = Field(1, ge=1, le=64)
+    noise: int = Field(100, ge=1, le=100_000)
+    width: Positive = 16
+    batch_size: int = Field(128, ge=8, le=65_536)
+    learning_rate: Positive = 2e-3
+    one_hot: NotNegative = 1.0
+    entropy: NotNegative = 5.0
+    activation: NotNegative = 0.1
+    batch_norm: NotNegative = 1.0
+    smooth: NotNegative = 0.0
+    steps: int = Field(1_000, ge=1, le=10_000_000)
+    bank: Positive = 20_000
+    probe: int = Field(1_000, ge=16, le=1_000_000)
+    test: int = Field(1_000, ge=16, le=1_000_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_in_the_paper(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("preset") != "dafl-paper":
+            return given
+        set_by = paper_settings(str(given.get("paper", "mnist")))
+        for key, value in set_by.items():
+            if given.get(key, value) != value:
+                raise ValueError(f"preset: dafl-paper sets {key} to {value:g}; remove one of the two")
+        return {**given, **set_by}
+
+    @property
+    def ranges(self) -> Mapping[str, Range]:
+        """Name to range, of all that is searched."""
+        return {name: value for name, value in self._amounts() if isinstance(value, Range)}
+
+    def settled(self, values: Mapping[str, Any]) -> Self:
+        """These options with numbers for all ranges: those of ``values`` by name, else where each range starts."""
+        return self.model_copy(update={name: values.get(name, span.first) for name, span in self.ranges.items()})
+
+    def idle(self) -> Mapping[str, str]:
+        return {} if self.preset == "dafl-paper" else {"paper": "preset: dafl-paper takes its weights"}
+
+    def _amounts(self) -> Iterator[tuple[str, Any]]:
+        return ((name, getattr(self, name)) for name in type(self).model_fields)
+
+
+def paper_settings(data: str) -> dict[str, float]:
+    """What the preset sets for teachers of these data; nothing of an unknown name, which has its own message."""
+    if data not in PAPER_WEIGHTS:
+        return {}
+    sizes = {"generators": 1, "width": 64, "batch_norm": 0.0, "smooth": 0.0, **PAPER_SIZES[data in _COLOUR]}
+    return sizes | dict(PAPER_WEIGHTS[data])

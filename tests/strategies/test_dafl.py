@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kdsearch.candidates.space import Candidate
+from kdsearch.errors import SpecError, StoreError
+from kdsearch.files import read_json
+from kdsearch.strategies.base import Job
+from kdsearch.strategies.dafl import DataFree
+from tests.toys import toy_context
+
+SMALL = {"width": 4, "noise": 8, "batch_size": 32, "bank": 300, "probe": 48, "test": 48}
+
+
+def dafl(**options) -> DataFree:
+    given = {"epochs": 2, "rounds": 4, "student_steps": 2, "batch_size": 24, "synthesis": SMALL}
+    return DataFree(DataFree.Options(**given | options))
+
+
+class Unreadable:
+    """A task that says what its images look like and gives none of them."""
+
+    def __init__(self, task) -> None:
+        self._task = task
+
+    def __getattr__(self, name):
+        if name in ("image_shape", "num_classes", "classes", "mean", "std", "metric", "digest"):
+            return getattr(self._task, name)
+        raise AssertionError(f"a data-free training asked for task.{name}")
+
+
+def test_no_image_of_the_task_is_asked_for(tmp_path):
+    ctx = toy_context(tmp_path)
+    blind = replace(ctx, task=Unreadable(ctx.task))
+    strategy = dafl()
+    strategy.check(blind)
+    strategy.prepare(blind)
+    trained = strategy.train(blind, ctx.uniform[0], Job(0, checkpoint=tmp_path / "x.pt"))
+    assert [record["epoch"] for record in trained.history] == [1, 2]
+
+
+def test_how_often_a_student_learns_is_decided_once(tmp_path):
+    ctx, strategy = toy_context(tmp_path), dafl(student_steps="auto")
+    with pytest.raises(StoreError, match=r"is missing: how often a student learns has not been decided; resume"):
+        strategy.train(ctx, ctx.uniform[0], Job(0))
+    decided = strategy.prepare(ctx)
+    assert decided["student_steps"] >= 1
+    assert "ms" in decided["reason"]
+    (record,) = ctx.paths.prepared.glob("student_steps-*.json")
+    assert read_json(record) == strategy.provision(ctx) == decided
+
+
+def test_a_teacher_is_needed(tmp_path):
+    with pytest.raises(SpecError, match=r"teacher: is missing; name a card"):
+        dafl().check(replace(toy_context(tmp_path), teaching=None))
+
+
+def test_a_searched_weight_reaches_the_generators(tmp_path):
+    ctx = toy_context(tmp_path)
+    span = {"search": "loguniform", "low": 0.01, "high": 100}
+    strategy = dafl(synthesis=SMALL | {"entropy": span})
+    names = [parameter.name for parameter in strategy.parameters(ctx.widths, ctx.uniform)]
+    assert names[0] == "synthesis.entropy"
+    start = strategy.complete(ctx.uniform[0])
+    other = Candidate.of(dict(start.values) | {"synthesis.entropy": 50.0}, "another")
+    losses = [strategy.train(ctx, gene, Job(0)).history[-1]["entropy"] for gene in (start, other)]
+    assert losses[0] != losses[1]
