@@ -45,7 +45,7 @@ READERS = {
     "students/winner/manifest.json": set(),  # status tells it beside the files that it lists
     "checkpoints/finish/*.json": {"export"},
 }
-HARMLESS = {("seconds.json", "nothing"), ("study.journal", "empty")}  # as of a run that has not come so far
+HARMLESS = {("seconds.json", "nothing")}  # as of a run that has not come so far
 QUICK = ("list", "status", "report", "dashboard", "load")
 
 

@@ -50,11 +50,14 @@ def dashboard(given: argparse.Namespace) -> int:
 def _note_results(paths: RunPaths) -> None:
     """Puts the results of a run that has ended on its page; here, since a driver would import the dashboard for it."""
     from kdsearch.report.note import to_markdown
+    from kdsearch.rundir.ended import read_ended
     from kdsearch.rundir.ledger import note
     from kdsearch.rundir.store import read_summary
 
     if (paths.root / "summary.json").exists():
-        note(paths, to_markdown(read_summary(paths)))
+        summary = read_summary(paths)
+        read_ended(paths, summary)
+        note(paths, to_markdown(summary))
 
 
 class _Server(ThreadingMixIn, WSGIServer):

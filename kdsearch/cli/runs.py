@@ -48,12 +48,13 @@ def status(given: argparse.Namespace) -> int:
 def describe_progress(path: Path) -> dict[str, Any]:
     """State, trials so far, the best one, seconds by phase, and the students and their files if there are any."""
     from kdsearch.report.console import GO_ON
+    from kdsearch.rundir.ended import read_ended
     from kdsearch.rundir.ledger import read_outcomes
     from kdsearch.rundir.store import find_driver, read_spec
 
     spec = read_spec(RunPaths(path))
     summary = summary_of(path)
-    outcomes = read_outcomes(RunPaths(path))
+    outcomes = read_ended(RunPaths(path), summary) if summary else read_outcomes(RunPaths(path))
     done = [outcome for outcome in outcomes if outcome.state == "done"]
     best = max(done, key=lambda outcome: outcome.merit, default=None)
     driver = find_driver(RunPaths(path))

@@ -40,11 +40,11 @@ def write_html(run_dir: str | Path) -> Path:
     Raises:
         StoreError: no run directory, a damaged file in it, or a full disk.
     """
-    from kdsearch.rundir.ledger import read_outcomes
+    from kdsearch.rundir.ended import read_ended
 
     run_dir = Path(run_dir)
-    target = run_dir / FILE_NAME
-    store.save_text(target, render(read_summary(run_dir), read_outcomes(RunPaths(run_dir))))
+    target, summary = run_dir / FILE_NAME, read_summary(run_dir)
+    store.save_text(target, render(summary, read_ended(RunPaths(run_dir), summary)))
     return target
 
 

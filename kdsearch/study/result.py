@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kdsearch.records import RunPaths
 from kdsearch.report.html import read_summary
 from kdsearch.report.notebook import Charts, chart_run, say_result, show_result, shown_here
-from kdsearch.rundir.ledger import read_outcomes
+from kdsearch.rundir.ended import read_ended
 from kdsearch.rundir.store import read_spec
 from kdsearch.rundir.summary import Summary
 from kdsearch.spec.study_spec import StudySpec, load_spec
@@ -40,7 +40,7 @@ class Result:
 
     def plot(self) -> Charts:
         """The report's charts."""
-        return chart_run(self.summary, read_outcomes(RunPaths(self.run_dir)))
+        return chart_run(self.summary, read_ended(RunPaths(self.run_dir), self.summary))
 
     def load_student(
         self, student: str | None = None, *, pixels: bool = False, net: nn.Module | None = None

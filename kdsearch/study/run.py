@@ -23,8 +23,9 @@ from kdsearch.files import (
 from kdsearch.progress import Phase, Progress, Watch, unwatched
 from kdsearch.records import SCORE, Finalist, RunPaths, Student, Training
 from kdsearch.report.html import write_html
+from kdsearch.rundir.ended import read_ended
 from kdsearch.rundir.identity import check_identity
-from kdsearch.rundir.ledger import Ledger, read_outcomes
+from kdsearch.rundir.ledger import Ledger
 from kdsearch.rundir.runlog import recording
 from kdsearch.rundir.store import (
     RunLock,
@@ -161,7 +162,7 @@ def check_run(paths: RunPaths, summary: Mapping[str, Any]) -> None:
     """
     if has_hashes(paths.prepared):
         check_hashes(paths.prepared)
-    read_outcomes(paths)
+    read_ended(paths, summary)
     check_trained(paths)
     for row in summary["students"]:
         if row["files"]:
