@@ -60,7 +60,7 @@ def fetch(url: str, seconds: float = 40) -> bytes:
 @pytest.mark.timeout(90)
 def test_the_dashboard_shows_the_runs_trials_to_this_machine_only_until_it_is_stopped(paths):
     port = free_port()
-    write_summary(paths, make_summary())
+    write_summary(paths, make_summary() | {"trials": {"done": 1, "failed": 0, "cached": 0}})
     server = start(port, "--json")
     try:
         studies = json.loads(fetch(f"http://127.0.0.1:{port}/api/studies"))

@@ -64,7 +64,7 @@ def served(tmp_path_factory) -> Iterator[tuple[RunPaths, str]]:
             for number, width in enumerate((8, 16, 8)):
                 metrics = {"accuracy": 0.5 + number / 10}
                 ledger.append(Outcome(number, Candidate.of({"conv": width}), "done", metrics, {"macs": 9.0 + number}))
-        write_summary(paths, make_summary() | {"name": HOSTILE})
+        write_summary(paths, make_summary() | {"name": HOSTILE, "trials": {"done": 3, "failed": 0, "cached": 0}})
         port = free_port()
         server = start(port)
     try:
