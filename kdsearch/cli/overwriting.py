@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kdsearch.errors import ExportError, SpecError
-from kdsearch.exporters.base_manifest import FILE_NAME
+from kdsearch.spec.exported_file import MANIFEST
 
 _TELLING = ("seeds", "validated")  # of a lineage: figures of every training, which no two students share
 
@@ -23,7 +23,7 @@ def refuse_others(folder: Path, student: Mapping[str, Any], names: Iterable[str]
     Raises:
         SpecError: it does, or files of these names that no manifest describes.
     """
-    found = [name for name in (FILE_NAME, *names) if (folder / name).exists()]
+    found = [name for name in (MANIFEST, *names) if (folder / name).exists()]
     if not found:
         return
     about = _read_manifest(folder)
@@ -65,7 +65,7 @@ def remove_others(folder: Path, student: Mapping[str, Any]) -> None:
     listed = [*_section(about or {}, "files").values(), (about or {}).get("weights")]
     names = {str(each["path"]) for each in listed if isinstance(each, Mapping) and "path" in each}
     try:
-        for name in (*sorted(names), FILE_NAME):
+        for name in (*sorted(names), MANIFEST):
             if Path(name).name == name:  # a manifest may say anything: nothing outside the folder goes
                 (folder / name).unlink(missing_ok=True)
     except OSError as error:
@@ -75,7 +75,7 @@ def remove_others(folder: Path, student: Mapping[str, Any]) -> None:
 def _read_manifest(folder: Path) -> dict[str, Any] | None:
     """The manifest there, whatever its files are; None where there is none that can be read."""
     try:
-        about = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+        about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     return about if isinstance(about, dict) else None

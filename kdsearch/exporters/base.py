@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kdsearch.errors import ExportError
 from kdsearch.exporters.base_fresh import Answer, Job, run_fresh
-from kdsearch.exporters.base_manifest import FILE_NAME, Manifest, parse_manifest, to_json
+from kdsearch.exporters.base_manifest import Manifest, parse_manifest, to_json
 from kdsearch.files import hash_file
+from kdsearch.spec.exported_file import MANIFEST
 from kdsearch.spec.sections import Section
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class _Case:
         for form in self.exporter.formats():
             path = self.hidden / form.file_name
             about = to_json(manifest.describe(form.name, parity))
-            self.exporter.write(self.deployed, self.pixels_BCHW[:1], path, {FILE_NAME: about})
+            self.exporter.write(self.deployed, self.pixels_BCHW[:1], path, {MANIFEST: about})
         return self
 
     def compare_here(self) -> dict[str, float]:
@@ -208,15 +209,15 @@ def _move_in(exporter: Exporter, hidden: Path, manifest: Manifest, parity: Mappi
     main = next(iter(listed))
     described = manifest.describe(main, {name: about["parity"] for name, about in listed.items() if "parity" in about})
     described |= {"sha256": listed[main]["sha256"], "files": listed}
-    beside = hidden / FILE_NAME
+    beside = hidden / MANIFEST
     beside.write_text(to_json(described), encoding="utf-8")
-    _replace_synced(beside, folder / FILE_NAME)
+    _replace_synced(beside, folder / MANIFEST)
     return Exported(files, dict(parity))
 
 
 def _list_others(folder: Path, names: set[str]) -> dict[str, dict[str, Any]]:
     """What the manifest in the folder says of other exporters' files, so that several exporters share one manifest."""
-    path = folder / FILE_NAME
+    path = folder / MANIFEST
     if not path.is_file():
         return {}
     try:

@@ -14,9 +14,8 @@ from typing_extensions import TypedDict
 
 from kdsearch.errors import ExportError
 from kdsearch.files import hash_file, save_bytes, seal
+from kdsearch.spec.exported_file import MANIFEST, SCHEMA
 
-SCHEMA = 1
-FILE_NAME = "manifest.json"
 LOGITS = "logits"
 MADE_BY = (
     "turned upright by EXIF, converted to the colours, scaled (bilinear, antialiased) until it just covers the shape, "
@@ -114,7 +113,7 @@ def to_json(described: Mapping[str, Any]) -> str:
 
 def list_weights(folder: Path, manifest: Manifest, weights: Path) -> None:
     """Adds the net's weights to the manifest in the folder, or begins one, and seals it against changed bytes."""
-    path = folder / FILE_NAME
+    path = folder / MANIFEST
     described: dict[str, Any] = {**manifest.describe("weights", {}), "files": {}}
     if path.is_file():
         described = parse_manifest(path)
@@ -129,7 +128,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         ExportError: the manifest is missing or of another schema, or a file is missing or has been changed.
     """
-    path = folder / FILE_NAME
+    path = folder / MANIFEST
     described = parse_manifest(path)
     if "seal" in described and described != seal({key: inner for key, inner in described.items() if key != "seal"}):
         raise ExportError(f"{path}: damaged (it is not what was written); export the student again")
@@ -166,7 +165,7 @@ def parse_manifest(path: Path) -> dict[str, Any]:
 
 def forget_damaged(folder: Path) -> None:
     """Removes a manifest that cannot be read, with a warning: for a run's own folder, whose files are written anew."""
-    path = folder / FILE_NAME
+    path = folder / MANIFEST
     try:
         if path.exists():
             parse_manifest(path)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from kdsearch import registry
 from kdsearch.costs import FILE_SIZE
 from kdsearch.errors import ExportError
-from kdsearch.exporters.base_manifest import FILE_NAME, Manifest, to_json
+from kdsearch.exporters.base_manifest import Manifest, to_json
 from kdsearch.files import reason
+from kdsearch.spec.exported_file import MANIFEST
 
 if TYPE_CHECKING:
     from kdsearch.candidates.space import Windows
@@ -60,7 +61,7 @@ def _largest(exporter: Exporter, widths: WidthSpace, about: Manifest) -> int:
     with tempfile.TemporaryDirectory(prefix="kdsearch-") as folder:
         for form in exporter.formats():
             path = Path(folder, form.file_name)
-            exporter.write(net, example_BCHW, path, {FILE_NAME: to_json(about.describe(form.name, {}))})
+            exporter.write(net, example_BCHW, path, {MANIFEST: to_json(about.describe(form.name, {}))})
             sizes.append(path.stat().st_size)
     return max(sizes)
 

@@ -14,9 +14,10 @@ from PIL import Image, UnidentifiedImageError
 
 from kdsearch.data.cutting import BROKEN, SUFFIXES, cut_image
 from kdsearch.errors import DataError, ExportError
-from kdsearch.exporters.base_file import describe_file, load_file
+from kdsearch.exporters.base_file import load_file
 from kdsearch.exporters.base_manifest import LOGITS
 from kdsearch.files import reason
+from kdsearch.spec.exported_file import describe_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,6 @@ import pytest
 
 from kdsearch.errors import ExportError
 from kdsearch.exporters.base_manifest import (
-    FILE_NAME,
     MADE_BY,
     Manifest,
     forget_damaged,
@@ -19,6 +18,7 @@ from kdsearch.exporters.base_manifest import (
     to_json,
 )
 from kdsearch.files import hash_file
+from kdsearch.spec.exported_file import MANIFEST as FILE_NAME
 
 MANIFEST = Manifest(
     image_shape=(1, 28, 20), mean=(0.1,), std=(0.3,), classes=("nought", "größe"), widths={"conv": 3}, costs={"macs": 9}
