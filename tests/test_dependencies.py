@@ -16,7 +16,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 # Names of distributions that are imported under another name.
 IMPORTED_AS = {"pillow": "PIL", "pyyaml": "yaml", "scikit-learn": "sklearn"}
 # What a part of the package needs that can be left out: file below kdsearch/ to the extra that brings it.
-OPTIONAL = {"cli/dashboard.py": "dashboard", "rundir/ledger.py": "dashboard", "bench/": "bench"}
+OPTIONAL = {
+    "cli/dashboard.py": "dashboard",
+    "rundir/ledger.py": "dashboard",
+    "bench/": "bench",
+    "teaching/onnx_runner.py": "onnx",
+}
 
 
 def imported(tree: ast.AST) -> Iterator[str]:

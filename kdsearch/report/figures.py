@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -54,7 +55,7 @@ def draw_trained(run: Run) -> Figure:
     if not run.nets:
         return Figure(title, note="No net has been trained to the end yet.")
     widest = _WIDEST * max(net.costs[HEADLINE] for net in run.nets)
-    nets = [net for net in (*run.nets, *run.references) if net.costs[HEADLINE] <= widest]
+    nets = [*run.nets, *(net for net in run.references if net.costs.get(HEADLINE, math.inf) <= widest)]
     beyond = [(net.role, f"{_tell_net(run, net)} (beyond)") for net in run.references if net not in nets]
     reach = [end for net in nets for end in (net.figure - (net.spread or 0), net.figure + (net.spread or 0))]
     limits = list_limits(run)
@@ -119,4 +120,5 @@ def _list_shapes(run: Run, nets: Sequence[Net]) -> list[tuple[str, str]]:
 
 def _tell_net(run: Run, net: Net) -> str:
     said = run.metric.say_spread(net.figure, net.spread) if net.spread else run.metric.say(net.figure)
-    return f"{net.id}: {said}, {say_count(net.costs[HEADLINE])} MACs"
+    macs = net.cost(HEADLINE)
+    return f"{net.id}: {said}, {'unknown' if macs is None else say_count(macs)} MACs"

@@ -11,16 +11,22 @@ from pydantic import Field, field_validator, model_validator
 from kdsearch.errors import SpecError
 from kdsearch.quoting import say_command
 from kdsearch.spec.errors import unknown
+from kdsearch.spec.net_facts import Classes, Length, Sha256
 from kdsearch.spec.sections import ChannelDeviations, ChannelMeans, Section, require_both, require_one
 from kdsearch.spec.strategy_options import TrainingOptions
 from kdsearch.spec.terms import TEACHERLESS, Positive, Range, TappedTerm, Term, check_terms
 
 _LEARNED = ("preset", "terms", "taps", "sampler")
+_OF_FILES = ("sha256", "shape", "classes", "outputs")
 
 
 class TeacherOptions(Section):
     """The teacher: a card, by path or by the name of a shipped one; ``teacher: CARD`` is short for ``{card: CARD}``.
 
+    ``file``: an exported net, TorchScript or ONNX, that only answers; ``teacher: FILE`` is short for ``{file: FILE}``.
+    What kdsearch exported says the rest itself; of another file ``shape`` (channels, height, width), ``classes`` (their
+    names in the order of its outputs, or how many where that is the task's order), ``mean`` and ``std`` must be said.
+    ``outputs``: whether a softmax is the last of it. ``sha256``: of the only file that is accepted.
     ``net: given`` stands for a module passed from Python, whose outputs are the task's classes in their order; ``mean``
     and ``std`` are what its images were normalised by, of pixels in 0..1 (the student's, where they are left out).
     ``mode``: the teacher answers as the student trains (online), or it answers once for ``views`` augmented views of
@@ -29,7 +35,12 @@ class TeacherOptions(Section):
     """
 
     card: Path | None = None  # absolute once it is read
+    file: Path | None = None
     net: Literal["given"] | None = None
+    sha256: Sha256 | None = None
+    shape: tuple[Length, Length, Length] | None = None
+    classes: Classes | None = None
+    outputs: Literal["logits", "probabilities"] = "logits"
     mean: ChannelMeans | None = None
     std: ChannelDeviations | None = None
     mode: Literal["auto", "online", "cached"] = "auto"
@@ -40,11 +51,22 @@ class TeacherOptions(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> TeacherOptions:
-        require_one(self, "card", "net")
+        require_one(self, "card", "file", "net")
         require_both(self, "mean", "std")
         if self.card is not None and self.mean is not None:
-            raise ValueError("mean goes with net: given; a card has its own")
+            raise ValueError("mean goes with file or net: given; a card has its own")
+        defaults = {key: type(self).model_fields[key].default for key in _OF_FILES}
+        said = [key for key, default in defaults.items() if getattr(self, key) != default]
+        if self.file is None and said:
+            raise ValueError(f"{said[0]} goes with file; a card has its own, a module is tried")
         return self
+
+    @field_validator("file")
+    @classmethod
+    def _file_is_there(cls, file: Path | None) -> Path | None:
+        if file is not None and not file.is_absolute() and not file.expanduser().is_file():
+            raise ValueError(f"{file}: no such file; write where the exported net lies")
+        return file
 
     @field_validator("card")
     @classmethod
@@ -151,6 +173,11 @@ class DistillationOptions(TrainingOptions):
     def asks_teacher(self) -> bool:
         """Whether any term reads what a teacher says."""
         return any(term.kind not in TEACHERLESS for term in self.terms) or self.sampler.name == "superclass"
+
+    @property
+    def inside_teacher(self) -> tuple[str, ...]:
+        tapping = tuple(term.kind for term in self.terms if isinstance(term.options, TappedTerm))
+        return (*tapping, *(("superclass",) if self.sampler.name == "superclass" else ()))
 
     @property
     def ranges(self) -> Mapping[str, Range]:

@@ -9,6 +9,7 @@ from kdsearch.errors import SpecError
 
 if TYPE_CHECKING:
     from kdsearch.spec.study_spec import StudySpec
+    from kdsearch.spec.teacher_file import FileKind
 
 
 def find_misfits(spec: StudySpec) -> Iterator[str]:
@@ -19,6 +20,7 @@ def find_misfits(spec: StudySpec) -> Iterator[str]:
     except SpecError as error:
         yield str(error)
     yield from _pruner_misfits(spec)
+    yield from _teacher_misfits(spec)
     yield from _start_misfits(spec, strategy, finish)
     if spec.finish.rounds and spec.finish.options.trained_epochs is None:
         yield f"finish.finalists: {spec.finish.name} has no epochs to shorten; set it to 1"
@@ -38,6 +40,27 @@ def _start_misfits(spec: StudySpec, strategy: Any, finish: Any) -> Iterator[str]
         yield f"finish.start: strategy: {{name: {spec.strategy.name}}} leaves no weights to inherit; say scratch"
     elif not finish.takes_start:
         yield f"finish.start: {name} trains fresh weights; say finish.name: {spec.strategy.name}, or start: scratch"
+
+
+def _teacher_misfits(spec: StudySpec) -> Iterator[str]:
+    """A line for every section that reads inside a teacher that is a file, which only answers."""
+    if spec.teacher is None or spec.teacher.file is None:
+        return
+    for section, plugin in (("strategy", spec.strategy), ("finish", spec.finish)):
+        if reading := plugin.options.inside_teacher:
+            yield (
+                f"{section}: {', '.join(reading)} would read inside the teacher, and {spec.teacher.file.name} only "
+                "answers; learn by what it answers (ce, kd, dkd, dist), or name a teacher's card"
+            )
+
+
+def refuse_black_box(spec: StudySpec, kind: FileKind) -> None:
+    """Raises SpecError where a teacher's file gives no gradients and somebody descends along them."""
+    for section, plugin in (("strategy", spec.strategy), ("finish", spec.finish)):
+        if kind == "onnx" and plugin.options.descends_teacher:
+            raise SpecError(
+                f"onnxruntime gives no gradients, which {section}: {plugin.name} needs; name a TorchScript file"
+            )
 
 
 def _pruner_misfits(spec: StudySpec) -> Iterator[str]:

@@ -27,6 +27,16 @@ class StrategyOptions(Section):
         return False
 
     @property
+    def inside_teacher(self) -> tuple[str, ...]:
+        """What of it reads inside the teacher, not its answers alone, by the names that a study has for them."""
+        return ()
+
+    @property
+    def descends_teacher(self) -> bool:
+        """Whether it needs the gradients of the teacher's answers."""
+        return False
+
+    @property
     def ranges(self) -> Mapping[str, Range]:
         """The amounts that a search is to find, by the names that candidates give them."""
         return {}

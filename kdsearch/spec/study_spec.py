@@ -10,9 +10,10 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from kdsearch.errors import KdsearchError, SpecError
 from kdsearch.spec.distill_sections import TeacherOptions
 from kdsearch.spec.errors import shown, unknown
-from kdsearch.spec.fit import find_misfits
+from kdsearch.spec.fit import find_misfits, refuse_black_box
 from kdsearch.spec.limits_sections import Budget, Limits
 from kdsearch.spec.plugins import (
     ExecutorPlugin,
@@ -28,6 +29,7 @@ from kdsearch.spec.reading import absolute, check_name, read_section
 from kdsearch.spec.sections import GIVEN, OWN_NETS, Section, StudentOptions
 from kdsearch.spec.sources import read_study
 from kdsearch.spec.strategy_options import Start
+from kdsearch.spec.teacher_file import SUFFIXES, read_file_facts
 from kdsearch.spec.yaml import Document, Key
 
 _SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|:memory:|file:|$)(.+)")
@@ -90,8 +92,10 @@ class StudySpec(Section):
 
     @field_validator("teacher", mode="before")
     @classmethod
-    def _card_alone(cls, given: Any) -> Any:
-        return {"card": given} if isinstance(given, str | Path) else given
+    def _source_alone(cls, given: Any) -> Any:
+        if not isinstance(given, str | Path):
+            return given
+        return {"file" if Path(given).suffix.lower() in SUFFIXES else "card": given}
 
     @model_validator(mode="before")
     @classmethod
@@ -178,7 +182,20 @@ def load_document(study: str | Path, sets: Sequence[str] = ()) -> tuple[StudySpe
     """As ``load_spec``, with the document, which knows the line of each key."""
     document = read_study(study, sets)
     spec = read_section(StudySpec, document)
+    _check_teacher(spec, document)
     return absolute(spec.model_copy(update={"storage": _absolute_storage(spec.storage)})), document
+
+
+def _check_teacher(spec: StudySpec, document: Document) -> None:
+    """Looks at a teacher's file where there is one; a run that is read again need not have it any more."""
+    teacher = None if spec.teacher is None else absolute(spec.teacher)
+    if teacher is None or teacher.file is None or not teacher.file.exists():
+        return
+    try:
+        kind = read_file_facts(teacher).kind
+        refuse_black_box(spec, kind)
+    except KdsearchError as error:
+        raise SpecError(f"{document.place(('teacher', 'file'))}: teacher.file: {error}") from None
 
 
 def dumps(spec: StudySpec) -> str:

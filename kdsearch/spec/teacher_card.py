@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,14 +18,13 @@ from kdsearch.errors import SpecError
 from kdsearch.quoting import say_command
 from kdsearch.spec.errors import shown, unknown
 from kdsearch.spec.metric import ACCURACY, Metric
+from kdsearch.spec.net_facts import Classes, Length, Sha256
 from kdsearch.spec.plugins import TaskPlugin
 from kdsearch.spec.reading import absolute, check_name, read_section
 from kdsearch.spec.sections import OWN_NETS, Recipe, Section, StudentOptions
 from kdsearch.spec.sources import pick_shipped, read_document, shipped_files
 from kdsearch.spec.yaml import read_scalar
 
-Length = Annotated[int, Field(ge=1, le=1_000_000)]
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _WEIGHTS = (".pt", ".pth", ".safetensors", ".bin", ".ckpt")
 FINGERPRINT_BYTES = 6
 
@@ -80,11 +78,11 @@ class Card(Section):
     seed: int = Field(0, ge=0, lt=2**32)
     recipe: Recipe | None = None
     weights: Path | None = None
-    sha256: str | None = None
+    sha256: Sha256 | None = None
     input: InputOptions | None = None
     mean: tuple[Annotated[float, Field(ge=-1e6, le=1e6)], ...] | None = None
     std: tuple[Annotated[float, Field(gt=0, le=1e6)], ...] | None = None
-    classes: tuple[str, ...] | Annotated[int, Field(ge=2, le=1_000_000)] | None = None
+    classes: Classes | None = None
     metrics: Mapping[str, float] = {}
     data_hash: str = ""
     seen: str = ""
@@ -106,23 +104,6 @@ class Card(Section):
     @classmethod
     def _names_a_file(cls, name: str) -> str:
         return check_name(name)
-
-    @field_validator("sha256")
-    @classmethod
-    def _is_a_hash(cls, given: str | None) -> str | None:
-        if given is not None and not _SHA256.fullmatch(given):
-            raise ValueError(f"must be 64 hexadecimal digits, in small letters (got {shown(given)})")
-        return given
-
-    @field_validator("classes")
-    @classmethod
-    def _each_class_once(cls, given: tuple[str, ...] | int | None) -> tuple[str, ...] | int | None:
-        if isinstance(given, tuple):
-            if twice := sorted({name for name in given if given.count(name) > 1}):
-                raise ValueError(f"names '{twice[0]}' twice; keep one of them")
-            if len(given) < 2:
-                raise ValueError(f"must name two or more (got {len(given)})")
-        return given
 
     @field_validator("seen")
     @classmethod

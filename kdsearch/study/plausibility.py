@@ -68,7 +68,7 @@ def doubt_net(
         return None
     said = f"reaches {metric.say(figure)} on the validation images"
     said += f", no more than chance ({say_percent(chance)} right)" if by_chance else ""
-    said += f", its card says {metric.say(claimed)}" if below and claimed is not None else ""
+    said += f", its card or manifest says {metric.say(claimed)}" if below and claimed is not None else ""
     return Doubt(f"{said}; {hint or _QUESTIONS}", by_chance=by_chance)
 
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor, nn
 
-from kdsearch.cost.flops import count_costs
+from kdsearch.cost.flops import count_costs, count_macs
 from kdsearch.errors import SpecError
 from kdsearch.study.plausibility import Doubt, doubt_net
+from kdsearch.teaching.file_net import FileNet
 
 if TYPE_CHECKING:
     from kdsearch.rundir.summary import ReferenceRow
+    from kdsearch.spec.distill_sections import TeacherOptions
     from kdsearch.study.planning import Study
     from kdsearch.tasks.base import Task
     from kdsearch.teaching.teachers import Teacher
@@ -37,6 +39,11 @@ class Reference:
     claimed: float | None = None
     normalised: bool = True
 
+    @property
+    def file(self) -> FileNet | None:
+        """The file that it is, if it is one."""
+        return next((module for module in self.net.modules() if isinstance(module, FileNet)), None)
+
 
 class _Reordered(nn.Module):
     """A teacher whose logits come in the task's order."""
@@ -57,13 +64,21 @@ def find_references(study: Study) -> Iterator[Reference]:
         normalised = student.mean is not None or student.pretrained
         yield Reference("given", student.label, ctx.net, study.task, normalised=normalised)
     if ctx.teaching is not None and study.spec.teacher is not None:
-        from kdsearch.spec.teacher_card import read_card
-
         teacher = ctx.teaching.teacher
         task, named = study.task.normalised_by(teacher.mean, teacher.std), study.spec.teacher
-        claimed = None if named.card is None else read_card(named.card).metrics.get(task.metric.validation)
-        normalised = named.card is not None or named.mean is not None
+        claimed = _claims(named).get(task.metric.validation)
+        normalised = named.net is None or named.mean is not None
         yield Reference("teacher", teacher.name, _Reordered(teacher), task, claimed, normalised)
+
+
+def _claims(named: TeacherOptions) -> Mapping[str, float]:
+    """The figures that the teacher's card or file says it has."""
+    from kdsearch.spec.teacher_card import read_card
+    from kdsearch.spec.teacher_file import read_file_facts
+
+    if named.file is not None:
+        return read_file_facts(named).metrics
+    return {} if named.card is None else read_card(named.card).metrics
 
 
 def check_references(study: Study) -> None:
@@ -101,10 +116,24 @@ def _measure(study: Study, reference: Reference) -> ReferenceRow:
     task, device, metric = reference.task, study.ctx.device, study.task.metric
     figures: Mapping[str, float] = task.evaluate(reference.net, "test", device=device)
     validated = task.evaluate(reference.net, "validation", device=device)
-    return {
+    costs = _count(reference)
+    row: ReferenceRow = {
         "id": reference.role,
         "role": reference.role,
         "name": reference.name,
         "metrics": {metric.name: figures[metric.name], metric.validation: validated[metric.name]},
-        "costs": {**count_costs(reference.net, task.image_shape)},
+        "costs": costs,
     }
+    if not costs:
+        row["unmeasured"] = dict.fromkeys(("macs", "parameters", "size_bytes"), "its runtime does not tell")
+    return row
+
+
+def _count(reference: Reference) -> dict[str, float]:
+    """What it costs; nothing where a file's runtime does not tell."""
+    shape, file = reference.task.image_shape, reference.file
+    if file is None:
+        return {**count_costs(reference.net, shape)}
+    if file.held is None:
+        return {}
+    return {"macs": count_macs(file, shape), "parameters": file.held, "size_bytes": 4 * file.held}

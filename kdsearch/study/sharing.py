@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdsearch.spec.exported_file import MANIFEST
 from kdsearch.spec.study_spec import StudySpec, files_named, loads
 from kdsearch.spec.teacher_card import find_card, read_card, to_yaml
 from kdsearch.spec.yaml import dotted
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from kdsearch.study.planning import Study
 
 _PREPARED, _ANSWERS, _WEIGHTS, _CARD = "prepared", "stored answers", "teacher weights", "teacher.card"
+_FILE, _MANIFEST = "teacher.file", "teacher manifest"
 
 
 def shared_files(study: Study) -> dict[str, Path]:
@@ -26,9 +28,11 @@ def shared_files(study: Study) -> dict[str, Path]:
     """
     spec, ctx = study.spec, study.ctx
     files = {f"{dotted(key)}/{path.name}": path for key, path in files_named(spec)}
-    card = None if spec.teacher is None else spec.teacher.card
+    card, answering = (None, None) if spec.teacher is None else (spec.teacher.card, spec.teacher.file)
     if card is not None and (weights := read_card(find_card(card)).weights) is not None:
         files[f"{_WEIGHTS}/{weights.name}"] = weights
+    if answering is not None and (beside := answering.with_name(MANIFEST)).is_file():
+        files[f"{_MANIFEST}/{MANIFEST}"] = beside
     for strategy in (study.strategy, study.finish):
         files |= {f"{_ANSWERS}/{place.name}": place for place in strategy.stored_answers(ctx)}
     return files | {_PREPARED: ctx.paths.prepared}
@@ -41,6 +45,8 @@ def moved_spec(spec_json: str, places: Mapping[str, Path], scratch: Path) -> Stu
         place = _find(places, dotted(key))
         if place is not None and dotted(key) == _CARD:
             place = _move_card(place, _find(places, _WEIGHTS), scratch)
+        if place is not None and dotted(key) == _FILE:
+            place = _move_file(place, _find(places, _MANIFEST), scratch)
         if place is not None:
             _set(content, key, str(place))
     return loads(json.dumps(content))
@@ -81,3 +87,12 @@ def _move_card(card: Path, weights: Path | None, scratch: Path) -> Path:
     if weights is not None:
         (scratch / weights.name).symlink_to(weights)
     return path
+
+
+def _move_file(file: Path, manifest: Path | None, scratch: Path) -> Path:
+    """The file with its manifest beside it, if it has one there."""
+    if manifest is None:
+        return file
+    for each in (file, manifest):
+        (scratch / each.name).symlink_to(each)
+    return scratch / file.name

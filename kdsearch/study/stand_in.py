@@ -19,10 +19,13 @@ def stand_in_task(spec: StudySpec, error: DataError) -> Task:
         DataError: ``error``, where the study does not say enough to make them, such as ``task.image_size``.
     """
     from kdsearch.spec.teacher_card import read_card
+    from kdsearch.spec.teacher_file import read_file_facts
 
     kind: type[Task] = registry.find(spec.task.package, spec.task.name)
-    card = None if spec.teacher is None else spec.teacher.card
-    classes = None if card is None else read_card(card).classes
+    named = spec.teacher
+    classes = None if named is None or named.card is None else read_card(named.card).classes
+    if named is not None and named.file is not None:
+        classes = read_file_facts(named).classes
     task = kind.stand_in(spec.task.options, classes)
     if task is None:
         raise error

@@ -1,4 +1,4 @@
-"""The teacher of a study: from its card, or a module passed from Python, made ready and checked at planning."""
+"""The teacher of a study: from its card, a file or a module passed from Python, made ready and checked at planning."""
 
 from __future__ import annotations
 
@@ -35,8 +35,15 @@ def plan_teaching(
         return None
     from kdsearch.teaching.lessons import Teaching
 
-    teacher = _take(named, module, task, device) if named.card is None else _load(named.card, task, device)
-    return Teaching(teacher, named.mode, named.views, cache_dir() / "teachers")
+    return Teaching(_find(named, module, task, device), named.mode, named.views, cache_dir() / "teachers")
+
+
+def _find(named: TeacherOptions, module: nn.Module | None, task: Task, device: torch.device) -> Teacher:
+    from kdsearch.teaching.file_teachers import load_file_teacher
+
+    if named.file is not None:
+        return load_file_teacher(named, task, device)
+    return _take(named, module, task, device) if named.card is None else _load(named.card, task, device)
 
 
 def _load(card: Path, task: Task, device: torch.device) -> Teacher:

@@ -60,8 +60,11 @@ def _deploy(reference: Reference) -> Deployed | str:
     from kdsearch.tracing.tracer import FOREIGN_ERRORS
 
     task = reference.task
+    net = reference.net if reference.file is None else reference.file.frozen
+    if net is None:
+        return "its runtime is not torch"
     try:
-        deployed = Deployed(reference.net, task.mean, task.std)
+        deployed = Deployed(net, task.mean, task.std)
         freeze_trace(deployed, torch.zeros(1, *task.image_shape))
     except FOREIGN_ERRORS as error:
         return f"it cannot be traced: {first_line(error)}"
@@ -97,7 +100,7 @@ def time_references(rows: Sequence[ReferenceRow], timings: Timings) -> list[Refe
     for row in rows:
         about = timings.measured.get(row["id"])
         if about is None:
-            timed.append({**row, "unmeasured": {LATENCY: timings.unmeasured[row["id"]]}})
+            timed.append({**row, "unmeasured": {**row.get("unmeasured", {}), LATENCY: timings.unmeasured[row["id"]]}})
         else:
             timed.append({**row, "costs": row["costs"] | {LATENCY: about["frozen"]["thread_ms"]}})
     return timed

@@ -70,7 +70,13 @@ class Lesson:
         aliases = set(taps_of(self.options.terms))
         if self.options.sampler.name == "superclass":
             aliases.add("embedding")
-        return _named(self.teaching.teacher.net, self.options.taps.teacher, sorted(aliases))
+        teacher, inside = self.teaching.teacher, ", ".join(self.options.inside_teacher)
+        if inside and teacher.gives != "everything":
+            raise SpecError(
+                f"teacher: {teacher.name} only answers, and {inside} would read inside it; learn by what it answers "
+                "(ce, kd, dkd, dist), or name a teacher's card"
+            )
+        return _named(teacher.net, self.options.taps.teacher, sorted(aliases))
 
     def cache_key(self) -> CacheKey:
         """What the stored answers depend on."""

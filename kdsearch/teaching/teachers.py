@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,8 @@ from kdsearch.spec.teacher_card import Card, read_card
 from kdsearch.tasks.base import Part, Task
 from kdsearch.teaching.taps import Taps
 
+Gives = Literal["everything", "gradients", "logits"]
+
 _log = logging.getLogger(__name__)
 _WHO = "teacher: the module that was passed"
 _NAMED = 5  # how many of the missing classes a message names
@@ -38,7 +41,7 @@ class Teacher:
 
     ``sha256``: of the weights file. ``classes`` in the task's order; ``columns``: which logit of the net each of them
     is, None where the logits are in that order already. ``made_of``: the net as the card names it, since one file of
-    weights fits nets of different forwards.
+    weights fits nets of different forwards. ``gives``: all that is inside, or its logits alone, with gradients or not.
     """
 
     net: nn.Module
@@ -49,6 +52,7 @@ class Teacher:
     classes: tuple[str, ...]
     columns: tuple[int, ...] | None
     made_of: str = ""
+    gives: Gives = "everything"
 
     @property
     def identity(self) -> str:
@@ -96,9 +100,11 @@ def load_teacher(card_path: str | Path, task: Task, device: torch.device) -> Tea
     """
     card, where = read_card(card_path), str(card_path)
     content_hash = _check_weights(card, where)
-    columns = _match_task(card, task, where)
     assert card.weights is not None
     assert card.input is not None
+    assert card.classes is not None
+    match_shape(card.input.shape, task, where)
+    columns = match_classes(card.classes, task, where)
     assert card.mean is not None
     assert card.std is not None
     classes = card.classes if isinstance(card.classes, tuple) else task.classes
@@ -177,26 +183,33 @@ def _check_weights(card: Card, where: str) -> str:
     return found
 
 
-def _match_task(card: Card, task: Task, where: str) -> tuple[int, ...] | None:
-    """The column of each of the task's classes among the net's logits; None where they are the same."""
-    assert card.input is not None
-    if card.input.shape != tuple(task.image_shape):
-        wanted, found = ("x".join(map(str, shape)) for shape in (card.input.shape, task.image_shape))
+def match_shape(shape: tuple[int, ...], task: Task, where: str) -> None:
+    """Raises SpecError where a teacher reads other images than the task's."""
+    if shape != tuple(task.image_shape):
+        wanted, found = ("x".join(map(str, lengths)) for lengths in (shape, task.image_shape))
         raise SpecError(
             f"teacher: {where} reads images of {wanted}, the task's are {found}; set task.image_size and "
             "task.channels to the teacher's, or name a teacher of these images"
         )
-    if not isinstance(card.classes, tuple):
-        if card.classes != task.num_classes:
+
+
+def match_classes(classes: tuple[str, ...] | int, task: Task, where: str) -> tuple[int, ...] | None:
+    """The column of each of the task's classes among a teacher's logits; None where they are the same.
+
+    Raises:
+        SpecError: it does not know them all.
+    """
+    if not isinstance(classes, tuple):
+        if classes != task.num_classes:
             raise SpecError(
-                f"teacher: {where} has {card.classes} classes, the task {task.num_classes}; name another teacher"
+                f"teacher: {where} has {classes} classes, the task {task.num_classes}; name another teacher"
             )
         return None
-    missing = [name for name in task.classes if name not in card.classes]
+    missing = [name for name in task.classes if name not in classes]
     if missing:
         named = ", ".join(f"'{name}'" for name in missing[:_NAMED]) + (", .." if len(missing) > _NAMED else "")
         raise SpecError(
             f"teacher: {where} does not know {len(missing)} of the task's {task.num_classes} classes: {named}; name a "
             f"teacher of these classes, or train one on this task with: kdsearch teach"
         )
-    return None if card.classes == tuple(task.classes) else tuple(card.classes.index(name) for name in task.classes)
+    return None if classes == tuple(task.classes) else tuple(classes.index(name) for name in task.classes)

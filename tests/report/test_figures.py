@@ -100,3 +100,12 @@ def test_a_winner_that_is_the_uniform_net_hides_it_nowhere(summary, outcomes):
     assert float(sizes[0][0]) > float(sizes[1][0])
     for svg in (trials, curves):
         assert svg.index('class="uniform"') < svg.index('class="winner"')
+
+
+def test_a_teacher_whose_costs_nobody_knows_is_named_and_not_drawn(summary, outcomes):
+    marks = len(marks_of(draw_trained(read_run(summary, outcomes)).svg))
+    teacher = {"id": "teacher", "role": "teacher", "name": "net.onnx", "metrics": {"accuracy": 0.99}, "costs": {}}
+    summary["references"] = [teacher | {"unmeasured": {"macs": "its runtime does not tell"}}]
+    figure = draw_trained(read_run(summary, outcomes))
+    assert len(marks_of(figure.svg)) == marks
+    assert ("teacher", "teacher: 99.0 %, unknown MACs (beyond)") in figure.legend

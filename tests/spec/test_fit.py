@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from kdsearch.errors import SpecError
+from kdsearch.spec.fit import refuse_black_box
 from kdsearch.spec.study_spec import load_spec
 
 STUDY = """\
@@ -106,3 +107,14 @@ def test_a_section_that_an_option_made_is_blamed_on_it(tmp_path):
     assert mistakes(tmp_path, text, "executor.workers=4") == [
         "--set executor.workers=4: executor: must name one of: process, serial"
     ]
+
+
+def test_a_teacher_without_gradients_is_refused_where_they_are_needed(monkeypatch):
+    """No strategy but a kd that is told so: whether it needs them is for its options to say."""
+    learning = ("teacher=lenet5_mnist5k", "strategy={name: scratch}", "finish={name: kd}")
+    spec = load_spec("quickstart", learning)
+    refuse_black_box(spec, "onnx")
+    monkeypatch.setattr(type(spec.finish.options), "descends_teacher", True)
+    refuse_black_box(spec, "torchscript")
+    with pytest.raises(SpecError, match="onnxruntime gives no gradients, which finish: kd needs; name a TorchScript"):
+        refuse_black_box(spec, "onnx")

@@ -104,12 +104,12 @@ def test_a_module_that_the_study_does_not_ask_for_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("teacher", "said"),
     [
-        ("teacher={mean: 0, std: 1}", "needs exactly one of card, net"),
+        ("teacher={mean: 0, std: 1}", "needs exactly one of card, file, net"),
         ("teacher={net: given, mean: 0}", "std is missing; mean and std go together"),
         ("teacher={net: given, mean: 100, std: 1}", "must be 0 to 1, of pixels in 0..1"),
         (
             "teacher={card: teachers/resnet20_mnist5k.yaml, mean: 0, std: 1}",
-            "mean goes with net: given; a card has its own",
+            "mean goes with file or net: given; a card has its own",
         ),
         ("teacher={net: mine}", "given"),
     ],
