@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from kdsearch.candidates.space import Candidate, Rng, SearchSpace, Window
+    from kdsearch.progress import Show
     from kdsearch.tasks.base import Task
     from kdsearch.teaching.lessons import Teaching
     from kdsearch.widths.space import WidthSpace
@@ -25,7 +26,8 @@ class Context:
     ``space`` is the search space over ``widths``. ``budgets`` holds the windows of costs of each budget of the study,
     ``uniform`` the uniform-width gene that fits each, ``inside`` a candidate known to lie in each. ``trained``: the
     net's weights came from a checkpoint. During the search the task's test part cannot be read. ``teaching``: the
-    study's teacher and how it may be asked, if it has one; ``students_taught``: how many it may teach.
+    study's teacher and how it may be asked, if it has one; ``students_taught``: how many it may teach. ``show``: takes
+    what an epoch looks like, where a training has something to see and somebody wants it.
     """
 
     task: Task
@@ -41,6 +43,7 @@ class Context:
     teaching: Teaching | None = None
     students_taught: int = 1
     inside: tuple[Candidate, ...] = ()
+    show: Show | None = None
 
     def draw(self, budget: int, rng: Rng) -> Candidate:
         """A random candidate inside the windows of a budget.

@@ -26,6 +26,9 @@ Watch = Callable[[Progress], None]
 Report = Callable[[int, float], bool]
 """Told the epoch (from 1) and the figure on validation images after each epoch, whether to train no further."""
 
+Show = Callable[[int, bytes], None]
+"""Given the epoch (from 1) and what it looks like, as a PNG."""
+
 
 def unwatched(progress: Progress) -> None:
     """Nobody watches: what workers and tests pass."""

@@ -142,6 +142,15 @@ class CheckpointMade:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureMade:
+    """What a worker says of an epoch that left something to see; ``of``: the name of a trial or a training."""
+
+    of: str
+    epoch: int
+    png: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Finalist:
     """A candidate in one round of finalists: for which budget, for how many epochs, and what it reached.
 
@@ -210,6 +219,10 @@ class RunPaths:
     @property
     def students(self) -> Path:
         return self.root / "students"
+
+    @property
+    def pictures(self) -> Path:
+        return self.root / "pictures"
 
     @property
     def logs(self) -> Path:

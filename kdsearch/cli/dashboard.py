@@ -9,6 +9,7 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from kdsearch.cli.artifacts import PictureStore
 from kdsearch.cli.finding import find_run
 from kdsearch.cli.output import remark, say_json
 from kdsearch.cli.read_only import guard
@@ -31,7 +32,8 @@ def dashboard(given: argparse.Namespace) -> int:
         ) from None
     _note_results(RunPaths(run_dir))
     # optuna-dashboard's own server takes Ctrl-C for a normal end, and logs every request; its page can delete a study
-    app = guard(optuna_dashboard.wsgi(_open(storage, run_dir)))
+    pictures = PictureStore(RunPaths(run_dir))
+    app = guard(optuna_dashboard.wsgi(_open(storage, run_dir), artifact_store=pictures))
     try:
         server = make_server(_HOST, given.port, app, server_class=_Server, handler_class=_Handler)
     except (OSError, OverflowError) as error:

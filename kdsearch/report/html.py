@@ -14,7 +14,8 @@ from kdsearch.report.answers import show_answers, show_head
 from kdsearch.report.classes import show_classes
 from kdsearch.report.figures import draw_figures
 from kdsearch.report.finalists import show_finalists
-from kdsearch.report.page import Section
+from kdsearch.report.gallery import show_pictures
+from kdsearch.report.page import Gallery, Section
 from kdsearch.report.reading import read_run
 from kdsearch.report.rendering import render_template
 from kdsearch.report.sections import show_files, show_origin
@@ -43,12 +44,13 @@ def write_html(run_dir: str | Path) -> Path:
     from kdsearch.rundir.ended import read_ended
 
     run_dir = Path(run_dir)
-    target, summary = run_dir / FILE_NAME, read_summary(run_dir)
-    store.save_text(target, render(summary, read_ended(RunPaths(run_dir), summary)))
+    paths, summary = RunPaths(run_dir), read_summary(run_dir)
+    target = run_dir / FILE_NAME
+    store.save_text(target, render(summary, read_ended(paths, summary), show_pictures(paths)))
     return target
 
 
-def render(summary: Summary, outcomes: Sequence[Outcome]) -> str:
+def render(summary: Summary, outcomes: Sequence[Outcome], pictures: Gallery | None = None) -> str:
     """The whole page. Nothing in it reaches out: its policy forbids the browser every request."""
     run = read_run(summary, outcomes)
     return render_template(
@@ -58,6 +60,7 @@ def render(summary: Summary, outcomes: Sequence[Outcome]) -> str:
         first=_present(show_nets(run), show_amounts(run), show_finalists(run)),
         figures=[*draw_amounts(run), *draw_figures(run)],
         then=_present(show_classes(run)),
+        pictures=pictures,
         widths=list_widths(run),
         last=[show_files(run)],
         origin=show_origin(run),

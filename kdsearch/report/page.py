@@ -40,6 +40,23 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """An image inside the page; ``source``: a data address."""
+
+    words: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Rows of pictures under a heading, each row with its title."""
+
+    title: str
+    rows: tuple[tuple[str, tuple[Picture, ...]], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """A titled chart with its legend (CSS classes to words), or the sentence that says why there is none."""
 

@@ -84,8 +84,8 @@ class Ledger:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Nothing is left to write: every append is on the disk before it returns."""
 
-    def append(self, outcome: Outcome) -> None:
-        """Writes one outcome to the disk.
+    def append(self, outcome: Outcome, pictures: Sequence[Path] = ()) -> None:
+        """Writes one outcome to the disk; Optuna's dashboard shows the pictures with it.
 
         Raises:
             StoreError: it cannot be written, such as on a full disk; all earlier outcomes are still there.
@@ -93,7 +93,7 @@ class Ledger:
         if outcome.number in self._numbers:
             raise ValueError(f"trial {outcome.number} is in the ledger already")
         with self._whole_lines():
-            self._study.add_trial(make_trial(outcome, self._objectives, self._distributions))
+            self._study.add_trial(make_trial(outcome, self._objectives, self._distributions, pictures))
         self._numbers.add(outcome.number)
 
     def outcomes(self) -> list[Outcome]:

@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import reduce
 from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.candidates.space import Candidate, Choice, Real
 from kdsearch.errors import StoreError
 from kdsearch.records import Outcome
+from kdsearch.rundir.pictures import picture_id
 from kdsearch.spec.metric import ACCURACY, Metric
 
 if TYPE_CHECKING:
@@ -25,9 +27,15 @@ _CREATED = 4  # the code, in Optuna's journal, of an entry that adds a trial
 
 
 def make_trial(
-    outcome: Outcome, objectives: Sequence[str], distributions: Mapping[str, BaseDistribution]
+    outcome: Outcome,
+    objectives: Sequence[str],
+    distributions: Mapping[str, BaseDistribution],
+    pictures: Sequence[Path] = (),
 ) -> FrozenTrial:
-    """The outcome as a finished trial: these are its values, a metric and then costs, and every figure an attribute."""
+    """The outcome as a finished trial: these are its values, a metric and then costs, and every figure an attribute.
+
+    Pictures are its artifacts, as Optuna's dashboard looks for them.
+    """
     from optuna.trial import TrialState, create_trial
 
     ranked_by, *costs = objectives
@@ -41,6 +49,7 @@ def make_trial(
         params=outcome.candidate.values,
         distributions={name: distributions[name] for name, _ in outcome.candidate.pairs},
         user_attrs=_attributes(outcome),
+        system_attrs=_artifacts(outcome.number, pictures),
     )
     trial.user_attrs = {**trial.user_attrs, _SEAL: _seal(_line_of(trial))}
     if trial.datetime_complete is not None:
@@ -73,6 +82,14 @@ def _attributes(outcome: Outcome) -> dict[str, Any]:
     }
     failure = {"traceback": outcome.traceback} if outcome.traceback else {}
     return {**fixed, **metrics, **costs, **failure}
+
+
+def _artifacts(number: int, pictures: Sequence[Path]) -> dict[str, str]:
+    described = [
+        {"artifact_id": picture_id(number, path), "filename": path.name, "mimetype": "image/png", "encoding": None}
+        for path in pictures
+    ]
+    return {f"artifacts:{each['artifact_id']}": json.dumps(each) for each in described}
 
 
 def _plain(value: float) -> int | float | str:

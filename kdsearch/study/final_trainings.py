@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch.files import save_bytes
 from kdsearch.progress import Progress, Watch, unwatched
-from kdsearch.records import CheckpointAsked, CheckpointMade, RunPaths, Training
+from kdsearch.records import CheckpointAsked, CheckpointMade, PictureMade, RunPaths, Training
+from kdsearch.rundir.pictures import keep_picture, keeping
 from kdsearch.study.trained import checkpoint_path, is_trained, keep_result
 from kdsearch.study.trial import run_training, train_one
 
@@ -34,7 +35,8 @@ def train_here(study: Study, training: Training, watch: Watch = unwatched) -> No
     paths = study.ctx.paths
     if is_trained(paths, training.name):
         return
-    keep_result(paths, train_one(study, training, checkpoint_path(paths, training.name), watch))
+    checkpoint, show = checkpoint_path(paths, training.name), keeping(paths, training.name)
+    keep_result(paths, train_one(study, training, checkpoint, watch, show))
 
 
 def _train_there(paths: RunPaths, trainings: Sequence[Training], executor: Executor, watch: Watch) -> None:
@@ -47,12 +49,14 @@ def _train_there(paths: RunPaths, trainings: Sequence[Training], executor: Execu
 
 
 def _hear(paths: RunPaths, training: Training, message: Any) -> bytes | None:
-    """Keeps the checkpoint of a training elsewhere, and gives it back to whoever takes the training on."""
+    """Keeps the pictures and the checkpoint of a training elsewhere, and gives that back to whoever takes it on."""
     path = checkpoint_path(paths, training.name)
     if isinstance(message, CheckpointMade):
         save_bytes(path, message.content)
     elif isinstance(message, CheckpointAsked):
         return path.read_bytes() if path.exists() else None
+    elif isinstance(message, PictureMade):
+        keep_picture(paths, message)
     return None
 
 

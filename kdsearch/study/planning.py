@@ -81,14 +81,24 @@ class Study:
 
         A training that no pruner hears is not validated on its way, so one that stops none must not be asked.
         """
-        epochs = self.strategy.options.trained_epochs
-        if epochs is None or not self.strategy.options.trains_candidates:
-            return None
-        plugin = self.spec.pruner
-        pruner: Pruner = registry.find("kdsearch.pruners", plugin.name)(plugin.options)
-        if pruner.first_epoch(epochs) is None:
+        pruner, epochs = self._find_pruner()
+        if pruner is None:
             return None
         return Pruning(pruner, self.task.metric, epochs=epochs, budgets=len(self.ctx.budgets))
+
+    @property
+    def prunes(self) -> bool:
+        """Whether candidates are to report each epoch."""
+        return self._find_pruner()[0] is not None
+
+    def _find_pruner(self) -> tuple[Pruner | None, int]:
+        """What may stop a training of a candidate, if anything may, and how many epochs such a training has."""
+        epochs = self.strategy.options.trained_epochs
+        if epochs is None or not self.strategy.options.trains_candidates:
+            return None, 0
+        plugin = self.spec.pruner
+        pruner: Pruner = registry.find("kdsearch.pruners", plugin.name)(plugin.options)
+        return (None if pruner.first_epoch(epochs) is None else pruner), epochs
 
 
 def load_task(named: TaskPlugin, seed: int) -> Task:

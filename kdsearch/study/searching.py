@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from kdsearch.costs import HEADLINE
 from kdsearch.errors import KdsearchError, SpaceExhausted, StoreError
 from kdsearch.progress import Progress, Watch
-from kdsearch.records import Outcome, Trial
+from kdsearch.records import Outcome, PictureMade, Reported, Trial
 from kdsearch.rundir.ledger import Ledger
+from kdsearch.rundir.pictures import keep_picture, name_trial, pictures_of
 from kdsearch.study.trial import run_trial
 
 if TYPE_CHECKING:
@@ -115,21 +116,27 @@ class _Loop:
             number = missing[0]
             trial = Trial(number, self.searcher.ask(number), self.searcher.bar(number))
             missing.pop(0)
-            hear = None if self.pruning is None else self.pruning.hear
-            self.pending[self.executor.submit(run_trial, trial, hear)] = number
+            self.pending[self.executor.submit(run_trial, trial, self._hear)] = number
 
     def _collect(self, total: int) -> None:
         finished, _ = wait(self.pending, return_when=FIRST_COMPLETED)
         for future in sorted(finished, key=self.pending.__getitem__):
             self.pending.pop(future)
             outcome = self._heard(future.result())
-            self.ledger.append(outcome)
+            self.ledger.append(outcome, pictures_of(self.study.ctx.paths, name_trial(outcome.number)))
             self._tell(outcome)
             self.known.add(outcome.number)
             self.failures += outcome.state == "failed"
             if self.best is None or outcome.merit > self.best.merit:
                 self.best = outcome
             self.watch(Progress("search", len(self.known), total, *self._describe(outcome)))
+
+    def _hear(self, said: Reported | PictureMade) -> bool | None:
+        """Whether a trial that reports shall train no further; what it shows is kept."""
+        if isinstance(said, PictureMade):
+            keep_picture(self.study.ctx.paths, said)
+            return None
+        return self.pruning is not None and self.pruning.hear(said)
 
     def _heard(self, outcome: Outcome) -> Outcome:
         """The outcome; one that failed, perhaps with its worker, with what had been heard of it."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from kdsearch.errors import DataError, KdsearchError
 from kdsearch.memory import keep_freed_memory
-from kdsearch.progress import Progress, Watch
+from kdsearch.progress import Progress, Show, Watch
 from kdsearch.records import (
     SCORE,
     CheckpointAsked,
@@ -29,6 +29,7 @@ from kdsearch.records import (
     TrainingResult,
     Trial,
 )
+from kdsearch.rundir.pictures import name_trial, showing
 from kdsearch.strategies.base import Job
 from kdsearch.weights import pack_weights
 
@@ -74,14 +75,16 @@ def use(study: Study) -> None:
 def run_trial(trial: Trial, say: Say | None = None) -> Outcome:
     """The trial's outcome; a candidate whose scoring fails gives a failed outcome with the traceback.
 
-    With ``say`` a training tells the driver each epoch, which answers whether to stop it.
+    With ``say`` a training tells the driver each epoch, which answers whether to stop it where a pruner may, and shows
+    what there is to see.
     """
     study = _worker[0]
     started = time.monotonic()
     costs = study.ctx.widths.costs(trial.candidate)
-    report = None if say is None else _Reporting(trial.number, say)
+    report = _Reporting(trial.number, say) if say is not None and study.prunes else None
+    ctx = study.ctx if say is None else replace(study.ctx, show=showing(say, name_trial(trial.number)))
     try:
-        metrics = dict(study.strategy.score(study.ctx, trial, report))
+        metrics = dict(study.strategy.score(ctx, trial, report))
         _check_metrics(study, metrics)
     except Exception:  # noqa: BLE001 - one bad candidate must not end a search of hours
         failure = traceback.format_exc()
@@ -138,22 +141,25 @@ def run_training(training: Training, say: Say) -> TrainingResult:
         checkpoint = Path(folder, "checkpoint.pt")
         if (content := say(CheckpointAsked())) is not None:
             checkpoint.write_bytes(content)
-        return train_one(_worker[0], training, checkpoint, _handing_back(checkpoint, say))
+        watch, show = _handing_back(checkpoint, say), showing(say, training.name)
+        return train_one(_worker[0], training, checkpoint, watch, show)
 
 
-def train_one(study: Study, training: Training, checkpoint: Path, watch: Watch) -> TrainingResult:
+def train_one(
+    study: Study, training: Training, checkpoint: Path, watch: Watch, show: Show | None = None
+) -> TrainingResult:
     """What came of a training, which goes on from ``checkpoint`` if that file is there and saves to it.
 
     Raises:
         KdsearchError: the training failed; the message says which net and why.
     """
-    strategy, start = study.finish, None
+    strategy, start, ctx = study.finish, None, replace(study.ctx, show=show)
     if training.epochs is not None:
         strategy = type(strategy)(study.spec.finish.options.shortened(training.epochs))
     if training.start == "inherited":
         start = study.strategy.start(study.ctx, training.candidate)
     try:
-        trained = strategy.train(study.ctx, training.candidate, Job(training.seed, start, checkpoint, watch))
+        trained = strategy.train(ctx, training.candidate, Job(training.seed, start, checkpoint, watch))
     except (RuntimeError, ValueError) as error:
         log.exception("training %s failed", training.name)
         raise KdsearchError(f"training of {training.name} failed: {error}") from error

@@ -83,6 +83,15 @@ class Learner(ABC):
         """What it needs around all of its steps; entered once, before a checkpoint is loaded."""
         return nullcontext()
 
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing more to learn before its last epoch; asked after each, and part of ``state``."""
+        return False
+
+    def picture(self) -> bytes | None:
+        """What the epoch that has just ended looks like, as a PNG; None where there is nothing to see."""
+        return None
+
     def validate(self) -> tuple[str, float]:
         """The name in records, and the value, of the figure on the validation images by which students are compared.
 

@@ -15,7 +15,7 @@ import torch
 
 from kdsearch.data.seeds import mix_seed, seed_torch
 from kdsearch.errors import KdsearchError, StoreError
-from kdsearch.progress import Phase, Progress, Watch, unwatched
+from kdsearch.progress import Phase, Progress, Show, Watch, unwatched
 from kdsearch.training.checkpoint import load_checkpoint, save_checkpoint
 from kdsearch.training.identity import describe_training, find_difference
 from kdsearch.training.learner import Learner, Moment
@@ -36,6 +36,7 @@ class Setting:
     ``checkpoint``: file to go on from if it is there, and to save to. ``evaluate_every_epochs``: validated every so
     many epochs and after the last. ``deadline``: time (``time.monotonic``) at which training stops, saved. ``report``:
     told the epoch (from 1) and the figure on validation images after each epoch, whether to train no further.
+    ``show``: given each epoch's picture, where the learner has one.
     """
 
     seed: int
@@ -47,6 +48,7 @@ class Setting:
     evaluate_every_epochs: int | None = None
     deadline: float | None = None
     report: Callable[[int, float], bool] | None = None
+    show: Show | None = None
 
 
 @dataclass(slots=True)
@@ -62,9 +64,9 @@ class _Position:
 def fit(learner: Learner, setting: Setting) -> History:
     """One record an epoch: epoch (from 1), the learner's figures, perhaps one on validation images, seconds.
 
-    Fewer records than epochs mean that a report stopped it or that the deadline came. Batches and random numbers depend
-    on (seed, epoch, step) alone, and the checkpoint holds all else, so a resumed training equals an uninterrupted one
-    on the same machine.
+    Fewer records than epochs mean that a report stopped it, that the deadline came or that the learner had finished.
+    Batches and random numbers depend on (seed, epoch, step) alone, and the checkpoint holds all else, so a resumed
+    training equals an uninterrupted one on the same machine.
 
     Raises:
         KdsearchError: the loss became infinite or nan.
@@ -112,7 +114,7 @@ class _Training:
 
     def run(self) -> list[dict[str, float]]:
         """The history, once every epoch is done, a report has stopped it or the deadline has come."""
-        while self.at.epoch < self.epochs:
+        while self.at.epoch < self.epochs and not self.learner.finished:
             if not self._run_epoch():
                 self._save()
                 return self.at.history
@@ -145,13 +147,15 @@ class _Training:
         """Whether a report says that this was the last one."""
         at, report, every = self.at, self.setting.report, self.setting.evaluate_every_epochs
         record: dict[str, float] = {"epoch": at.epoch + 1, **self._checked(self.learner.close_epoch())}
-        last, validated = at.epoch + 1 == self.epochs, 0.0
+        last, validated = at.epoch + 1 == self.epochs or self.learner.finished, 0.0
         if report is not None or (every and ((at.epoch + 1) % every == 0 or last)):
             name, validated = self.learner.validate()
             record[name] = validated
         record["seconds"] = at.seconds
         at.history.append(record)
         at.epoch, at.step, at.seconds = at.epoch + 1, 0, 0.0
+        if self.setting.show is not None and (png := self.learner.picture()) is not None:
+            self.setting.show(at.epoch, png)
         self._watch(at.epoch * self.per_epoch, record)
         if last or time.monotonic() - self.saved >= _EPOCH_SAVE_SECONDS:
             self._save()

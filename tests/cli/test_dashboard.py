@@ -11,15 +11,19 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import torch
 
 from kdsearch.candidates.space import Candidate, Choice
-from kdsearch.records import Outcome, RunPaths
+from kdsearch.datafree.pictures import Block, draw_grid
+from kdsearch.records import Outcome, PictureMade, RunPaths
 from kdsearch.rundir.ledger import Ledger
+from kdsearch.rundir.pictures import keep_picture, name_trial, pictures_of
 from kdsearch.rundir.store import create_run, write_summary
 from kdsearch.spec.study_spec import load_spec
 from tests.report.conftest import make_summary
 
 pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed")
+PNG = draw_grid([Block("fresh", torch.zeros(1, 1, 8, 8, dtype=torch.uint8), torch.zeros(1, 3))], "abc")
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -29,7 +33,10 @@ def paths(tmp_path, monkeypatch) -> RunPaths:
     spec = load_spec("quickstart")
     paths = create_run(spec)
     with Ledger(paths, spec.storage, spec.name, (Choice("conv", (8, 16)),)) as ledger:
-        ledger.append(Outcome(0, Candidate.of({"conv": 8}), "done", {"accuracy": 0.5}, {"macs": 9.0}))
+        for epoch in (1, 12):
+            keep_picture(paths, PictureMade(name_trial(0), epoch, PNG))
+        outcome = Outcome(0, Candidate.of({"conv": 8}), "done", {"accuracy": 0.5}, {"macs": 9.0})
+        ledger.append(outcome, pictures_of(paths, name_trial(0)))
     return paths
 
 
@@ -68,6 +75,10 @@ def test_the_dashboard_shows_the_runs_trials_to_this_machine_only_until_it_is_st
         page = json.loads(fetch(f"http://127.0.0.1:{port}/api/studies/{studies['study_summaries'][0]['study_id']}"))
         assert page["note"]["body"].startswith("# vgg11-cifar10: done\n")
         assert "| winner | 91.3 ± 0.4 % |" in page["note"]["body"]
+        (trial,) = page["trials"]
+        assert [each["filename"] for each in trial["artifacts"]] == ["0001.png", "0012.png"]
+        shown = f"http://127.0.0.1:{port}/artifacts/{trial['study_id']}/{trial['trial_id']}/"
+        assert fetch(shown + trial["artifacts"][1]["artifact_id"]) == PNG
         listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines() if " 0A " in line]
         assert f"0100007F:{port:04X}" in listening
         assert f"00000000:{port:04X}" not in listening

@@ -19,6 +19,7 @@ from kdsearch.report.html import read_summary, render, write_html
 from kdsearch.report.notebook import chart_run, show_result
 from kdsearch.report.reading import read_run
 from kdsearch.rundir.ledger import Ledger
+from kdsearch.rundir.pictures import keeping
 from kdsearch.rundir.store import create_run, write_summary
 from kdsearch.spec.metric import LIKELIHOOD
 from kdsearch.spec.study_spec import load_spec
@@ -268,11 +269,13 @@ def test_the_summary_so_far_names_net_data_and_how_to_go_on(run_dir):
 @pytest.mark.medium
 @pytest.mark.timeout(120)
 def test_a_browser_shows_the_figures_without_an_error_or_a_request(run_dir, tmp_path):
+    keeping(RunPaths(run_dir), "bank")(1, b"\x89PNG")
     page = write_html(run_dir)
     shown = open_in_browser(page, tmp_path, "--dump-dom")
     assert shown.returncode == 0, shown.stderr
     for figure in ("91.3 ± 0.4 %", "74.6 M", "+1.5 points", "2.44 ms", "3 min 32 s"):
         assert figure in shown.stdout
+    assert 'src="data:image/png;base64,iVBORw==" alt="bank, evaluation 1"' in shown.stdout
     # The script ran: it moved the marks' titles into attributes, and the policy let it.
     assert "conv1: 48 of 64 channels" in re.findall(r'data-tip="([^"]*)"', shown.stdout)
     assert "<title>conv1" not in shown.stdout

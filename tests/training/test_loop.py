@@ -11,8 +11,8 @@ from kdsearch.errors import KdsearchError, StoreError
 from kdsearch.measures.layout import training_layout
 from kdsearch.spec.sections import Augmentation, Recipe
 from kdsearch.training import loop
-from kdsearch.training.loop import Setting
-from kdsearch.training.net import train_net
+from kdsearch.training.loop import Setting, fit
+from kdsearch.training.net import NetLearner, TaskObjective, train_net
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(epochs=3, batch_size=16, learning_rate=0.05, augment=Augmentation(crop=1, flip=False))  # 7 steps each
@@ -145,6 +145,45 @@ def test_the_deadline_stops_and_saves(bars_task, make_net, tmp_path):
     train_net(whole, bars_task, RECIPE, Setting(0, CPU))
     assert len(train_net(resumed, bars_task, RECIPE, Setting(0, CPU, tmp_path / "x.pt"))) == 3
     assert equal(whole, resumed)
+
+
+class Sated(NetLearner):
+    """Has learned enough after two epochs, and shows their number."""
+
+    epochs = 0
+
+    def close_epoch(self):
+        self.epochs += 1
+        return super().close_epoch()
+
+    @property
+    def finished(self):
+        return self.epochs == 2
+
+    def picture(self):
+        return f"epoch {self.epochs}".encode() if self.epochs > 1 else None
+
+    def state(self):
+        return super().state() | {"epochs": self.epochs}
+
+    def load(self, state):
+        super().load(state)
+        self.epochs = state["epochs"]
+
+
+def test_a_learner_that_has_finished_ends_the_training_for_good_and_shows_what_it_has(bars_task, make_net, tmp_path):
+    shown = []
+    setting = Setting(0, CPU, tmp_path / "net.pt", evaluate_every_epochs=5, show=lambda *seen: shown.append(seen))
+
+    def sated():
+        return Sated(make_net(0), bars_task, RECIPE, TaskObjective(bars_task, RECIPE, 0, CPU), CPU)
+
+    history = fit(sated(), setting)
+    assert [record["epoch"] for record in history] == [1, 2]
+    assert "validation_accuracy" in history[-1], "the last epoch is validated, whichever it is"
+    assert shown == [(2, b"epoch 2")]
+    assert fit(sated(), setting) == history, "what it learned from the checkpoint is that it had finished"
+    assert len(shown) == 1
 
 
 @pytest.mark.parametrize("change", [{"epochs": 4}, {"learning_rate": 0.01}])
