@@ -56,9 +56,12 @@ class Bank:
         self._parts["train"].renew(pixels[2 * held :], logits[2 * held :])
 
     def draw(self, count: int) -> tuple[Tensor, Tensor]:
-        """So many random images to learn from, any of them perhaps twice, and the teacher's logits (float32)."""
+        """So many random images to learn from, and the teacher's logits (float32).
+
+        Every class that the teacher sees in any is drawn as often as every other; an image may be drawn twice.
+        """
         shelf = self._parts["train"]
-        rows = torch.randint(len(shelf), (count,))
+        rows = torch.multinomial(shelf.chances(), count, replacement=True)
         return shelf.pixels_NCHW[rows], shelf.logits_NC[rows].float()
 
     def part(self, name: Part) -> tuple[Tensor, Tensor]:
@@ -89,6 +92,7 @@ class _Shelf:
         self.pixels_NCHW = torch.zeros((size, *image_shape), dtype=torch.uint8)
         self.logits_NC = torch.zeros((size, classes), dtype=torch.float16)
         self.seen = 0
+        self._chances: Tensor | None = None
 
     def __len__(self) -> int:
         return min(self.seen, len(self.pixels_NCHW))
@@ -108,12 +112,20 @@ class _Shelf:
                 self._put(torch.tensor([row]), pixels_BCHW[at : at + 1], logits_BC[at : at + 1])
             self.seen += 1
 
+    def chances(self) -> Tensor:
+        """By which chance each image is drawn where classes are drawn alike, kept until an image comes."""
+        if self._chances is None:
+            label_N = self.logits_NC[: len(self)].argmax(1)
+            self._chances = 1 / label_N.bincount().clamp_min(1)[label_N].float()
+        return self._chances
+
     def by_age(self, count: int, *, newest: bool) -> tuple[Tensor, Tensor]:
         ages = torch.arange(min(count, len(self)))
         rows = (self.seen - 1 - ages if newest else self.seen - len(self) + ages) % len(self.pixels_NCHW)
         return self.pixels_NCHW[rows], self.logits_NC[rows]
 
     def _put(self, rows: Tensor, pixels_BCHW: Tensor, logits_BC: Tensor) -> None:
+        self._chances = None
         self.pixels_NCHW[rows] = pixels_BCHW[-len(rows) :]
         self.logits_NC[rows] = logits_BC[-len(rows) :].clamp(-_LARGEST, _LARGEST).half()
 
@@ -122,6 +134,6 @@ class _Shelf:
         return {"pixels": self.pixels_NCHW[: len(self)], "logits": self.logits_NC[: len(self)], "seen": self.seen}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        self.seen = state["seen"]
+        self.seen, self._chances = state["seen"], None
         self.pixels_NCHW[: len(self)] = state["pixels"].cpu()
         self.logits_NC[: len(self)] = state["logits"].cpu()

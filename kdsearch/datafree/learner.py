@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from kdsearch.data.augment import apply_views, draw_views, normalise
 from kdsearch.data.seeds import mix_seed
+from kdsearch.data.split import spread_over_classes
 from kdsearch.datafree.bank import Bank, BankSizes
+from kdsearch.datafree.procedural import draw_procedural
 from kdsearch.datafree.sums import Sums
 from kdsearch.datafree.synthesiser import Made, Synthesiser
 from kdsearch.losses.pointwise import kd_loss
@@ -30,6 +32,7 @@ from kdsearch.training.learner import Learner, Moment, autocast
 from kdsearch.training.optim import learning_rate, make_optimizer, set_learning_rate
 
 _GENERATORS = 41  # the stream of a seed from which generators begin
+_CHOICE = 2  # procedural images that are drawn for one that is kept
 _PROBED = 500  # images of the probe at once
 
 
@@ -69,6 +72,8 @@ class SynthesisLearner(Learner):
         self.synthesiser = Synthesiser(teacher, image_shape, self.options, mix_seed(seed, _GENERATORS))
         sizes = BankSizes(round(number(self.options.bank)), self.options.probe, self.options.test)
         self.bank = Bank(image_shape, len(teacher.classes), sizes)
+        self._image_shape = image_shape
+        self._procedural = round(number(self.options.procedural) * self.options.batch_size)
         self._sums = Sums()
 
     def step(self, batch: tuple[Any, ...], moment: Moment) -> None:  # noqa: ARG002
@@ -99,7 +104,18 @@ class SynthesisLearner(Learner):
         made = self.synthesiser.step(moment.step, rival, weight)
         self.bank.add(made.pixels_BCHW, made.answers_BC)
         self._sums.add(made.losses)
+        if self._procedural:
+            self.bank.add(*self._pick_procedural())
         return made
+
+    def _pick_procedural(self) -> tuple[Tensor, Tensor]:
+        """Images that nobody learned to make, half of those drawn, of which the teacher sees all classes alike."""
+        teacher, count = self.teacher, self._procedural
+        pixels_BCHW = draw_procedural(_CHOICE * count, self._image_shape, teacher.mean, teacher.std)
+        logits_BC, _ = teacher.answer(pixels_BCHW, {})
+        rows = torch.tensor(spread_over_classes(logits_BC.argmax(1).tolist(), count))
+        rows = rows[torch.randperm(count)]  # the bank's samples take the first of a batch
+        return pixels_BCHW[rows], logits_BC.cpu()[rows]
 
 
 class DataFreeLearner(SynthesisLearner):

@@ -23,6 +23,7 @@ from kdsearch.teaching.taps import default_embedding
 from kdsearch.teaching.teachers import Teacher
 
 _BETAS = (0.9, 0.999)
+_LAYOUT = torch.channels_last  # two thirds of the time of a step on a CPU, narrow as the generators are
 _WEIGHTED = ("one_hot", "entropy", "activation", "batch_norm", "smooth")
 
 
@@ -59,7 +60,9 @@ class Synthesiser:
         device, options = self.teacher.device, self.options
         with seeded(seed, torch.device("cpu")):
             self.generators = [
-                DaflGenerator(options.noise, self.shape, round(number(options.width))).to(device)
+                DaflGenerator(options.noise, self.shape, round(number(options.width)))
+                .to(device)
+                .to(memory_format=_LAYOUT)
                 for _ in range(options.generators)
             ]
         self._optimizers = [

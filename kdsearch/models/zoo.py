@@ -10,7 +10,7 @@ from torch import nn
 
 from kdsearch.errors import SpecError, did_you_mean
 from kdsearch.models.checkpoints import load_weights
-from kdsearch.models.lenet import lenet5
+from kdsearch.models.lenet import lenet5, lenet5bn
 from kdsearch.models.mobilenetv2_metapruning import mobilenetv2_metapruning
 from kdsearch.models.pretrained import fill_torchvision, make_pretrained_timm, match_input
 from kdsearch.models.resnet_cifar import resnet8, resnet20, resnet56
@@ -20,6 +20,7 @@ from kdsearch.spec.sections import StudentOptions
 
 OWN: dict[str, Callable[[int, int, float], nn.Module]] = {
     "lenet5": lenet5,
+    "lenet5bn": lenet5bn,
     "mobilenetv2_metapruning": mobilenetv2_metapruning,
     "resnet8": resnet8,
     "resnet20": resnet20,

@@ -44,7 +44,12 @@ ChannelNumbers = Annotated[tuple[float, ...], Field(min_length=1, max_length=3),
 """One number an image channel, or one for all of them."""
 ChannelMeans = Annotated[ChannelNumbers, AfterValidator(lambda given: _check_pixels(given, 0.0, 1.0))]
 ChannelDeviations = Annotated[ChannelNumbers, AfterValidator(lambda given: _check_pixels(given, 1e-6, 10.0))]
-OWN_NETS = ("lenet5", "mobilenetv2_metapruning", "resnet8", "resnet20", "resnet56", "vgg11_bn_cifar", "vgg16_bn_cifar")
+# fmt: off
+OWN_NETS = (
+    "lenet5", "lenet5bn", "mobilenetv2_metapruning", "resnet8", "resnet20", "resnet56",
+    "vgg11_bn_cifar", "vgg16_bn_cifar",
+)
+# fmt: on
 """What ``student.net`` may name, beside ``given``; ``kdsearch.models.zoo`` makes them."""
 GIVEN = "given"
 """What ``student.net`` says where the net is a module passed from Python."""

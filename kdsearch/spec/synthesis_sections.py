@@ -33,7 +33,9 @@ class SynthesisOptions(Section):
     that an image is made of; ``width``: channels of the generator's last hidden layer. Weights: ``one_hot`` (the
     teacher should be sure), ``entropy`` (of all classes alike, in decimal logarithms as in the paper), ``activation``
     (its classifier should read large numbers), ``batch_norm`` (its batch norms should see the statistics that they
-    keep; nothing where it has none) and ``smooth`` (total variation). ``steps``: of the generators, where a bank is
+    keep; nothing where it has none) and ``smooth`` (total variation). ``procedural``: for each image of a generator so
+    many that nobody learned to make: curves, discs and fractal noise in the brightness that the teacher's card states,
+    those chosen of which the teacher sees all classes alike. ``steps``: of the generators, where a bank is
     made alone. ``bank``: images that are kept, the newest; ``probe``: a sample of all that were ever made, which nobody
     trains on, and ``test`` another one.
     """
@@ -50,6 +52,7 @@ class SynthesisOptions(Section):
     activation: NotNegative = 0.1
     batch_norm: NotNegative = 1.0
     smooth: NotNegative = 0.0
+    procedural: NotNegative = 1.0
     steps: int = Field(1_000, ge=1, le=10_000_000)
     bank: Positive = 20_000
     probe: int = Field(1_000, ge=16, le=1_000_000)
@@ -86,5 +89,12 @@ def paper_settings(data: str) -> dict[str, float]:
     """What the preset sets for teachers of these data; nothing of an unknown name, which has its own message."""
     if data not in PAPER_WEIGHTS:
         return {}
-    sizes = {"generators": 1, "width": 64, "batch_norm": 0.0, "smooth": 0.0, **PAPER_SIZES[data in _COLOUR]}
+    sizes = {
+        "generators": 1,
+        "width": 64,
+        "batch_norm": 0.0,
+        "smooth": 0.0,
+        "procedural": 0.0,
+        **PAPER_SIZES[data in _COLOUR],
+    }
     return sizes | dict(PAPER_WEIGHTS[data])

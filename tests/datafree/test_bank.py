@@ -82,3 +82,15 @@ def test_logits_beyond_half_precision_stay_finite():
     bank = Bank(SHAPE, 2, BankSizes(50, 16, 16))
     bank.add(numbered(0, 32)[0], torch.full((32, 2), 1e6))
     assert bank.part("train")[1].isfinite().all()
+
+
+def test_a_rare_class_is_drawn_as_often_as_the_others():
+    bank = Bank(SHAPE, 3, BankSizes(300, 16, 16))
+    pixels, _ = numbered(0, 256)
+    logits = torch.zeros(256, 3)
+    logits[:, 0] = 1
+    logits[::16, 1] = 2
+    bank.add(pixels, logits)
+    drawn = bank.draw(2000)[1].argmax(1).bincount(minlength=3).tolist()
+    assert drawn[2] == 0
+    assert abs(drawn[1] - 1000) < 110  # five standard deviations

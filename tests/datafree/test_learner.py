@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from kdsearch.datafree.learner import DataFreeLearner
+from kdsearch.datafree.procedural import draw_procedural
 from kdsearch.spec.datafree_sections import DataFreeOptions
 from kdsearch.spec.sections import Augmentation
 from kdsearch.training.learner import Moment
@@ -81,3 +82,24 @@ def test_the_papers_step_is_one_of_either_net_on_the_same_images():
         made.step((), Moment(0, 10, 10, 0))
     assert len(shown) == 1
     assert shown[0][0] == (512, *SHAPE)
+
+
+def test_images_that_nobody_learned_to_make_stand_in_the_bank_with_the_teachers_answers():
+    made = learner(synthesis={"procedural": 2.0})
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        made.step((), Moment(0, 10, 10, 0))
+    assert made.bank.seen == 32 + 64
+    pixels, logits = made.bank.part("train")
+    answers, _ = made.teacher.answer(pixels, {})
+    assert torch.allclose(answers.half(), logits, atol=1e-2)
+
+
+def test_of_them_those_are_kept_that_show_all_classes_alike():
+    made = learner()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        _, logits = made._pick_procedural()
+        drawn = made.teacher.answer(draw_procedural(64, SHAPE, made.teacher.mean, made.teacher.std), {})[0]
+    rarest = [answers.argmax(1).bincount(minlength=3).min() / len(answers) for answers in (logits, drawn)]
+    assert rarest[0] > rarest[1]

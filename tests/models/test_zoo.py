@@ -66,7 +66,7 @@ def test_torchvision_nets_take_other_channel_counts():
         ({"net": "resnet2"}, r"student.net: no net is called resnet2; did you mean 'resnet20'"),
         ({"timm": "mobilenetv2_14"}, r"student.timm: no net is called mobilenetv2_14; did you mean 'mobilenetv2_140'"),
         ({"torchvision": "resnet19"}, r"student.torchvision: no net is called resnet19; did you mean 'resnet1"),
-        ({"net": "zzzz"}, r"student.net: no net is called zzzz; there are 7, such as lenet5"),
+        ({"net": "zzzz"}, r"student.net: no net is called zzzz; there are 8, such as lenet5"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(student, message):
