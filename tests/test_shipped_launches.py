@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
+from kdsearch.commands import run
 from kdsearch.exporters.base_manifest import read_manifest
 from kdsearch.spec.sources import shipped_studies
 from kdsearch.spec.study_spec import load_spec
 from kdsearch.study.run import run_study
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(120)]
-CLI = Path(__file__).parent.parent / "cli.py"
 SHORT = (
     "budget.trials=2",
     "strategy.epochs=1",
@@ -96,11 +94,11 @@ def test_it_runs_to_its_students(name, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=marks) for name, marks in ON_PAPER.items()])
-def test_it_is_forecast(name, tmp_path):
-    command = [sys.executable, str(CLI), "launch", name, "--dry-run", "--json"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    forecast = json.loads(done.stdout)
+def test_it_is_forecast(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    few = (word for section in ("strategy", "finish") for word in ("--set", f"{section}.batch_size=8"))
+    assert run(["launch", name, "--dry-run", "--json", *few]) == 0
+    forecast = json.loads(capsys.readouterr().out)
     assert forecast["net"] == "mobilenetv2_metapruning"
     assert forecast["evaluations"] == 1000
     assert forecast["hours"]["total"] > 1

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +10,11 @@ from typing import Any
 from kdsearch.records import RunPaths
 from kdsearch.rundir.ledger import read_outcomes
 from kdsearch.spec.study_spec import StudySpec, load_spec
+from tests.forked import fork
 
-CLI = Path(__file__).parent.parent / "cli.py"
 SETS = (
     "name=tiny",
-    "student={net: resnet20, width: 0.25, divisor: 1}",
+    "student={net: resnet8, width: 0.5, divisor: 1}",
     "limits={macs: 50%}",
     "task={name: classification, dataset: mnist5k, train_images: 200}",
     "search={name: evolution, population: 4, parents: 2, mutation: 2, crossover: 2}",
@@ -55,15 +52,9 @@ def _weights(run_dir: Path) -> Iterator[Path]:
     yield from sorted(run_dir.rglob("*.safetensors"))
 
 
-def start(*words: str, folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, str(CLI), *words]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
-
-
 def kill_in(phase: str, *words: str, folder: Path) -> None:
     """Starts the command and sends SIGKILL once it reports a step of the phase."""
-    with start(*words, folder=folder) as driver:
+    with fork(*words, folder=folder) as driver:
         for line in driver.stderr:
             if line.startswith(f"{phase} "):
                 break

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from kdsearch.exporters.base_manifest import read_manifest
 from kdsearch.spec.study_spec import load_spec
+from tests.forked import fork
 from tests.tiny import outcomes_of, untimed
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(120)]
@@ -28,16 +30,24 @@ SMALL = (
 )
 
 
+class Done(NamedTuple):
+    returncode: int | None
+    stdout: str
+    stderr: str
+
+
 def words(command: str, *more: str, sets: Sequence[str] = ()) -> list[str]:
-    return [sys.executable, str(CLI), command, *more, *(word for text in sets for word in ("--set", text))]
+    return [command, *more, *(word for text in sets for word in ("--set", text))]
 
 
-def call(folder: Path, command: str, *more: str, sets: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words(command, *more, sets=sets), cwd=folder, capture_output=True, text=True, check=False)
+def call(folder: Path, command: str, *more: str, sets: Sequence[str] = ()) -> Done:
+    with fork(*words(command, *more, sets=sets), folder=folder) as running:
+        said = running.communicate()
+    return Done(running.returncode, *said)
 
 
 @pytest.fixture(scope="module")
-def launched(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def launched(tmp_path_factory) -> tuple[Path, Done]:
     folder = tmp_path_factory.mktemp("launched")
     return folder, call(folder, "launch", "quickstart", "--json", sets=SMALL)
 
@@ -77,7 +87,8 @@ def test_status_list_and_export_read_the_run(launched):
 
 def test_a_study_that_ran_out_of_minutes_gives_its_result_and_exit_3(tmp_path):
     sets = (*SMALL, "budget={trials: 100000, minutes: 0.001}")
-    done = call(tmp_path, "launch", "quickstart", "--json", "--quiet", sets=sets)
+    command = [sys.executable, str(CLI), *words("launch", "quickstart", "--json", "--quiet", sets=sets)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 3, done.stderr
     summary = json.loads(done.stdout)
     assert summary["state"] == "stopped"
@@ -87,7 +98,7 @@ def test_a_study_that_ran_out_of_minutes_gives_its_result_and_exit_3(tmp_path):
 @pytest.mark.parametrize(("number", "name", "code"), [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143)])
 def test_a_signal_ends_a_launch_with_one_line_that_resumes_it(tmp_path, number, name, code):
     command = words("launch", "quickstart", sets=(*SMALL, "budget={trials: 100000}"))
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
+    with fork(*command, folder=tmp_path) as run:
         for line in run.stderr:
             if line.startswith("search"):
                 break
@@ -104,7 +115,7 @@ def test_a_signal_ends_a_launch_with_one_line_that_resumes_it(tmp_path, number, 
 def test_two_stops_in_a_row_leave_a_run_that_ends_as_if_there_had_been_none(launched, tmp_path, phase):
     folder, whole = launched
     command = words("launch", "quickstart", sets=SMALL)
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
+    with fork(*command, folder=tmp_path) as run:
         for line in run.stderr:
             if line.startswith(f"{phase} "):
                 break

@@ -8,7 +8,7 @@ import torch
 
 from kdsearch.errors import DataError, InfeasibleError, SpecError
 from kdsearch.files import cache_dir
-from kdsearch.models.resnet_cifar import resnet20
+from kdsearch.models.resnet_cifar import resnet8
 from kdsearch.records import RunPaths
 from kdsearch.searchers.optuna import OptunaSearch
 from kdsearch.spec.study_spec import load_spec
@@ -37,15 +37,21 @@ def test_a_plan_keeps_the_test_part_from_the_search(tmp_path):
         (
             "limits.macs=5000",
             InfeasibleError,
-            r"limits.macs is 5,000; the smallest resnet20 has [\d,]+; raise the limit",
+            r"limits.macs is 5,000; the smallest resnet8 has [\d,]+; raise the limit",
         ),
-        ("limits={macs: 50%, window: 1e-6}", InfeasibleError, r"found no candidate .* widen limits.window"),
         ("student={net: given}", SpecError, "student.net: given stands for a module passed to kdsearch.run_study"),
     ],
 )
 def test_what_cannot_work_is_named(tmp_path, change, error, words):
     with pytest.raises(error, match=words):
         plan(tiny_spec(change), RunPaths(tmp_path))
+
+
+def test_a_window_that_no_candidate_meets_is_named_with_the_nearest(tmp_path):
+    spec = tiny_spec("student={net: lenet5}", "limits={macs: 50%, window: 1e-6}")
+    words = r"found no candidate with macs from .* \(the nearest has .* widen limits.window"
+    with pytest.raises(InfeasibleError, match=words):
+        plan(spec, RunPaths(tmp_path))
 
 
 def test_a_module_of_ones_own_is_the_student(tmp_path):
@@ -108,8 +114,8 @@ def test_the_context_of_the_toy_is_one_that_a_plan_makes(tmp_path):
 def test_a_checkpoint_of_other_classes_is_a_start_that_still_needs_pretraining(tmp_path):
     for classes, trained in ((10, True), (7, False)):
         path = tmp_path / f"{classes}.pt"
-        torch.save(resnet20(classes, 1, 0.25).state_dict(), path)
-        spec = tiny_spec("student={net: resnet20, width: 0.25, divisor: 1, weights: " + str(path) + "}")
+        torch.save(resnet8(classes, 1, 0.5).state_dict(), path)
+        spec = tiny_spec("student={net: resnet8, width: 0.5, divisor: 1, weights: " + str(path) + "}")
         assert plan(spec, RunPaths(tmp_path)).ctx.trained is trained
 
 

@@ -11,12 +11,13 @@ from kdsearch.rundir.store import read_summary
 from kdsearch.spec.study_spec import load_spec
 from kdsearch.spec.teacher_card import shipped_cards
 from kdsearch.study.run import resume_study, run_study
-from tests.tiny import kill_in, outcomes_of, start, untimed, weights_of
+from tests.forked import fork
+from tests.tiny import kill_in, outcomes_of, untimed, weights_of
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(240), pytest.mark.usefixtures("one_thread")]
 SETS = (
     "name=taught",
-    "student={net: resnet20, width: 0.25, divisor: 1}",
+    "student={net: resnet8, width: 0.5, divisor: 1}",
     "task={name: classification, dataset: mnist5k, train_images: 200}",
     "teacher={card: lenet5_mnist5k, mode: cached, views: 2}",
     "search={name: optuna}",
@@ -47,8 +48,8 @@ def test_killed_in_search_and_finish_and_resumed_ends_in_the_same_bits(tmp_path,
     monkeypatch.setenv("KDSEARCH_CACHE", str(cache))
     kill_in("search", "launch", "cckd_weights", *(word for text in SETS for word in ("--set", text)), folder=tmp_path)
     kill_in("finish", "resume", "taught", folder=tmp_path)
-    with start("resume", "taught", "--quiet", folder=tmp_path) as driver:
-        said = driver.stderr.read()
+    with fork("resume", "taught", "--quiet", folder=tmp_path) as driver:
+        said = driver.communicate()[1]
     assert driver.returncode == 0, said
     run_dir, (expected_dir, expected) = tmp_path / "runs/taught", whole
     assert outcomes_of(run_dir) == outcomes_of(expected_dir)
