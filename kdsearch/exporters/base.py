@@ -57,8 +57,12 @@ class Exporter(ABC):
     def formats(self) -> tuple[Format, ...]:
         """The files to write, the main one first."""
 
+    def convert(self, model: nn.Module, example_BCHW: Tensor, name: str) -> Any:  # noqa: ARG002
+        """What ``write`` writes, made once for all formats of a net; ``name`` is for messages. Here the net itself."""
+        return model
+
     @abstractmethod
-    def write(self, model: nn.Module, example_BCHW: Tensor, path: Path, extra_files: Mapping[str, str]) -> None:
+    def write(self, converted: Any, path: Path, extra_files: Mapping[str, str]) -> None:
         """Writes the format whose file name ``path`` bears, with the extra texts inside under their names."""
 
     @abstractmethod
@@ -94,7 +98,8 @@ def export_student(
         with torch.no_grad():
             reference_BK = deployed(pixels_BCHW)
         fused, _ = fuse_blocks(deployed, pixels_BCHW[:1])
-        case = _Case(exporter, fused, pixels_BCHW, reference_BK, hidden)
+        converted = exporter.convert(fused, pixels_BCHW[:1], exporter.formats()[0].file_name)
+        case = _Case(exporter, converted, pixels_BCHW, reference_BK, hidden)
         inside = case.write(manifest, {}).compare_here()
         parity = case.write(manifest, inside).compare_fresh()
         return _move_in(exporter, hidden, manifest, parity)
@@ -121,7 +126,7 @@ class _Case:
     """One export under way in a hidden folder."""
 
     exporter: Exporter
-    deployed: nn.Module
+    converted: Any
     pixels_BCHW: Tensor
     reference_BK: Tensor
     hidden: Path
@@ -130,7 +135,7 @@ class _Case:
         for form in self.exporter.formats():
             path = self.hidden / form.file_name
             about = to_json(manifest.describe(form.name, parity))
-            self.exporter.write(self.deployed, self.pixels_BCHW[:1], path, {MANIFEST: about})
+            self.exporter.write(self.converted, path, {MANIFEST: about})
         return self
 
     def compare_here(self) -> dict[str, float]:

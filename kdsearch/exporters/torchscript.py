@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kdsearch.errors import ExportError
 from kdsearch.exporters.base import Exporter, Format
 from kdsearch.spec.sections import Section
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 LITE_SUFFIX = ".ptl"
@@ -53,25 +55,24 @@ class TorchScript(Exporter):
     def formats(self) -> tuple[Format, ...]:
         return (self.main, self.lite) if self.options.lite else (self.main,)
 
-    def write(self, model: nn.Module, example_BCHW: Tensor, path: Path, extra_files: Mapping[str, str]) -> None:
+    def convert(self, model: nn.Module, example_BCHW: Tensor, name: str) -> torch.jit.ScriptModule:
+        from kdsearch.cost.deployed import freeze_trace
+
+        with _told_in_a_line(name):
+            return freeze_trace(model, example_BCHW)
+
+    def write(self, converted: Any, path: Path, extra_files: Mapping[str, str]) -> None:
         import torch
 
-        from kdsearch.cost.deployed import freeze_trace, quiet_tracing
+        from kdsearch.cost.deployed import quiet_tracing
 
-        try:
-            frozen = freeze_trace(model, example_BCHW)
-            with quiet_tracing():
-                if path.suffix == LITE_SUFFIX:
-                    content = frozen._save_to_buffer_for_lite_interpreter(_extra_files=dict(extra_files))
-                else:
-                    written = io.BytesIO()
-                    torch.jit.save(frozen, written, _extra_files=dict(extra_files))
-                    content = written.getvalue()
-        except RuntimeError as error:
-            raise ExportError(
-                f"{path.name}: torch.jit cannot write this net: {_last_line(error)}; change that, or leave "
-                "torchscript out of export"
-            ) from error
+        with _told_in_a_line(path.name), quiet_tracing():
+            if path.suffix == LITE_SUFFIX:
+                content = converted._save_to_buffer_for_lite_interpreter(_extra_files=dict(extra_files))
+            else:
+                written = io.BytesIO()
+                torch.jit.save(converted, written, _extra_files=dict(extra_files))
+                content = written.getvalue()
         path.write_bytes(content)  # torch.jit's own writer ends the whole process on a full disk
 
     def load(self, path: Path) -> Callable[[Tensor], Tensor]:
@@ -89,6 +90,17 @@ class TorchScript(Exporter):
                 raise ExportError(
                     f"{path.name}: cannot be loaded again: {_last_line(error)}; leave torchscript out of export"
                 ) from error
+
+
+@contextmanager
+def _told_in_a_line(name: str) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise ExportError(
+            f"{name}: torch.jit cannot write this net: {_last_line(error)}; change that, or leave torchscript out of "
+            "export"
+        ) from error
 
 
 def _last_line(error: Exception) -> str:

@@ -58,10 +58,11 @@ def _largest(exporter: Exporter, widths: WidthSpace, about: Manifest) -> int:
     net = Deployed(widths.build(Candidate.of(about.widths)), about.mean, about.std)
     example_BCHW = torch.zeros(1, *about.image_shape)
     sizes = []
+    converted = exporter.convert(net, example_BCHW, exporter.formats()[0].file_name)
     with tempfile.TemporaryDirectory(prefix="kdsearch-") as folder:
         for form in exporter.formats():
             path = Path(folder, form.file_name)
-            exporter.write(net, example_BCHW, path, {MANIFEST: to_json(about.describe(form.name, {}))})
+            exporter.write(converted, path, {MANIFEST: to_json(about.describe(form.name, {}))})
             sizes.append(path.stat().st_size)
     return max(sizes)
 

@@ -38,8 +38,8 @@ class Replay(Exporter):
     def formats(self):
         return (Format(self.options.name, f"{self.options.name}.bin", self.options.runtime),)
 
-    def write(self, model, example_BCHW, path, extra_files):
-        path.write_bytes((model(IMAGES) + self.options.shift).numpy().tobytes())
+    def write(self, converted, path, extra_files):
+        path.write_bytes((converted(IMAGES) + self.options.shift).numpy().tobytes())
         path.with_suffix(".txt").write_text(extra_files["manifest.json"])
 
     def load(self, path):
@@ -76,8 +76,8 @@ def test_the_reference_normalises_with_the_manifests_mean_and_std(tmp_path):
 @pytest.mark.parametrize("shift", [2e-3, float("nan"), float("inf")])
 def test_a_file_that_differs_is_refused_and_nothing_is_left(tmp_path, shift):
     class Shifted(Replay):
-        def write(self, model, example_BCHW, path, extra_files):
-            path.write_bytes((model(IMAGES) + shift).numpy().tobytes())
+        def write(self, converted, path, extra_files):
+            path.write_bytes((converted(IMAGES) + shift).numpy().tobytes())
 
     with pytest.raises(ExportError, match=r"replay\.bin: differs from the net by"):
         export_student(make_net(), IMAGES, exporter=Shifted(Shifted.Options()), folder=tmp_path, manifest=MANIFEST)
@@ -180,7 +180,7 @@ def test_no_image_to_compare_on_is_an_error(tmp_path):
 
 def test_a_full_disk_is_one_line(tmp_path):
     class Full(Replay):
-        def write(self, model, example_BCHW, path, extra_files):
+        def write(self, converted, path, extra_files):
             raise OSError(28, "No space left on device")
 
     with pytest.raises(ExportError, match="No space left on device"):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from kdsearch.cost.deployed import quiet_tracing
 from kdsearch.errors import ExportError
 from kdsearch.exporters.base import export_student
 from kdsearch.exporters.base_manifest import Manifest, read_manifest
@@ -94,10 +95,21 @@ def test_the_lite_file_holds_its_manifest_too(exported):
     assert inside["lineage"] == {"seed": 3}
 
 
-def test_the_lite_file_is_written_only_if_asked_for(tmp_path):
+class Traced(nn.Sequential):
+    """Counts how often it was traced, copies of it included."""
+
+    traces = 0
+
+    def forward(self, pixels):
+        Traced.traces += torch.jit.is_tracing()
+        return super().forward(pixels)
+
+
+def test_the_lite_file_is_written_only_if_asked_for_and_a_net_is_traced_once(tmp_path):
     exporter = TorchScript(TorchScript.Options(lite=False))
-    done = export_student(make_net(), draw_pixels(2), exporter=exporter, folder=tmp_path, manifest=MANIFEST)
+    done = export_student(Traced(make_net()), draw_pixels(2), exporter=exporter, folder=tmp_path, manifest=MANIFEST)
     assert set(done.files) == {"torchscript"}
+    assert Traced.traces == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "model.pt"]
 
 
@@ -130,12 +142,9 @@ def test_a_trace_that_took_the_wrong_branch_is_refused(tmp_path):
 
 def test_saving_what_optimize_for_inference_returns_would_be_caught(tmp_path):
     class Tuned(TorchScript):
-        def write(self, model, example_BCHW, path, extra_files):
-            from kdsearch.cost.deployed import freeze_trace, quiet_tracing
-
+        def convert(self, model, example_BCHW, name):
             with quiet_tracing():
-                tuned = torch.jit.optimize_for_inference(freeze_trace(model, example_BCHW))
-                torch.jit.save(tuned, str(path), _extra_files=dict(extra_files))
+                return torch.jit.optimize_for_inference(super().convert(model, example_BCHW, name))
 
     with pytest.raises(ExportError, match="cannot be loaded again"):
         export_student(
