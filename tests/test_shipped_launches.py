@@ -30,13 +30,20 @@ SHORT = (
 )
 PRUNINGNET = ("strategy.pretrain_epochs=1", "strategy.check_genes=2")
 TAUGHT = "teacher={card: lenet5_mnist5k, mode: cached, views: 2}"
+DATAFREE = tuple(f"{part}.{value}" for part in ("strategy", "finish") for value in ("rounds=2", "student_steps=2"))
 LESSONS = {
     "kd.yaml": (TAUGHT, "pruner={name: nop}"),
     "cckd.yaml": (TAUGHT,),
     "cckd_weights.yaml": (TAUGHT, "pruner={name: nop}"),
     "metapruning_cckd.yaml": (TAUGHT, *PRUNINGNET),
+    "dafl.yaml": DATAFREE,
+    "dafl_search.yaml": DATAFREE,
 }
-ON_PAPER = {"metapruning_paper.yaml": (), "metapruning_imagenet.yaml": pytest.mark.slow}
+ON_PAPER = {
+    "metapruning_paper.yaml": (),
+    "metapruning_imagenet.yaml": pytest.mark.slow,
+    "dafl_paper.yaml": pytest.mark.slow,
+}
 
 
 def write_npz(folder: Path) -> str:
@@ -99,8 +106,8 @@ def test_it_is_forecast(name, tmp_path, monkeypatch, capsys):
     few = (word for section in ("strategy", "finish") for word in ("--set", f"{section}.batch_size=8"))
     assert run(["launch", name, "--dry-run", "--json", *few]) == 0
     forecast = json.loads(capsys.readouterr().out)
-    assert forecast["net"] == "mobilenetv2_metapruning"
-    assert forecast["evaluations"] == 1000
+    expected = ("lenet5", 1) if name == "dafl_paper.yaml" else ("mobilenetv2_metapruning", 1000)
+    assert (forecast["net"], forecast["evaluations"]) == expected
     assert forecast["hours"]["total"] > 1
     assert forecast["full"]["macs"] > forecast["uniform"][0]["macs"] > forecast["smallest"]["macs"] > 0
     assert list(tmp_path.iterdir()) == []

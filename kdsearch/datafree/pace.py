@@ -19,24 +19,25 @@ Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 _TIMED = 3
 _WARM = 1
 _MOST = 1_000
+_TIMES = 3  # the student's time for the generators': with as much of either it reaches far less (docs/measurements.md)
 
 
 def find_pace(
     teacher: Teacher, net: nn.Module, shape: tuple[int, int, int], options: DataFreeOptions, seen: Statistics
 ) -> dict[str, Any]:
-    """``student_steps`` and ``reason`` in words: as many as take the time of a generator's step, or as many as said."""
+    """``student_steps`` and ``reason`` in words: as many as take three quarters of the time, or as many as said."""
     if options.student_steps != "auto":
-        return {"student_steps": options.student_steps, "reason": "the study says so"}
+        return {"student_steps": options.student_steps, "reason": _say(options.student_steps, "the study says so")}
     one, many = (
         round_seconds(teacher, net, shape, options.model_copy(update={"student_steps": steps}), seen, _TIMED)
         for steps in (1, 5)
     )
     student = max((many - one) / 4, 1e-6)
     generator = max(one - student, 1e-6)
-    steps = min(_MOST, max(1, round(generator / student)))
+    steps = min(_MOST, max(1, round(_TIMES * generator / student)))
     return {
         "student_steps": steps,
-        "reason": f"a step of a generator takes {1e3 * generator:.1f} ms, one of the student {1e3 * student:.1f} ms",
+        "reason": _say(steps, f"it takes {1e3 * generator:.1f} ms, one of the student's {1e3 * student:.1f} ms"),
     }
 
 
@@ -63,3 +64,7 @@ def round_seconds(
                 times.append(clock() - began)
         steps.close()
     return statistics.median(times)
+
+
+def _say(steps: Any, why: str) -> str:
+    return f"{steps} steps of the student for each of a generator: {why}"

@@ -5,6 +5,8 @@ B: batch, C: channels of images, classes of logits, H and W: pixels.
 
 from __future__ import annotations
 
+import copy
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +23,11 @@ from kdsearch.spec.synthesis_sections import SynthesisOptions
 from kdsearch.spec.terms import number
 from kdsearch.teaching.taps import default_embedding
 from kdsearch.teaching.teachers import Teacher
+from kdsearch.training.optim import set_learning_rate
 
+_log = logging.getLogger(__name__)
 _BETAS = (0.9, 0.999)
+_NOISE_RATE = 0.015  # of the noise that belongs to one batch, as in the code of FastDFKD
 _LAYOUT = torch.channels_last  # two thirds of the time of a step on a CPU, narrow as the generators are
 _WEIGHTED = ("one_hot", "entropy", "activation", "batch_norm", "smooth")
 
@@ -51,8 +56,11 @@ class Synthesiser:
         self.rate_share = 1.0
         """What share of the learning rate is used: a generator that went wrong goes on more slowly."""
         self._weights = {name: number(getattr(self.options, name)) for name in _WEIGHTED}
-        self._uses_norms = self._weights["batch_norm"] > 0 and bool(kept_norms(teacher.net))
-        self._feature = _reader(teacher.net) if self._weights["activation"] > 0 else None
+        inside = teacher.gives == "everything"
+        if not inside:
+            _log.warning("%s only answers: images are made without the losses that read inside it", teacher.name)
+        self._uses_norms = inside and self._weights["batch_norm"] > 0 and bool(kept_norms(teacher.net))
+        self._feature = _reader(teacher.net) if inside and self._weights["activation"] > 0 else None
         self.renew(seed)
 
     def renew(self, seed: int) -> None:
@@ -77,10 +85,46 @@ class Synthesiser:
         """
         at = turn % len(self.generators)
         generator, optimizer = self.generators[at], self._optimizers[at]
-        for group in optimizer.param_groups:
-            group["lr"] = number(self.options.learning_rate) * self.rate_share
-        generator.train()
-        image_BCHW = self._draw(generator, self.options.batch_size)
+        set_learning_rate(optimizer, self._rate)
+        if self.options.meta_generator:
+            return self._step_meta(generator, optimizer, rival, rivalry)
+        noise_BZ = self._noise(generator, self.options.batch_size)
+        return self._descend(generator, optimizer, noise_BZ, rival, rivalry)
+
+    @property
+    def _rate(self) -> float:
+        return number(self.options.learning_rate) * self.rate_share
+
+    def _step_meta(
+        self, generator: DaflGenerator, optimizer: torch.optim.Optimizer, rival: nn.Module | None, rivalry: float
+    ) -> Made:
+        """Moves a copy of the generator, and its noise, towards one batch, and then the generator towards the copy.
+
+        Fang et al. 2022 (algorithm 1), by the first-order rule of Reptile: what batches have in common stays in the
+        generator, so that a few steps are enough for the next one.
+        """
+        fast = copy.deepcopy(generator)
+        noise_BZ = self._noise(generator, self.options.batch_size).requires_grad_()
+        groups = [{"params": fast.parameters()}, {"params": [noise_BZ], "lr": _NOISE_RATE * self.rate_share}]
+        steps = torch.optim.Adam(groups, lr=self._rate, betas=_BETAS)
+        for _ in range(self.options.meta_generator):
+            made = self._descend(fast, steps, noise_BZ, rival, rivalry)
+        for kept, moved in zip(generator.parameters(), fast.parameters(), strict=True):
+            kept.grad = (kept - moved).detach()
+        optimizer.step()
+        for statistic, found in zip(generator.buffers(), fast.buffers(), strict=True):
+            statistic.copy_(found)
+        return made
+
+    def _descend(
+        self,
+        generator: DaflGenerator,
+        optimizer: torch.optim.Optimizer,
+        noise_BZ: Tensor,
+        rival: nn.Module | None,
+        rivalry: float,
+    ) -> Made:
+        image_BCHW = generator.train()(noise_BZ)
         with SynthesisTaps(self.teacher.net, self._feature, batch_norms=self._uses_norms) as taps:
             logits_BC = self.teacher.logits(image_BCHW)
             feature, distances = taps.take()
@@ -99,7 +143,7 @@ class Synthesiser:
         """Fresh images as pixels, as many from each generator; no generator is changed."""
         share = -(-count // len(self.generators))
         with torch.no_grad():
-            made = [self._draw(generator, max(2, share)) for generator in self.generators]
+            made = [generator(self._noise(generator, max(2, share))) for generator in self.generators]
         return to_pixels(torch.cat(made)[:count], self.teacher.mean, self.teacher.std)
 
     def state(self) -> dict[str, Any]:
@@ -116,10 +160,9 @@ class Synthesiser:
             optimizer.load_state_dict(kept)
         self.rate_share = state["rate_share"]
 
-    def _draw(self, generator: DaflGenerator, count: int) -> Tensor:
-        """Images from noise of torch's generator of the CPU, so that every device begins with the same noise."""
-        made: Tensor = generator(torch.randn(count, generator.noise).to(self.teacher.device))
-        return made
+    def _noise(self, generator: DaflGenerator, count: int) -> Tensor:
+        """Noise of torch's generator of the CPU, so that every device begins with the same."""
+        return torch.randn(count, generator.noise).to(self.teacher.device)
 
     def _losses(
         self, image_BCHW: Tensor, logits_BC: Tensor, feature: Tensor | None, distances: tuple[Tensor, ...]

@@ -29,11 +29,11 @@ _PAPER: Mapping[str, Any] = {
 class DataFreeOptions(TrainingOptions):
     """The recipe trains the student, on images that generators make beside it as ``synthesis`` says.
 
-    An epoch is what lies between two evaluations: ``rounds`` steps of a generator. After each of them the student takes
-    ``student_steps`` from the bank (auto: as many as take the time of the generator's step, timed once), by the
-    divergence of its answers from the teacher's at ``temperature``; the teacher is asked anew where ``augment`` changes
-    an image. ``adversarial``: weight by which the generators look for images on which the two nets differ, from
-    ``adversarial_from`` of the training on.
+    An epoch is what lies between two evaluations: ``rounds`` steps of a generator. After each of them the student
+    takes ``student_steps`` from the bank (auto: as many as take three times as long as the generator's step, timed
+    once), by the divergence of its answers from the teacher's at ``temperature``; the teacher is asked anew where
+    ``augment`` changes an image. ``adversarial``: weight by which the generators look for images on which the two
+    nets differ, from ``adversarial_from`` of the training on.
     ``preset: dafl-paper`` is the joint step of the authors' code: one student step on the images that the generator has
     just made, no bank, constant rates. ``search_widths``: beside the ranges.
     """
@@ -45,7 +45,7 @@ class DataFreeOptions(TrainingOptions):
     student_steps: Literal["auto"] | int | Range = "auto"
     batch_size: int = Field(64, ge=2, le=1_000_000)
     optimizer: Literal["sgd", "adamw"] = "adamw"
-    learning_rate: Positive = 2e-3  # type: ignore[assignment]  # a number once the options are settled
+    learning_rate: Positive = 4e-3  # type: ignore[assignment]  # a number once the options are settled
     weight_decay: float = Field(0.0, ge=0, le=1e6)
     temperature: Positive = 1.0
     adversarial: NotNegative = 0.0
@@ -77,6 +77,14 @@ class DataFreeOptions(TrainingOptions):
     @property
     def asks_teacher(self) -> bool:
         return True
+
+    @property
+    def descends_teacher(self) -> bool:
+        return True
+
+    @property
+    def inside_teacher(self) -> tuple[str, ...]:
+        return tuple(_SYNTHESIS + name for name in self.synthesis.inside_teacher)
 
     @property
     def ranges(self) -> Mapping[str, Range]:

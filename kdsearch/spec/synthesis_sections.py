@@ -17,6 +17,7 @@ PAPER_WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "cifar100": {"one_hot": 0.5, "entropy": 20.0, "activation": 0.1},
     "celeba": {"one_hot": 2.0, "entropy": 10.0, "activation": 0.1},
 }
+_INSIDE = ("activation", "batch_norm")
 _COLOUR = frozenset({"cifar10", "cifar100", "celeba"})
 PAPER_SIZES: Mapping[bool, Mapping[str, float]] = {
     # whether in colour
@@ -29,30 +30,32 @@ class SynthesisOptions(Section):
     """How images are made that a teacher is sure about (DAFL, Chen et al. 2019), and how many are kept in a bank.
 
     ``preset: dafl-paper`` is the authors' generator with their weights and sizes for ``paper``, the data that the
-    teacher learned; it takes hours. ``generators``: so many that take turns, each from another seed. ``noise``: numbers
-    that an image is made of; ``width``: channels of the generator's last hidden layer. Weights: ``one_hot`` (the
-    teacher should be sure), ``entropy`` (of all classes alike, in decimal logarithms as in the paper), ``activation``
-    (its classifier should read large numbers), ``batch_norm`` (its batch norms should see the statistics that they
-    keep; nothing where it has none) and ``smooth`` (total variation). ``procedural``: for each image of a generator so
-    many that nobody learned to make: curves, discs and fractal noise in the brightness that the teacher's card states,
-    those chosen of which the teacher sees all classes alike. ``steps``: of the generators, where a bank is
-    made alone. ``bank``: images that are kept, the newest; ``probe``: a sample of all that were ever made, which nobody
-    trains on, and ``test`` another one.
+    teacher learned; it takes hours. ``generators``: so many that take turns, each from another seed. ``noise``:
+    numbers that an image is made of; ``width``: channels of the generator's last hidden layer. Weights: ``one_hot``
+    (the teacher should be sure), ``entropy`` (of all classes alike, in decimal logarithms as in the paper),
+    ``activation`` (its classifier should read large numbers), ``batch_norm`` (its batch norms should see the
+    statistics that they keep; nothing where it has none) and ``smooth`` (total variation). ``procedural``: for each
+    image of a generator so many that nobody learned to make: curves, discs and fractal noise in the brightness that
+    the teacher's card states, those chosen of which the teacher sees all classes alike. ``meta_generator``: so many
+    steps are made towards each batch by a copy of the generator, which then learns from where the copy went
+    (FastDFKD). ``steps``: of the generators, where a bank is made alone. ``bank``: images that are kept, the
+    newest; ``probe``: a sample of all that were ever made, which nobody trains on, and ``test`` another one.
     """
 
     preset: Literal["fast", "dafl-paper"] = "fast"
     paper: Literal["mnist", "cifar10", "cifar100", "celeba"] = "mnist"
     generators: int = Field(1, ge=1, le=64)
     noise: int = Field(100, ge=1, le=100_000)
-    width: Positive = 16
-    batch_size: int = Field(128, ge=8, le=65_536)
+    width: Positive = 8
+    batch_size: int = Field(64, ge=8, le=65_536)
     learning_rate: Positive = 2e-3
     one_hot: NotNegative = 1.0
     entropy: NotNegative = 5.0
     activation: NotNegative = 0.1
     batch_norm: NotNegative = 1.0
     smooth: NotNegative = 0.0
-    procedural: NotNegative = 1.0
+    procedural: NotNegative = 3.0
+    meta_generator: int = Field(0, ge=0, le=1_000)
     steps: int = Field(1_000, ge=1, le=10_000_000)
     bank: Positive = 20_000
     probe: int = Field(1_000, ge=16, le=1_000_000)
@@ -68,6 +71,12 @@ class SynthesisOptions(Section):
             if given.get(key, value) != value:
                 raise ValueError(f"preset: dafl-paper sets {key} to {value:g}; remove one of the two")
         return {**given, **set_by}
+
+    @property
+    def inside_teacher(self) -> tuple[str, ...]:
+        """The losses that read inside the teacher and were asked for; at their defaults they count where they can."""
+        fields = type(self).model_fields
+        return tuple(name for name in _INSIDE if getattr(self, name) not in (0, fields[name].default))
 
     @property
     def ranges(self) -> Mapping[str, Range]:
@@ -95,6 +104,7 @@ def paper_settings(data: str) -> dict[str, float]:
         "batch_norm": 0.0,
         "smooth": 0.0,
         "procedural": 0.0,
+        "meta_generator": 0,
         **PAPER_SIZES[data in _COLOUR],
     }
     return sizes | dict(PAPER_WEIGHTS[data])

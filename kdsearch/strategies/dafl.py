@@ -40,7 +40,7 @@ class DataFree(Strategy):
             raise SpecError("teacher: is missing; name a card, such as teacher: teachers/lenet5_mnist5k.yaml")
 
     def prepare(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
-        return self.provision(ctx, watch)
+        return {"teacher": self.provision(ctx, watch)}
 
     def provision(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
         """Decides how many steps the student takes for one of a generator, once, so that every process agrees."""
@@ -51,9 +51,10 @@ class DataFree(Strategy):
         if not path.exists():
             net = ctx.widths.build(ctx.uniform[0])
             options = self.options.settled({})
-            save_json(path, find_pace(_teacher(ctx), net, ctx.task.image_shape, options, _statistics(ctx)))
+            pace = find_pace(_teacher(ctx), net, ctx.task.image_shape, options, _statistics(ctx))
+            save_json(path, {"mode": "online", **pace})
         made: dict[str, Any] = read_json(path)
-        watch(Progress("prepare", 0, 0, f"{made['student_steps']} student steps a round: {made['reason']}"))
+        watch(Progress("prepare", 0, 0, made["reason"]))
         return made
 
     def score(self, ctx: Context, trial: Trial, report: Report | None = None) -> dict[str, float]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -99,3 +101,26 @@ def test_what_the_bank_is_given_is_what_the_teacher_says_of_pixels():
     answers, _ = bars_teacher().answer(made.pixels_BCHW, {})
     assert torch.equal(made.answers_BC, answers)
     assert made.pixels_BCHW.dtype == torch.uint8
+
+
+def test_a_teacher_that_only_answers_is_not_looked_into(caplog):
+    teacher = replace(bars_teacher(), gives="gradients")
+    made = synthesiser(teacher).step(0)
+    assert made.losses.keys() == {"one_hot", "entropy"}
+    assert "bars only answers: images are made without the losses that read inside it" in caplog.text
+
+
+def test_a_meta_generator_goes_part_of_the_way_that_its_copy_went():
+    made = synthesiser(meta_generator=3)
+    before = [value.detach().clone() for value in made.generators[0].parameters()]
+    first = made.step(0)
+    assert any(not torch.equal(a, b) for a, b in zip(before, made.generators[0].parameters(), strict=True))
+    alone = synthesiser()
+    torch.manual_seed(0)
+    assert first.loss < alone.step(0).loss  # the images are those of the copy's last step
+
+
+def test_a_meta_generator_learns():
+    made = synthesiser(meta_generator=2)
+    before, *_, after = [made.step(turn).loss for turn in range(20)]
+    assert after < before

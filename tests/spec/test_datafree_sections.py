@@ -50,3 +50,9 @@ def test_without_ranges_widths_are_searched():
 def test_a_student_takes_some_steps(steps):
     with pytest.raises(ValueError, match=r"student_steps must be auto or 1 to 10000"):
         DataFreeOptions(student_steps=steps)
+
+
+def test_losses_inside_a_teacher_are_named_where_somebody_asked_for_them():
+    assert DataFreeOptions().inside_teacher == ()
+    assert DataFreeOptions(synthesis={"activation": 0}).inside_teacher == ()
+    assert DataFreeOptions(synthesis={"batch_norm": 3.0}).inside_teacher == ("synthesis.batch_norm",)

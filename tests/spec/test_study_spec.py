@@ -161,8 +161,8 @@ def test_missing_sections_and_names_are_said_where_they_belong(write):
         ("budget: {minutes: 1e999}", "budget.minutes: must be a finite number (got inf)"),
         (
             "teacher: net.yaml",
-            "teacher: net.yaml: no such teacher card, nor a shipped one (lenet5_mnist5k.yaml, resnet20_cifar10.yaml, "
-            "resnet20_mnist5k.yaml, resnet56_cifar10.yaml, timm_checkpoint.yaml)",
+            "teacher: net.yaml: no such teacher card, nor a shipped one (lenet5_mnist5k.yaml, lenet5bn_mnist5k.yaml, "
+            "resnet20_cifar10.yaml, resnet20_mnist5k.yaml, resnet56_cifar10.yaml, timm_checkpoint.yaml)",
         ),
         ("teacher: net.pt", "teacher: net.pt: no such file; write where the exported net lies"),
         ("teacher: [1]", "teacher: must be a section of its own: 'key: value' lines (got [1])"),

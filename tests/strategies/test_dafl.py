@@ -45,7 +45,7 @@ def test_how_often_a_student_learns_is_decided_once(tmp_path):
     ctx, strategy = toy_context(tmp_path), dafl(student_steps="auto")
     with pytest.raises(StoreError, match=r"is missing: how often a student learns has not been decided; resume"):
         strategy.train(ctx, ctx.uniform[0], Job(0))
-    decided = strategy.prepare(ctx)
+    decided = strategy.prepare(ctx)["teacher"]
     assert decided["student_steps"] >= 1
     assert "ms" in decided["reason"]
     (record,) = ctx.paths.prepared.glob("student_steps-*.json")
