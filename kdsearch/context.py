@@ -9,6 +9,8 @@ from kdsearch.candidates.repair import draw_for
 from kdsearch.records import RunPaths
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
     from torch import nn
 
@@ -27,7 +29,8 @@ class Context:
     ``uniform`` the uniform-width gene that fits each, ``inside`` a candidate known to lie in each. ``trained``: the
     net's weights came from a checkpoint. During the search the task's test part cannot be read. ``teaching``: the
     study's teacher and how it may be asked, if it has one; ``students_taught``: how many it may teach. ``show``: takes
-    what an epoch looks like, where a training has something to see and somebody wants it.
+    what an epoch looks like, where a training has something to see and somebody wants it. ``data_roots``: files and
+    folders of real images that the study or this machine names, which nothing may open that learns without data.
     """
 
     task: Task
@@ -44,6 +47,7 @@ class Context:
     students_taught: int = 1
     inside: tuple[Candidate, ...] = ()
     show: Show | None = None
+    data_roots: tuple[Path, ...] = ()
 
     def draw(self, budget: int, rng: Rng) -> Candidate:
         """A random candidate inside the windows of a budget.

@@ -213,6 +213,10 @@ class RunPaths:
         return self.prepared_in or self.root / "prepared"
 
     @property
+    def bank(self) -> Path:
+        return self.root / "bank"
+
+    @property
     def checkpoints(self) -> Path:
         return self.root / "checkpoints"
 

@@ -13,8 +13,9 @@ from kdsearch.context import Context
 from kdsearch.data.datasets import Dataset
 from kdsearch.data.images import ImageSet
 from kdsearch.records import RunPaths
-from kdsearch.spec.sections import TaskOptions, WidthOptions
+from kdsearch.spec.sections import WidthOptions
 from kdsearch.spec.study_spec import load_spec
+from kdsearch.spec.task_sections import TaskOptions
 from kdsearch.study.control import uniform_gene
 from kdsearch.study.planning import Study
 from kdsearch.tasks.classification import Classification

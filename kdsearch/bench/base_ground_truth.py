@@ -23,7 +23,8 @@ from kdsearch.data.datasets import channel_statistics, load_dataset
 from kdsearch.data.images import ImageSet
 from kdsearch.files import cache_dir
 from kdsearch.models.zoo import make_net
-from kdsearch.spec.sections import Augmentation, Recipe, StudentOptions, TaskOptions
+from kdsearch.spec.sections import Augmentation, Recipe, StudentOptions
+from kdsearch.spec.task_sections import TaskOptions
 from kdsearch.tasks.classification import Classification
 from kdsearch.training.initialise import initialise
 from kdsearch.training.loop import Setting

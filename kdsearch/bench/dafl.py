@@ -18,7 +18,8 @@ from kdsearch.files import cache_dir
 from kdsearch.models.zoo import make_net
 from kdsearch.spec.datafree_sections import DataFreeOptions
 from kdsearch.spec.errors import unknown
-from kdsearch.spec.sections import StudentOptions, TaskOptions
+from kdsearch.spec.sections import StudentOptions
+from kdsearch.spec.task_sections import TaskOptions
 from kdsearch.tasks.classification import Classification
 from kdsearch.teaching.teachers import Teacher, load_teacher
 from kdsearch.training.initialise import initialise

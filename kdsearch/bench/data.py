@@ -18,7 +18,8 @@ from kdsearch.data.images import ImageSet
 from kdsearch.losses.pointwise import cross_entropy
 from kdsearch.measures.layout import training_layout
 from kdsearch.models.zoo import make_net
-from kdsearch.spec.sections import Recipe, StudentOptions, TaskOptions
+from kdsearch.spec.sections import Recipe, StudentOptions
+from kdsearch.spec.task_sections import TaskOptions
 from kdsearch.tasks.classification import Classification
 from kdsearch.training.loop import Setting
 from kdsearch.training.net import train_net

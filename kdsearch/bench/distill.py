@@ -19,7 +19,7 @@ from kdsearch.data.images import ImageSet
 from kdsearch.measures.layout import image_layout
 from kdsearch.models.resnet_cifar import resnet20, resnet56
 from kdsearch.spec.distill_sections import DistillationOptions
-from kdsearch.spec.sections import TaskOptions
+from kdsearch.spec.task_sections import TaskOptions
 from kdsearch.spec.terms import Term
 from kdsearch.tasks.classification import Classification
 from kdsearch.teaching.lessons import Lesson, Teaching, make_objective, make_pupil_of

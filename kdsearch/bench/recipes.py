@@ -21,7 +21,8 @@ from kdsearch.models.zoo import make_net
 from kdsearch.spec.distill_sections import DistillationOptions
 from kdsearch.spec.errors import unknown
 from kdsearch.spec.metric import ACCURACY
-from kdsearch.spec.sections import Augmentation, StudentOptions, TaskOptions
+from kdsearch.spec.sections import Augmentation, StudentOptions
+from kdsearch.spec.task_sections import TaskOptions
 from kdsearch.strategies.cckd import CorrelationCongruence
 from kdsearch.tasks.classification import Classification
 from kdsearch.teaching.lessons import Lesson, Teaching, give_lesson

@@ -45,7 +45,7 @@ def export(given: argparse.Namespace) -> int:
         say_json({"student": student.id, "files": student.files, "parity": student.parity})
         return 0
     metric = Metric.of((summary.get("task") or {}).get("metric"))
-    reached = f"test {metric.words} {metric.say(student.metrics[metric.name])}"
+    reached = f"{metric.told} {metric.say(student.metrics[metric.name])}"
     say(f"{'student':<18} {student.id}, {say_cost('macs', student.costs['macs'])} MACs, {reached}")
     for name, path in student.files.items():
         gap = f" (differs from the net by {student.parity[name]:.1e})" if name in student.parity else ""
@@ -77,6 +77,7 @@ def choose_student(students: Sequence[Mapping[str, Any]], wanted: str | None, ru
 def write_files(run_dir: Path, row: Mapping[str, Any], form: str, folder: Path) -> Student:
     """The student with its files in ``folder``."""
     from kdsearch.candidates.space import Candidate
+    from kdsearch.data.stored_bank import read_bank
     from kdsearch.records import RunPaths, Student
     from kdsearch.rundir.identity import check_identity
     from kdsearch.rundir.store import read_spec
@@ -84,6 +85,7 @@ def write_files(run_dir: Path, row: Mapping[str, Any], form: str, folder: Path) 
     from kdsearch.study.delivery import best_net, export_to
     from kdsearch.study.identifying import identify
     from kdsearch.study.planning import plan
+    from kdsearch.study.synthesising import fill_task
 
     spec = read_spec(RunPaths(run_dir))
     if spec.modules:
@@ -105,6 +107,8 @@ def write_files(run_dir: Path, row: Mapping[str, Any], form: str, folder: Path) 
     )
     study = plan(spec, RunPaths(run_dir))
     check_identity(RunPaths(run_dir), identify(study))
+    if spec.task.generates:
+        study = fill_task(study, read_bank(run_dir))
     net = best_net(study, student)
     with replacing(folder.absolute(), row) as place:
         made = export_to(study, student, net, place)

@@ -125,7 +125,7 @@ def watching(given: argparse.Namespace, spec: StudySpec) -> Any:
     """A watch on standard error that tells figures in the words and the unit of the study's task."""
     from kdsearch.report.console import live
 
-    return live(sys.stderr, quiet=given.quiet, metric=spec.task.metric)
+    return live(sys.stderr, quiet=given.quiet, metric=spec.task.metric.on_validation)
 
 
 def _finish(summary: Summary, as_json: bool) -> int:

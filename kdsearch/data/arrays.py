@@ -20,7 +20,7 @@ from torch import Tensor
 from kdsearch.data.images import Pool, Source, Taken
 from kdsearch.data.resize import fit_pixels
 from kdsearch.errors import DataError
-from kdsearch.spec.sections import TaskOptions
+from kdsearch.spec.task_sections import TaskOptions
 
 _KEYS = {"x_train", "y_train", "x_val", "y_val", "x_test", "y_test", "classes"}
 _CHUNK = 1024  # images cut at a time: keeps copies small
@@ -68,10 +68,26 @@ def npz(options: TaskOptions) -> Source:
     for part, y in labels.items():
         _check_range(y, classes, f"{path}: y_{part}")
         x = exact_pixels(found.pop(f"x_{part}"), f"{path}: x_{part}")
-        if len(x) != len(y):
-            raise DataError(f"{path}: x_{part} has {len(x):,} images and y_{part} {len(y):,} labels; give one an image")
+        _check_length(x, y, part, path)
         pools[part] = array_pool(x, y, options)
     return Source(path.stem, classes, pools["train"], pools.get("val"), pools.get("test"))
+
+
+def npz_test(options: TaskOptions) -> tuple[Pool, tuple[str, ...] | None] | None:
+    """The test part of a NumPy file as ``npz`` reads it, and the names of its classes; None where it has no such part.
+
+    Raises:
+        DataError: as ``npz``, but that the file needs no training part.
+    """
+    path = options.npz
+    assert path is not None
+    found = _read(path, needed=())
+    if "y_test" not in found:
+        return None
+    labels, x = _labels(found, "test", path), exact_pixels(found["x_test"], f"{path}: x_test")
+    _check_length(x, labels, "test", path)
+    names = tuple(str(name) for name in found["classes"].ravel().tolist()) if "classes" in found else None
+    return array_pool(x, labels, options), names
 
 
 def array_pool(images: NDArray[np.uint8], labels: NDArray[np.int64], options: TaskOptions) -> Pool:
@@ -110,8 +126,8 @@ def exact_pixels(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
     return pixels
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]]:
-    """The file's arrays by key."""
+def _read(path: Path, needed: tuple[str, ...] = ("train",)) -> dict[str, NDArray[Any]]:
+    """The file's arrays by key, with images and labels of the parts that are ``needed``."""
     if not path.is_file():
         raise DataError(f"{path}: file not found; correct task.npz")
     if not zipfile.is_zipfile(path):
@@ -127,9 +143,15 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         raise DataError(f"{path}: does not fit into memory; give the images as a folder, which is mapped") from None
     for part in ("train", "val", "test"):
         given = [key for key in (f"x_{part}", f"y_{part}") if key in arrays]
-        if len(given) == 1 or (part == "train" and not given):
+        if len(given) == 1 or (part in needed and not given):
             raise DataError(f"{path}: needs x_{part} and y_{part}; found {', '.join(sorted(arrays)) or 'nothing'}")
     return arrays
+
+
+def _check_length(images: NDArray[Any], labels: NDArray[Any], part: str, path: Path) -> None:
+    if len(images) != len(labels):
+        counts = f"x_{part} has {len(images):,} images and y_{part} {len(labels):,} labels"
+        raise DataError(f"{path}: {counts}; give one an image")
 
 
 def _labels(found: Mapping[str, NDArray[Any]], part: str, path: Path) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kdsearch.errors import SpecError
-from kdsearch.spec.sections import TaskOptions
+from kdsearch.spec.task_sections import TaskOptions
 
 _UNEQUAL = 5  # times as many images of the largest class as of the smallest
 

@@ -14,11 +14,11 @@ from torch import Tensor
 from kdsearch.data import arrays, folder, packaged
 from kdsearch.data.balance import note_imbalance
 from kdsearch.data.decode import ADVICE, BrokenImagesError
-from kdsearch.data.images import ImageSet, Pool, Source
+from kdsearch.data.images import ImageSet, LateTest, Pool, Source
 from kdsearch.data.split import hold_out, thin_out
 from kdsearch.errors import DataError
 from kdsearch.files import make_cache_folder, save_atomically
-from kdsearch.spec.sections import TaskOptions
+from kdsearch.spec.task_sections import TaskOptions
 
 __all__ = ["Dataset", "ImageSet", "load_dataset"]
 
@@ -34,6 +34,7 @@ class Dataset:
 
     ``digest`` is a sha256 over images, labels and class names of all parts (of a part above 1 GiB: all labels and
     20,000 evenly spaced images). ``notes``: what somebody who looks at results should know of the data.
+    ``late_test``: a test part in place of ``test`` that is not read before somebody asks for it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Dataset:
     std: tuple[float, ...]
     digest: str
     notes: tuple[str, ...] = ()
+    late_test: LateTest | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -87,6 +89,23 @@ def load_dataset(options: TaskOptions, *, cache_dir: Path, seed: int = 0) -> Dat
     train, validation, test = (parts[part] for part in ("train", "validation", "test"))
     digest = _digest(source.classes, parts)
     return Dataset(source.name, train, validation, test, source.classes, mean, std, digest, notes)
+
+
+def load_test_part(options: TaskOptions, *, cache_dir: Path, seed: int = 0) -> tuple[ImageSet, tuple[str, ...] | None]:
+    """The test part that ``load_dataset`` gives, alone, and the names of its classes; None where they have numbers.
+
+    Raises:
+        DataError: as there; an .npz file needs no more than x_test and y_test.
+    """
+    if options.npz is not None and (found := arrays.npz_test(options)) is not None:
+        pool, names = found
+        return ImageSet(pool.take(torch.arange(len(pool.labels_N))).images_NCHW, pool.labels_N), names
+    source = _open(options, cache_dir)
+    pools, rows = _assign(source, options, seed)
+    parts, broken = _decode(source.name, pools, {"test": rows["test"]}, cache_dir)
+    if broken:
+        _log.warning("%s", broken)
+    return parts["test"], source.classes
 
 
 def channel_statistics(images_NCHW: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -155,7 +174,7 @@ def _decode(
     parts: dict[str, ImageSet] = {}
     faults: list[str] = []
     refused = False
-    for part in ("train", "validation", "test"):
+    for part in (part for part in ("train", "validation", "test") if part in rows):
         try:
             taken = pools[part].take(rows[part])
         except BrokenImagesError as error:

@@ -15,7 +15,7 @@ from kdsearch.data.cutting import SUFFIXES
 from kdsearch.data.decode import Decoder
 from kdsearch.data.images import Pool, Source
 from kdsearch.errors import DataError
-from kdsearch.spec.sections import TaskOptions
+from kdsearch.spec.task_sections import TaskOptions
 
 _log = logging.getLogger(__name__)
 _NAMED = 5  # how many folders a note names

@@ -53,6 +53,20 @@ class ImageSet:
         return self.labels_N if self.targets_NC is None else self.targets_NC
 
 
+class LateTest:
+    """A part that is read when it is first asked for, and once."""
+
+    def __init__(self, load: Callable[[], ImageSet]) -> None:
+        self._load = load
+        self._found: ImageSet | None = None
+
+    def read(self) -> ImageSet:
+        """The images and labels."""
+        if self._found is None:
+            self._found = self._load()
+        return self._found
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """Images that a pool gave: all of those asked for, or the ``kept`` places among them and what is ``broken``.

@@ -17,7 +17,7 @@ from kdsearch.data.arrays import array_pool
 from kdsearch.data.decode import Decoder
 from kdsearch.data.images import Pool, Source
 from kdsearch.errors import DataError
-from kdsearch.spec.sections import TaskOptions
+from kdsearch.spec.task_sections import TaskOptions
 
 _DOWNLOADING = ("hfds/", "hfids/", "tfds/", "wds/")  # readers of timm that fetch what is not there
 

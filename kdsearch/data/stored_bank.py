@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,14 +81,14 @@ def save_bank(
     std: tuple[float, ...],
     provenance: Mapping[str, Any],
 ) -> StoredBank:
-    """The bank, written to ``folder``, which has been emptied before, and read back.
+    """The bank, written to ``folder`` in place of the one that lies there, and read back.
 
     Raises:
         StoreError: it cannot be written, such as on a full disk.
     """
-    shutil.rmtree(folder, ignore_errors=True)
     try:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / HEADER).unlink(missing_ok=True)  # first: a folder with a header is a whole bank
         files = {}
         for part in PARTS:
             for column, content in (("images", parts[part].images_NCHW), ("logits", parts[part].logits_NC)):

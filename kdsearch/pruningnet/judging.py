@@ -63,6 +63,7 @@ def _judge_budget(row: Mapping[str, Any], trained: float | None, metric: Metric)
     generated = row.get(f"uniform_{metric.name}", row["uniform_score"])
     parts = (generated, trained) if metric.better == "higher" else (trained, generated)
     ratio = parts[0] / parts[1] if parts[0] is not None and parts[1] else None
+    more = "task.validation_share" if metric.validated_on == ACCURACY.validated_on else "task.synthesis.probe"
     advice = []
     if ratio is not None and ratio < _BELIEVABLE:
         advice.append(
@@ -77,6 +78,6 @@ def _judge_budget(row: Mapping[str, Any], trained: float | None, metric: Metric)
     elif spread is not None and spread <= row["stderr"]:
         advice.append(
             f"random candidates differ by {spread:.4f}, no more than the error of one score ({row['stderr']:.4f}): "
-            "use more validation images (task.validation_share), or train the PruningNet longer (strategy.epochs)"
+            f"use more validation images ({more}), or train the PruningNet longer (strategy.epochs)"
         )
     return {"ratio": ratio, "spread": spread, "stderr": row["stderr"], "advice": advice}

@@ -25,8 +25,8 @@ def _draw_amount(run: Run, name: str) -> Figure:
     values = [outcome.candidate.reals[name] for outcome in done]
     logarithmic = min(values) > 0 and max(values) / min(values) >= _WIDE
     scores = [outcome.figure for outcome in done]
-    metric = run.metric
-    upward = Axis.over(scores, f"{metric.axis} (validation images)", metric.say_tick, floor=metric.least)
+    metric = run.metric.on_validation
+    upward = Axis.over(scores, f"{metric.axis} ({metric.validated_on})", metric.say_tick, floor=metric.least)
     frame = Frame(_axis(name, values, logarithmic), upward)
 
     def at(outcome: Outcome) -> Point:

@@ -88,7 +88,7 @@ def _show_result(run: Run, winner: Net) -> Result:
     macs, full_macs = winner.cost(HEADLINE), run.full_costs.get(HEADLINE)
     return Result(
         figure=run.metric.say(winner.figure),
-        metric=run.metric.words,
+        metric=run.metric.told,
         share=say_percent(macs / full_macs, 0) if macs and full_macs else "",
         full=run.metric.say(run.full.figure) if run.full else "",
         figures=tuple(_list_figures(run, winner)),
@@ -97,7 +97,7 @@ def _show_result(run: Run, winner: Net) -> Result:
 
 def _list_figures(run: Run, winner: Net) -> list[tuple[str, str, str]]:
     seeds = f"mean of {winner.seeds} seeds" if winner.seeds > 1 else "one training"
-    figures = [(f"test {run.metric.words}", say_figure(run, winner), seeds)]
+    figures = [(run.metric.tested, say_figure(run, winner), seeds)]
     for row in COSTS:
         value, full = winner.cost(row.name), run.full_costs.get(row.name)
         if value is None:

@@ -8,17 +8,18 @@ from kdsearch.report.page import Section, Table
 from kdsearch.report.run import ClassFigures, Net, Run
 from kdsearch.report.table import order_nets
 from kdsearch.report.words import say_percent
+from kdsearch.spec.metric import Metric
 
 _SHOWN = 30  # the most classes that a table lists, and that a matrix shows
 
 
 def show_classes(run: Run) -> Section | None:
     """What is to be known of the data, and for each winner a table of its classes, the worst first, and its matrix."""
-    tables = [table for net in order_nets(run.nets) if net.classes for table in _show_net(net)]
+    tables = [table for net in order_nets(run.nets) if net.classes for table in _show_net(net, run.metric)]
     return Section("Class by class", run.notes, tuple(tables)) if run.notes or tables else None
 
 
-def _show_net(net: Net) -> list[Table]:
+def _show_net(net: Net, metric: Metric) -> list[Table]:
     known = [row for row in net.classes if row.accuracy is not None]
     rows = [
         (row.name, f"{row.images:,}", say_percent(row.accuracy or 0.0), _say_taken_for(net.classes, at))
@@ -27,9 +28,9 @@ def _show_net(net: Net) -> list[Table]:
     ]
     worst = sorted(range(len(rows)), key=lambda at: (known[at].accuracy, known[at].name))[:_SHOWN]
     table = Table(
-        ("class", "test images", "accuracy", "most often taken for"),
+        ("class", metric.tested_on, metric.words, "most often taken for"),
         tuple(rows[at] for at in worst),
-        title=f"{net.id}: the exported net on the test images, the worst class first",
+        title=f"{net.id}: the exported net on the {metric.tested_on}, the worst class first",
         note=f"The worst {_SHOWN} of {len(rows)} classes." if len(rows) > _SHOWN else "",
     )
     return [table, *_show_matrix(net)]

@@ -84,7 +84,7 @@ def compare(entries: Sequence[Entry]) -> Comparison:
 def list_nets(found: Comparison) -> tuple[list[Column], list[list[str]], list[str]]:
     """The table of all nets: columns, rows, and the role of each row; a run's name and time stand in its first row."""
     metric = found.first.run.metric
-    heads = ("net", f"test {metric.words}", f"vs {found.first.label}")
+    heads = ("net", metric.tested, f"vs {found.first.label}")
     columns = [Column("run", "words"), Column(heads[0], "words"), *map(Column, heads[1:])]
     columns += [Column(cost.label, spare=cost.name != HEADLINE) for cost in COSTS] + [Column("time")]
     rows, roles = [], []

@@ -21,14 +21,14 @@ def draw_final_curves(run: Run, budget: int | None = None) -> Figure:
     nets = [net for net in run.nets if net.role != "random" and (budget is None or net.budget in (None, budget))]
     curves = [(net.role, net.id, net.history) for net in nets]
     title = title_of("Training of the final nets", run, budget)
-    return _draw_curves(run.metric, title, curves, "No net has been trained to the end yet.")
+    return _draw_curves(run.metric.on_validation, title, curves, "No net has been trained to the end yet.")
 
 
 def draw_preparation(run: Run) -> Figure:
     """How what the strategy prepared (the PruningNet) was trained."""
     curves = [("winner", "PruningNet", run.prepared_history)]
     otherwise = "This strategy prepared nothing, or the run stopped before it was trained."
-    return _draw_curves(run.metric, "Training of the PruningNet", curves, otherwise)
+    return _draw_curves(run.metric.on_validation, "Training of the PruningNet", curves, otherwise)
 
 
 def _draw_curves(metric: Metric, title: str, curves: Sequence[tuple[str, str, History]], otherwise: str) -> Figure:
@@ -54,8 +54,9 @@ def _draw_curves(metric: Metric, title: str, curves: Sequence[tuple[str, str, Hi
 
 
 def _name_axis(metric: Metric, key: str) -> str:
-    images = {metric.validation: "validation", metric.name: "validation", metric.training: "training"}
-    return f"{metric.axis} ({images[key]} images)" if key in images else key
+    images = {metric.validation: metric.validated_on, metric.name: metric.validated_on}
+    images[metric.training] = "training images"
+    return f"{metric.axis} ({images[key]})" if key in images else key
 
 
 def _read_curve(history: Sequence[Mapping[str, float]], key: str) -> list[Point]:

@@ -47,7 +47,7 @@ def draw_figures(run: Run) -> list[Figure]:
 
 
 def draw_trained(run: Run) -> Figure:
-    """The headline figure on test images against MACs of every net with one, with spreads and budgets.
+    """The headline figure at the end against MACs of every net with one, with spreads and budgets.
 
     Colour is the role, shape the budget.
     """
@@ -63,7 +63,7 @@ def draw_trained(run: Run) -> Figure:
     frame = Frame(
         Axis.over(across, "multiply-adds (MACs)", say_tick, floor=0),
         Axis.over(
-            reach, f"test {run.metric.axis}{_LOWER[run.metric.better]}", run.metric.say_tick, floor=run.metric.least
+            reach, f"{run.metric.tested_axis}{_LOWER[run.metric.better]}", run.metric.say_tick, floor=run.metric.least
         ),
     )
     return Figure(

@@ -13,7 +13,7 @@ from kdsearch.report.words import name_budget
 from kdsearch.spec.metric import Metric
 
 _NOTE = (
-    "{metric} on the validation images, in the search and after each round{score}; candidates enter by the score that "
+    "{metric} on the {images}, in the search and after each round{score}; candidates enter by the score that "
     "the search ranks by. Each round trains its candidates anew, for more epochs; the best of the last one (✓) is the "
     "winner, and is then trained with other seeds."
 )
@@ -30,9 +30,12 @@ def show_finalists(run: Run) -> Section | None:
         title = name_budget(budget) if len(budgets) > 1 else ""
         tables.append(_show_budget(run, [each for each in run.finalists if each.budget == budget], title))
     scored = run.score is not None and any(each.score is not None for each in run.finalists)
+    metric = run.metric.on_validation
     said = _SCORE.format(name=run.score.axis) if run.score is not None and scored else ""
     return Section(
-        "Finalists", tables=tuple(tables), note=_NOTE.format(metric=run.metric.words.capitalize(), score=said)
+        "Finalists",
+        tables=tuple(tables),
+        note=_NOTE.format(metric=metric.words.capitalize(), images=metric.validated_on, score=said),
     )
 
 
@@ -52,7 +55,7 @@ def _show_budget(run: Run, finalists: Sequence[Finalist], title: str) -> Table:
     for at, (candidate, reached) in enumerate(ordered):
         number, figure = scores.get(candidate.pairs, (None, None))
         name = candidate.origin if number is None else f"trial {number}: {candidate.origin}"
-        searched = "–" if figure is None else run.metric.say(figure, 1)
+        searched = "–" if figure is None else run.metric.on_validation.say(figure, 1)
         cells = (_say(reached[number], run.score) if number in reached else "–" for number, _ in rounds)
         rows.append((f"{name} ✓" if at == 0 and len(ordered) > 1 else name, searched, *cells))
     heads = ("finalist", "in the search", *(f"after {epochs} epochs" for _, epochs in rounds))

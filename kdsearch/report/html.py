@@ -86,10 +86,10 @@ def _summarise_so_far(paths: RunPaths) -> Summary:
     """The summary of a run under way, or killed, from the files it has written so far."""
     spec = store.read_spec(paths)
     kind: type[Task] = registry.find(spec.task.package, spec.task.name)
-    failure, score = read_failure(paths), spec.strategy.options.score_metric
+    failure, score = read_failure(paths), spec.score_metric
     task: TaskRow = {
         "name": spec.task.name,
-        "metric": cast("MetricRow", kind.metric.describe()),
+        "metric": cast("MetricRow", spec.task.metric.describe()),
         "data": kind.source(spec.task.options),
         "digest": "",
         "classes": [],

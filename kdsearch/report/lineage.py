@@ -52,4 +52,4 @@ def say_teacher(run: Run) -> str:
 
 def say_ranking(run: Run) -> str:
     """What candidates were compared by."""
-    return f"{run.ranking.words} on the validation images"
+    return f"{run.ranking.words} on the {run.ranking.validated_on}"

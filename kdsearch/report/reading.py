@@ -12,14 +12,14 @@ from kdsearch.candidates.space import Candidate
 from kdsearch.measures.ranks import RankAgreement
 from kdsearch.records import Finalist, Outcome
 from kdsearch.report.run import ClassFigures, Judgement, Layer, Net, Run, TeacherFacts
+from kdsearch.rundir.details import list_shares
 from kdsearch.rundir.summary import ENDED
 from kdsearch.spec.metric import Metric
 
 if TYPE_CHECKING:
+    from kdsearch.rundir.details import DetailsRow
     from kdsearch.rundir.summary import (
-        DetailsRow,
         FinalistRow,
-        PerClass,
         ProxyRow,
         ReferenceRow,
         StudentRow,
@@ -91,19 +91,19 @@ def _read_reference(row: ReferenceRow, metric: Metric) -> Net:
 
 
 def _read_classes(details: DetailsRow, names: Sequence[str]) -> tuple[ClassFigures, ...]:
-    found: PerClass | None = details.get("per_class")
+    found = details.get("per_class")
     if not found:
         return ()
     confusion = details.get("confusion")
     answers = [tuple(row) for row in confusion] if confusion else [()] * len(names)
-    rows = zip(names, found["images"], found["accuracy"], answers, strict=True)
+    rows = zip(names, found["images"], list_shares(found), answers, strict=True)
     return tuple(ClassFigures(name, images, share, given) for name, images, share, given in rows)
 
 
 def _read_finalist(row: FinalistRow, metric: Metric) -> Finalist:
     candidate, figures = Candidate.of(row["candidate"], row["origin"]), cast("Mapping[str, Any]", row)
     figure = float(figures[metric.validation])  # the task names it
-    return Finalist(row["budget"], row["round"], row["epochs"], candidate, figure, row["score"], metric)
+    return Finalist(row["budget"], row["round"], row["epochs"], candidate, figure, row["score"], metric.on_validation)
 
 
 def _read_judgement(row: ProxyRow) -> Judgement:

@@ -161,4 +161,4 @@ class Run:
     @property
     def ranking(self) -> Metric:
         """What candidates were compared by."""
-        return self.score or self.metric
+        return self.score or self.metric.on_validation

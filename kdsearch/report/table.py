@@ -12,7 +12,7 @@ from kdsearch.report.words import say_cost, say_percent
 
 _BESIDE = {HEADLINE: ("of full",), "latency_ms": ("speed-up",)}
 _NOTE = (
-    "{metric}: mean ± standard deviation over seeds, on test images that the search never saw. MACs: multiply-adds of "
+    "{metric}: mean ± standard deviation over seeds, on {images} that the search never saw. MACs: multiply-adds of "
     "convolutions and linear layers, one image. Size: parameters and buffers; of exported nets their largest file. "
     "Latency: frozen TorchScript, batch 1, one thread, all in one run; speed-up: against the full net. All nets were "
     "trained with one recipe, but for given (the student as it came) and teacher, which are as they are."
@@ -22,7 +22,7 @@ _NOTE = (
 def list_heads(run: Run) -> tuple[str, ...]:
     """What ``list_cells`` gives, where there is little room."""
     costs = (head for row in COSTS for head in (row.label, *_BESIDE.get(row.name, ())))
-    return ("net", f"test {run.metric.words}", "vs uniform", *costs)
+    return ("net", run.metric.tested, "vs uniform", *costs)
 
 
 def list_cells(run: Run, net: Net) -> list[str]:
@@ -55,7 +55,8 @@ def show_nets(run: Run) -> Section:
     heads = (*list_heads(run)[:2], f"against {control}", *list_heads(run)[3:])
     compared = list_compared(run)
     rows = tuple(tuple(list_cells(run, net)) for net in compared)
-    note = " ".join((_NOTE.format(metric=run.metric.words.capitalize()), DOUBT_MEANS, *list_unmeasured(run)))
+    about = _NOTE.format(metric=run.metric.words.capitalize(), images=run.metric.tested_on)
+    note = " ".join((about, DOUBT_MEANS, *list_unmeasured(run)))
     return Section(title, tables=(Table(heads, rows, tuple(net.role for net in compared)),), note=note)
 
 

@@ -116,7 +116,7 @@ def _count_marks(done: Sequence[Outcome], low: float) -> str:
 def _score_axis(run: Run, values: Sequence[float]) -> Axis:
     """An axis of merits: better is higher up, and a tick is told as the figure that it stands for."""
     metric = run.ranking
-    label, floor = f"{metric.axis} (validation images)", metric.least if metric.better == "higher" else None
+    label, floor = f"{metric.axis} ({metric.validated_on})", metric.least if metric.better == "higher" else None
     return Axis.over(values, label, lambda merit: metric.say_tick(metric.merit(merit)), floor=floor)
 
 

@@ -12,8 +12,9 @@ from kdsearch.costs import HEADLINE
 from kdsearch.errors import StoreError
 from kdsearch.quoting import say_command
 from kdsearch.records import Role
+from kdsearch.rundir.details import DetailsRow, list_shares
 from kdsearch.rundir.shapes import Seconds, check_shape
-from kdsearch.spec.metric import ACCURACY
+from kdsearch.spec.metric import Metric
 
 Value = int | float | str
 Records = list[dict[str, float]]  # one an epoch
@@ -71,22 +72,6 @@ class ReferenceRow(CostsRow):
     name: str
     metrics: dict[str, float]
     unmeasured: NotRequired[dict[str, str]]  # name of a cost to why it is not among them
-
-
-@with_config(_OPEN)
-class PerClass(TypedDict):
-    """Test accuracy and images of each class."""
-
-    accuracy: list[float | None]
-    images: list[int]
-
-
-@with_config(_OPEN)
-class DetailsRow(TypedDict):
-    """What else the test images showed."""
-
-    per_class: NotRequired[PerClass]
-    confusion: NotRequired[list[list[int]]]
 
 
 @with_config(_OPEN)
@@ -284,16 +269,17 @@ def check_summary(content: Any, path: Path) -> Summary:
 def _find_lost(summary: Summary) -> list[str]:
     """What no type can say: keys that the metric names, and lists that belong together."""
     task, lost = summary["task"], []
-    name = task["metric"]["name"] or ACCURACY.name
+    metric = Metric.of(cast("dict[str, Any]", task["metric"]) if task["metric"]["name"] else None)
+    name, validated = metric.name, metric.validation
     for at, row in enumerate(summary["students"]):
         where = f"students.{at}"
         lost += [f"{where}.metrics.{name}: field required"] * (name not in row["metrics"])
         lost += [f"{where}.costs.{HEADLINE}: field required"] * (HEADLINE not in row["costs"])
         classes = row["details"].get("per_class")
-        if classes and {len(classes["accuracy"]), len(classes["images"])} != {len(task["classes"])}:
+        if classes and {len(list_shares(classes)), len(classes["images"])} != {len(task["classes"])}:
             lost.append(f"{where}.details.per_class: needs {len(task['classes'])} classes")
     for at, reference in enumerate(summary["references"]):
         lost += [f"references.{at}.metrics.{name}: field required"] * (name not in reference["metrics"])
     for at, finalist in enumerate(summary["finalists"]):
-        lost += [f"finalists.{at}.validation_{name}: field required"] * (f"validation_{name}" not in finalist)
+        lost += [f"finalists.{at}.{validated}: field required"] * (validated not in finalist)
     return lost

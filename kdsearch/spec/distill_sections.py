@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -16,8 +16,12 @@ from kdsearch.spec.sections import ChannelDeviations, ChannelMeans, Section, req
 from kdsearch.spec.strategy_options import TrainingOptions
 from kdsearch.spec.terms import TEACHERLESS, Positive, Range, TappedTerm, Term, check_terms
 
+if TYPE_CHECKING:
+    from kdsearch.spec.study_spec import StudySpec
+
 _LEARNED = ("preset", "terms", "taps", "sampler")
-_OF_FILES = ("sha256", "shape", "classes", "outputs")
+_OF_FILES = ("sha256", "outputs")
+_OF_NETS = ("shape", "classes")
 
 
 class TeacherOptions(Section):
@@ -29,6 +33,7 @@ class TeacherOptions(Section):
     ``outputs``: whether a softmax is the last of it. ``sha256``: of the only file that is accepted.
     ``net: given`` stands for a module passed from Python, whose outputs are the task's classes in their order; ``mean``
     and ``std`` are what its images were normalised by, of pixels in 0..1 (the student's, where they are left out).
+    With ``task: {data: none}`` it needs ``shape`` and ``classes`` too, as there are no images that show them.
     ``mode``: the teacher answers as the student trains (online), or it answers once for ``views`` augmented views of
     every training image, kept in a file that all trainings on this machine share (cached); auto times three steps and
     takes the cheaper.
@@ -49,16 +54,23 @@ class TeacherOptions(Section):
     def idle(self) -> Mapping[str, str]:
         return {"views": "mode: online shows fresh views at every step"} if self.mode == "online" else {}
 
+    def idle_beside(self, study: StudySpec) -> Mapping[str, str]:
+        shown = self.net is not None and not study.task.generates
+        told = dict.fromkeys(("shape", "classes"), "the task's images show it") if shown else {}
+        learning = any(each.options.asks_teacher for each in (study.strategy, study.finish))
+        return told if learning else told | dict.fromkeys(("mode", "views"), "no training asks the teacher")
+
     @model_validator(mode="after")
     def _one_source(self) -> TeacherOptions:
         require_one(self, "card", "file", "net")
         require_both(self, "mean", "std")
         if self.card is not None and self.mean is not None:
             raise ValueError("mean goes with file or net: given; a card has its own")
-        defaults = {key: type(self).model_fields[key].default for key in _OF_FILES}
+        defaults = {key: type(self).model_fields[key].default for key in (*_OF_FILES, *_OF_NETS)}
         said = [key for key, default in defaults.items() if getattr(self, key) != default]
-        if self.file is None and said:
-            raise ValueError(f"{said[0]} goes with file; a card has its own, a module is tried")
+        for key in said if self.file is None else ():
+            if self.card is not None or key in _OF_FILES:
+                raise ValueError(f"{key} goes with file; a card has its own, a module is tried")
         return self
 
     @field_validator("file")

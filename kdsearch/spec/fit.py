@@ -19,6 +19,7 @@ def find_misfits(spec: StudySpec) -> Iterator[str]:
         strategy.check_search()
     except SpecError as error:
         yield str(error)
+    yield from _data_misfits(spec)
     yield from _pruner_misfits(spec)
     yield from _teacher_misfits(spec)
     yield from _start_misfits(spec, strategy, finish)
@@ -27,6 +28,23 @@ def find_misfits(spec: StudySpec) -> Iterator[str]:
     if spec.budget.trials < spec.limits.budgets:
         trials = f"{spec.budget.trials} trial{'s' if spec.budget.trials > 1 else ''}"
         yield f"budget.trials: {trials} cannot serve the {spec.limits.budgets} budgets of limits; raise it"
+
+
+def _data_misfits(spec: StudySpec) -> Iterator[str]:
+    """A line on generated images that nobody can say what they are, or that the task cannot be learned from."""
+    task, named = spec.task, spec.teacher
+    if not task.generated:
+        return
+    if task.find().agreement is None:  # type: ignore[attr-defined]  # a task has it
+        yield f"task.name: {task.name} cannot be learned from a teacher's answers alone; give it images of its own"
+    if not task.generates:
+        return
+    if named is None:
+        yield "task.data: none has the images generated from a teacher; name a card, such as teacher: lenet5_mnist5k"
+    elif named.net is not None:
+        for key in ("shape", "classes", "mean"):
+            if getattr(named, key) is None:
+                yield f"teacher.{key} is missing: with task: {{data: none}} nothing else says what the module reads"
 
 
 def _start_misfits(spec: StudySpec, strategy: Any, finish: Any) -> Iterator[str]:

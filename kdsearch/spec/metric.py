@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
+
+TEST_IMAGES = "test images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +15,9 @@ class Metric:
 
     ``name``: as it stands in summaries, ledgers and manifests; ``label``: as a sentence names it. ``times``, ``unit``
     and ``digits``: how it is printed, such as 100, % and 1 for 0.973 as 97.3 %; ``points``: what a difference is
-    counted in. ``least``: a value that it cannot be below, where charts begin.
+    counted in. ``least``: a value that it cannot be below, where charts begin. ``tested_on``, ``validated_on``: what
+    the images of the test and the validation part are called. ``searched``, ``searched_label``: name and label of what
+    is measured on validation images where that is another figure.
     """
 
     name: str
@@ -24,16 +28,40 @@ class Metric:
     digits: int = 3
     points: str = ""
     least: float | None = None
+    tested_on: str = TEST_IMAGES
+    validated_on: str = "validation images"
+    searched: str = ""
+    searched_label: str = ""
+
+    @property
+    def on_validation(self) -> Metric:
+        """The figure that validation images give: what a search, its finalists and the curves of trainings show."""
+        if not self.searched:
+            return self
+        label = self.searched_label
+        return replace(
+            self, name=self.searched, label=label, tested_on=self.validated_on, searched="", searched_label=""
+        )
+
+    @property
+    def tested(self) -> str:
+        """What a table calls the figure at the end: ``test accuracy``, where there were test images."""
+        return f"test {self.words}" if self.tested_on == TEST_IMAGES else self.words
+
+    @property
+    def told(self) -> str:
+        """What a sentence calls the figure at the end: as a table, and on which images if they were no test images."""
+        return self.tested if self.tested_on == TEST_IMAGES else f"{self.words} on {self.tested_on}"
 
     @property
     def validation(self) -> str:
         """What it is called in records of the validation images."""
-        return f"validation_{self.name}"
+        return f"validation_{self.searched or self.name}"
 
     @property
     def training(self) -> str:
         """What it is called in records of the training images."""
-        return f"train_{self.name}"
+        return f"train_{self.searched or self.name}"
 
     @property
     def stderr(self) -> str:
@@ -72,7 +100,15 @@ class Metric:
     @property
     def axis(self) -> str:
         """What an axis of it is called."""
-        return f"{self.words}, {self.unit}" if self.unit.isalpha() else self.words
+        return self._with_unit(self.words)
+
+    @property
+    def tested_axis(self) -> str:
+        """What an axis of the figure at the end is called."""
+        return self._with_unit(self.told)
+
+    def _with_unit(self, said: str) -> str:
+        return f"{said}, {self.unit}" if self.unit.isalpha() else said
 
     def describe(self) -> dict[str, Any]:
         """The metric as a summary keeps it, which ``of`` reads back."""
@@ -89,3 +125,24 @@ ACCURACY = Metric("accuracy", unit="%", times=100, digits=1, points="points", le
 
 LIKELIHOOD = Metric("log_likelihood", label="log-likelihood of the labels", unit="nats", digits=2, points="nats")
 """The mean over images of the logarithm of the probability that a net gives to the right label."""
+
+AGREEMENT = Metric(
+    "agreement",
+    label="agreement with the teacher",
+    unit="%",
+    times=100,
+    digits=1,
+    points="points",
+    least=0.0,
+    tested_on="generated images",
+    validated_on="generated images",
+)
+"""The share of generated images on which a net's answer is the teacher's: of studies without images of their own."""
+
+ANSWERS_LIKELIHOOD = replace(
+    LIKELIHOOD,
+    label="log-likelihood of the teacher's answers",
+    tested_on=AGREEMENT.tested_on,
+    validated_on=AGREEMENT.validated_on,
+)
+"""What is expected of the log-likelihood under the teacher's answers about generated images, a mean over them."""

@@ -15,6 +15,7 @@ from kdsearch.spec.distill_sections import TeacherOptions
 from kdsearch.spec.errors import shown, unknown
 from kdsearch.spec.fit import find_misfits, refuse_black_box
 from kdsearch.spec.limits_sections import Budget, Limits
+from kdsearch.spec.metric import ANSWERS_LIKELIHOOD, LIKELIHOOD, Metric
 from kdsearch.spec.plugins import (
     ExecutorPlugin,
     ExporterPlugin,
@@ -114,8 +115,8 @@ class StudySpec(Section):
 
     @model_validator(mode="after")
     def _teacher_is_asked(self) -> StudySpec:
-        learning = any(plugin.options.asks_teacher for plugin in (self.strategy, self.finish))
-        if self.teacher is None and learning:
+        learning = self.task.generates or any(each.options.asks_teacher for each in (self.strategy, self.finish))
+        if self.teacher is None and learning and not self.task.generates:
             raise ValueError("teacher is missing; name a card, such as teacher: teachers/resnet20_mnist5k.yaml")
         if self.teacher is not None and not learning:
             raise ValueError("neither strategy nor finish learns from a teacher; remove teacher, or name one that does")
@@ -141,6 +142,12 @@ class StudySpec(Section):
         if misfits := list(find_misfits(self)):
             raise ValueError("\n".join(misfits))
         return self
+
+    @property
+    def score_metric(self) -> Metric | None:
+        """What candidates and finalists are compared by where that is a score of its own; None: the task's metric."""
+        told = self.strategy.options.score_metric
+        return ANSWERS_LIKELIHOOD if told == LIKELIHOOD and self.task.generated else told
 
     @property
     def start(self) -> Start:

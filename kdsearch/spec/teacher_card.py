@@ -118,6 +118,8 @@ class Card(Section):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Card:
+        if self.task is not None and self.task.generates:
+            raise ValueError("task.data: none has no images to train a teacher on; name some, or a bank")
         if self.weights is None:
             if self.task is None or self.recipe is None:
                 raise ValueError("needs weights, or a task and a recipe to train by")

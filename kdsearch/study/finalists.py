@@ -43,7 +43,7 @@ def choose_winners(
             if not made:
                 continue
             reached = [
-                Finalist(budget, number, epochs, candidate, *_figures(study, training), study.task.metric)
+                Finalist(budget, number, epochs, candidate, *_figures(study, training), study.ctx.task.metric)
                 for candidate, training in zip(row, made, strict=True)
             ]
             tried += reached
@@ -82,4 +82,4 @@ def _training(study: Study, candidate: Candidate, epochs: int) -> Training:
 def _figures(study: Study, training: Training) -> tuple[float, float | None]:
     """The headline figure on the validation images, and what finalists are compared by where that is another figure."""
     metrics = read_record(study, training.name)["metrics"]
-    return float(metrics[study.task.metric.name]), study.strategy.judge_trained(metrics)
+    return float(metrics[study.ctx.task.metric.name]), study.strategy.judge_trained(metrics)

@@ -119,7 +119,7 @@ def _student(study: Study, entrant: Entrant) -> Student:
     tested = {seed: study.task.examine(net, "test", device=study.ctx.device) for seed, net in nets.items()}
     shown = _read_validated(study, entrant, nets)
     metric = study.task.metric
-    best = max(shown, key=lambda seed: (metric.merit(shown[seed]), -seed))
+    best = max(shown, key=lambda seed: (metric.on_validation.merit(shown[seed]), -seed))
     reached = {seed: figures[metric.name] for seed, (figures, _) in tested.items()}
     both = {metric.name: [*reached.values()], metric.validation: [*shown.values()]}
     lineage: Mapping[str, Any] = {
@@ -146,7 +146,7 @@ def _student(study: Study, entrant: Entrant) -> Student:
 
 def _read_validated(study: Study, entrant: Entrant, nets: Mapping[int, nn.Module]) -> dict[int, float]:
     """The headline figure on the validation images by seed."""
-    name, candidate = study.task.metric.name, entrant.candidate
+    name, candidate = study.ctx.task.metric.name, entrant.candidate
     return {
         training.seed: validated(study, candidate, training.name, nets[training.seed])[name]
         for training in entrant.trainings()

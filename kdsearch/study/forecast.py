@@ -58,6 +58,8 @@ def dry_run(spec: StudySpec, *, net: nn.Module | None = None, teacher: nn.Module
 def _count_images(study: Study) -> str:
     task = study.task
     train, validation = (len(task.images(part)) for part in ("train", "validation"))
+    if task.placeholder:
+        return f"{task.name}: {train:,} for training, {validation:,} for validation; smooth noise stands in until then"
     return f"{task.name}: {train:,} training and {validation:,} validation images of {task.num_classes} classes"
 
 

@@ -24,13 +24,16 @@ from kdsearch.spec.plugins import TaskPlugin
 from kdsearch.spec.sections import GIVEN
 from kdsearch.strategies.base import Strategy
 from kdsearch.study.control import uniform_gene
+from kdsearch.study.data_roots import find_data_roots
 from kdsearch.study.file_size import file_overhead
 from kdsearch.study.normalising import normalise_for
+from kdsearch.study.placeholders import placeholder_task
 from kdsearch.study.pruning import Pruning
 from kdsearch.study.renewing import check_renewal
 from kdsearch.study.teaching import plan_teaching
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from kdsearch.executors.base import Executor
@@ -60,7 +63,7 @@ class Study:
     @property
     def score_metric(self) -> Metric | None:
         """What candidates and finalists are compared by where that is a score of its own; None: the task's metric."""
-        return self.strategy.options.score_metric
+        return self.spec.score_metric
 
     def make_searcher(self) -> Searcher:
         """A searcher that has been told nothing; the uniform gene of each budget is its first candidate."""
@@ -84,7 +87,7 @@ class Study:
         pruner, epochs = self._find_pruner()
         if pruner is None:
             return None
-        return Pruning(pruner, self.task.metric, epochs=epochs, budgets=len(self.ctx.budgets))
+        return Pruning(pruner, self.ctx.task.metric, epochs=epochs, budgets=len(self.ctx.budgets))
 
     @property
     def prunes(self) -> bool:
@@ -134,8 +137,8 @@ def plan(
     strategy, finish = _strategy(spec.strategy), _strategy(spec.finish)
     _check_ends(spec)
     if task is None:
-        task = load_task(spec.task, spec.seed)
-        _check_batches(spec, len(task.images("train")))
+        task = placeholder_task(spec) if spec.task.generates else load_task(spec.task, spec.seed)
+        check_batches(spec, len(task.images("train")))
     task = normalise_for(spec.student, task)
     teaching = plan_teaching(spec.teacher, task, device, teacher)
     ctx = make_context(spec, task, _student(spec, task, net).to(device), paths, strategy=strategy, teaching=teaching)
@@ -174,7 +177,8 @@ def _check_search(study: Study) -> None:
         raise SpecError(f"budget.trials: {trials} trials cannot serve the {budgets} budgets of limits; raise it")
 
 
-def _check_batches(spec: StudySpec, images: int) -> None:
+def check_batches(spec: StudySpec, images: int) -> None:
+    """Refuses, by a SpecError, a batch of more images than the training part has."""
     for section, plugin in (("strategy", spec.strategy), ("finish", spec.finish)):
         option, least = plugin.options.least_images
         if least > images:
@@ -211,6 +215,7 @@ def make_context(
             find_inside(space, widths.costs, windows, np.random.default_rng(spec.seed), start)
             for windows, start in zip(budgets, uniform, strict=True)
         ),
+        data_roots=find_data_roots(spec),
     )
 
 
@@ -227,13 +232,18 @@ def _find_widths(spec: StudySpec, task: Task, net: nn.Module) -> WidthSpace:
             f"student: no channel of {spec.student.label} can be cropped: {_first_reason(widths)}; name another net"
         )
     device = next(net.parameters()).device
+    check_parity(spec, task, widths, device)
+    check_renewal(widths.build(widths.smallest), task.calibration(4, seed=spec.seed, device=device), spec.student)
+    return widths
+
+
+def check_parity(spec: StudySpec, task: Task, widths: WidthSpace, device: torch.device) -> None:
+    """Refuses, by a SpecError, a net two of whose crops are not what their compact nets are on the task's images."""
     try:
         for gene in (widths.smallest, widths.uniform(0.5)):
             widths.verify(gene, task.calibration(4, seed=spec.seed, device=device))
     except WidthError as error:
         raise _unsearchable(spec, error) from error
-    check_renewal(widths.build(widths.smallest), task.calibration(4, seed=spec.seed, device=device), spec.student)
-    return widths
 
 
 def _unsearchable(spec: StudySpec, error: WidthError) -> SpecError:

@@ -53,7 +53,8 @@ def doubt_net(
     figures, details = task.examine(net, "validation", device=device)
     if "confusion" not in details:
         return None
-    metric, figure = task.metric, figures[task.metric.name]
+    metric = task.metric.on_validation
+    figure = figures[metric.name]
     confusion_CC = np.array(details["confusion"])
     images_C = np.array(details["per_class"]["images"])
     right = float(confusion_CC.trace() / images_C.sum())
@@ -66,7 +67,7 @@ def doubt_net(
     hint = _find_normalisation(net, task, device) if by_chance or below or try_others else ""
     if not (by_chance or below or hint):
         return None
-    said = f"reaches {metric.say(figure)} on the validation images"
+    said = f"reaches {metric.say(figure)} on the {metric.validated_on}"
     said += f", no more than chance ({say_percent(chance)} right)" if by_chance else ""
     said += f", its card or manifest says {metric.say(claimed)}" if below and claimed is not None else ""
     return Doubt(f"{said}; {hint or _QUESTIONS}", by_chance=by_chance)
@@ -93,7 +94,7 @@ def _find_order(confusion_CC: np.ndarray, right: float, classes: Sequence[str]) 
 
 def _find_normalisation(net: nn.Module, task: Task, device: torch.device) -> str:
     """Which usual normalisation makes the net far better, if one does."""
-    channels, metric = task.image_shape[0], task.metric
+    channels, metric = task.image_shape[0], task.metric.on_validation
     own = task.evaluate(net, "validation", device=device, limit=_LIMIT)
     found: dict[str, dict[str, float]] = {}
     for said, (mean, std) in _OTHERS.items():

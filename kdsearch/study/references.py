@@ -84,9 +84,13 @@ def _claims(named: TeacherOptions) -> Mapping[str, float]:
 def check_references(study: Study) -> None:
     """Reads the validation images once by each reference and says what looks wrong with it.
 
+    A study without data has none yet: it looks at a student that came trained once they are there.
+
     Raises:
         SpecError: its outputs are of the classes in another order, or a teacher knows nothing of these images.
     """
+    if study.task.placeholder:
+        return
     for reference in find_references(study):
         found = doubt_net(
             reference.net,
@@ -109,6 +113,11 @@ def _tell(reference: Reference, found: Doubt) -> None:
 
 def measure_references(study: Study) -> list[ReferenceRow]:
     """A row of the final table for each; its figure on the test images is read here, once."""
+    named = study.spec.teacher
+    if study.task.generated and study.task.metric.searched and named is not None and named.card is not None:
+        from kdsearch.teaching.teachers import warn_of_seen_images
+
+        warn_of_seen_images(named.card, study.task)  # real test images, which nobody has read until now
     return [_measure(study, reference) for reference in find_references(study)]
 
 
@@ -121,7 +130,7 @@ def _measure(study: Study, reference: Reference) -> ReferenceRow:
         "id": reference.role,
         "role": reference.role,
         "name": reference.name,
-        "metrics": {metric.name: figures[metric.name], metric.validation: validated[metric.name]},
+        "metrics": {metric.name: figures[metric.name], metric.validation: validated[metric.on_validation.name]},
         "costs": costs,
     }
     if not costs:

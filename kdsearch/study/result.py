@@ -68,7 +68,7 @@ def launch(
         KdsearchError: the study cannot be planned, or its run failed; what was computed stays in the run directory.
     """
     spec = load_spec(study, sets) if isinstance(study, str | Path) else study
-    with shown_here(spec.task.metric) as watch:
+    with shown_here(spec.task.metric.on_validation) as watch:
         from kdsearch.study.run import run_study  # seconds of imports, which may warn
 
         return _wrap(run_study(spec, run_dir, watch, net=net, teacher=teacher))
@@ -80,7 +80,7 @@ def resume(run_dir: str | Path, *, net: nn.Module | None = None, teacher: nn.Mod
     Raises:
         KdsearchError: it is no run directory, another driver has it, or the run failed again.
     """
-    with shown_here(read_spec(RunPaths(Path(run_dir))).task.metric) as watch:
+    with shown_here(read_spec(RunPaths(Path(run_dir))).task.metric.on_validation) as watch:
         from kdsearch.study.run import resume_study
 
         return _wrap(resume_study(run_dir, watch, net=net, teacher=teacher))

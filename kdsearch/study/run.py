@@ -45,6 +45,7 @@ from kdsearch.study.keeping import delete_spent
 from kdsearch.study.preparing import prepare, running_executor
 from kdsearch.study.searching import End, search
 from kdsearch.study.summary import RunFacts, summarise
+from kdsearch.study.synthesising import generate_images
 from kdsearch.study.trained import check_trained
 from kdsearch.study.trial import use
 
@@ -203,15 +204,16 @@ def _drive(study: Study, watch: Watch) -> Summary:
 
     paths, spec = study.ctx.paths, study.spec
     with RunLock(paths), recording(paths):
-        ranked_by = study.task.metric.name if study.score_metric is None else SCORE
+        metric = study.ctx.task.metric
+        ranked_by = metric.name if study.score_metric is None else SCORE
         objectives = (ranked_by, HEADLINE) if len(study.ctx.budgets) > 1 else (ranked_by,)
-        ledger = Ledger(
-            paths, spec.storage, spec.name, study.ctx.space.parameters, objectives=objectives, metric=study.task.metric
-        )
+        parameters = study.ctx.space.parameters
+        ledger = Ledger(paths, spec.storage, spec.name, parameters, objectives=objectives, metric=metric)
         timed = paths.root / "seconds.json"
         run = _Run(study, watch, ledger, _read_seconds(timed))
-        use(study)
         with run.phase("prepare"):
+            study = run.study = generate_images(study, watch)
+            use(study)
             prepared = prepare(study, watch)
         with running_executor(study) as executor:
             with run.phase("search"):

@@ -153,7 +153,7 @@ class _Loop:
         """How it was drawn, or why it failed; its figures, and the headline one of the trial that ranks first."""
         done = outcome.state == "done"
         said = outcome.candidate.origin if done else f"failed: {outcome.reason}"
-        name = self.study.task.metric.name
+        name = self.study.ctx.task.metric.name
         reached = {name: outcome.figure} if done else {}
         best = {"best": self.best.figure} if self.best and self.best.state == "done" else {}
         return said, {**reached, **best, HEADLINE: float(outcome.costs.get(HEADLINE, 0))}

@@ -19,15 +19,21 @@ if TYPE_CHECKING:
 
 _PREPARED, _ANSWERS, _WEIGHTS, _CARD = "prepared", "stored answers", "teacher weights", "teacher.card"
 _FILE, _MANIFEST = "teacher.file", "teacher manifest"
+_BANK, _NAMED_BANK = "generated images", "task.bank"
+_TEST = ("task", "test")  # which the driver alone reads, at the end
 
 
 def shared_files(study: Study) -> dict[str, Path]:
     """All files and folders that a worker reads: what the study names, the teacher's answers, what was prepared.
 
-    A file of the study is named by its key and its own name, such as ``task.npz/faces.npz``.
+    A file of the study is named by its key and its own name, such as ``task.npz/faces.npz``. Real test images of
+    a study of generated ones are no worker's business.
     """
+    from kdsearch.data.stored_bank import find_bank
+
     spec, ctx = study.spec, study.ctx
-    files = {f"{dotted(key)}/{path.name}": path for key, path in files_named(spec)}
+    files = {f"{dotted(key)}/{path.name}": path for key, path in files_named(spec) if key[:2] != _TEST}
+    files |= {name: find_bank(path) for name, path in files.items() if name.startswith(f"{_NAMED_BANK}/")}
     card, answering = (None, None) if spec.teacher is None else (spec.teacher.card, spec.teacher.file)
     if card is not None and (weights := read_card(find_card(card)).weights) is not None:
         files[f"{_WEIGHTS}/{weights.name}"] = weights
@@ -35,7 +41,13 @@ def shared_files(study: Study) -> dict[str, Path]:
         files[f"{_MANIFEST}/{MANIFEST}"] = beside
     for strategy in (study.strategy, study.finish):
         files |= {f"{_ANSWERS}/{place.name}": place for place in strategy.stored_answers(ctx)}
-    return files | {_PREPARED: ctx.paths.prepared}
+    made = {_BANK: ctx.paths.bank} if spec.task.generates else {}
+    return files | made | {_PREPARED: ctx.paths.prepared}
+
+
+def shared_bank(places: Mapping[str, Path]) -> Path | None:
+    """Where the bank that the study's driver made lies for this worker; None where the study has images of its own."""
+    return places.get(_BANK)
 
 
 def moved_spec(spec_json: str, places: Mapping[str, Path], scratch: Path) -> StudySpec:

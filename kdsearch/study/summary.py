@@ -151,7 +151,7 @@ def _finalist_row(finalist: Finalist) -> FinalistRow:
 
 
 def _proxy(study: Study, outcomes: Sequence[Outcome], students: Sequence[Student], facts: RunFacts) -> ProxyRow:
-    judged = study.strategy.judge_scores(facts.prepared, _trained_uniform(study, students), study.task.metric)
+    judged = study.strategy.judge_scores(facts.prepared, _trained_uniform(study, students), study.ctx.task.metric)
     return cast("ProxyRow", {**judged, **describe_ranks(outcomes, facts.finalists)})
 
 
@@ -169,7 +169,7 @@ def _task_row(study: Study) -> TaskRow:
     task = study.ctx.task
     return {
         "name": study.spec.task.name,
-        "metric": cast("MetricRow", task.metric.describe()),
+        "metric": cast("MetricRow", study.task.metric.describe()),
         "data": task.name,
         "digest": task.digest,
         "classes": list(task.classes),

@@ -50,12 +50,16 @@ def start_worker(spec_json: str, data_digest: str, places: Mapping[str, Path]) -
     Raises:
         DataError: this machine has other data than the driver.
     """
+    from kdsearch.data.stored_bank import read_bank
     from kdsearch.study.planning import plan
-    from kdsearch.study.sharing import moved_context, moved_spec
+    from kdsearch.study.sharing import moved_context, moved_spec, shared_bank
+    from kdsearch.study.synthesising import fill_task
 
     scratch = Path(tempfile.mkdtemp(prefix="kdsearch-worker-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     study = plan(moved_spec(spec_json, places, scratch), RunPaths(scratch))
+    if (bank := shared_bank(places)) is not None:
+        study = fill_task(study, read_bank(bank))
     if study.task.digest != data_digest:
         raise DataError(
             f"a worker on {platform.node()} has other data than the driver (digest {study.task.digest[:12]}.., there "
@@ -80,7 +84,7 @@ def run_trial(trial: Trial, say: Say | None = None) -> Outcome:
     """
     study = _worker[0]
     started = time.monotonic()
-    costs = study.ctx.widths.costs(trial.candidate)
+    costs, metric = study.ctx.widths.costs(trial.candidate), study.ctx.task.metric
     report = _Reporting(trial.number, say) if say is not None and study.prunes else None
     ctx = study.ctx if say is None else replace(study.ctx, show=showing(say, name_trial(trial.number)))
     try:
@@ -89,7 +93,7 @@ def run_trial(trial: Trial, say: Say | None = None) -> Outcome:
     except Exception:  # noqa: BLE001 - one bad candidate must not end a search of hours
         failure = traceback.format_exc()
         seconds = time.monotonic() - started
-        return Outcome(trial.number, trial.candidate, "failed", {}, costs, seconds, failure, metric=study.task.metric)
+        return Outcome(trial.number, trial.candidate, "failed", {}, costs, seconds, failure, metric=metric)
     curve = () if report is None else tuple(report.curve)
     if report is not None and curve:
         metrics["pruned"] = float(report.stopped)
@@ -101,7 +105,7 @@ def run_trial(trial: Trial, say: Say | None = None) -> Outcome:
         costs,
         seconds=time.monotonic() - started,
         curve=curve,
-        metric=study.task.metric,
+        metric=metric,
     )
 
 
@@ -111,7 +115,7 @@ def _check_metrics(study: Study, metrics: Mapping[str, float]) -> None:
     if (SCORE in metrics) != (said is not None):
         told = "a score, which Options.score_metric does not describe" if said is None else f"no score ({said.words})"
         raise TypeError(f"{type(study.strategy).__name__}.score gives {told}")
-    for name in (study.task.metric.name, *([SCORE] if said is not None else [])):
+    for name in (study.ctx.task.metric.name, *([SCORE] if said is not None else [])):
         if not math.isfinite(metrics[name]):
             raise ValueError(f"the {name} is {metrics[name]}")
 

@@ -24,8 +24,10 @@ class Task(ABC):
     """What is learned, from which images, and how it is measured."""
 
     Options: ClassVar[type[Section]] = Section
-    metric: ClassVar[Metric]
+    metric: Metric
     """The figure that nets are judged by; ``evaluate`` gives it by this name."""
+    agreement: ClassVar[Metric | None] = None
+    """What judges nets where the labels are a teacher's answers about generated images; None: they cannot be used."""
     num_classes: int
     image_shape: tuple[int, int, int]
     classes: tuple[str, ...]
@@ -33,6 +35,10 @@ class Task(ABC):
     std: tuple[float, ...]
     digest: str
     name: str
+    generated: bool = False
+    """Whether its images are generated from a teacher, whose answers are their labels."""
+    placeholder: bool = False
+    """Whether noise stands in for images that are yet to be generated."""
     notes: tuple[str, ...] = ()
     """What somebody who looks at results should know of the data."""
 
@@ -44,6 +50,11 @@ class Task(ABC):
         Raises:
             DataError: they cannot be read; the message names the file.
         """
+
+    @classmethod
+    def metric_of(cls, options: Any) -> Metric:  # noqa: ARG003
+        """The figure by which a task of these options judges nets, before it is loaded."""
+        return cls.metric
 
     @classmethod
     @abstractmethod

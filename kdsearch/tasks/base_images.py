@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from kdsearch.spec.sections import Recipe, Section, TaskOptions
+from kdsearch.spec.sections import Recipe, Section
+from kdsearch.spec.task_sections import TaskOptions
 from kdsearch.tasks.base import Part, Task
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from kdsearch.data.batches import Batches
     from kdsearch.data.datasets import Dataset
     from kdsearch.data.images import ImageSet
+    from kdsearch.spec.metric import Metric
 
 _IMAGES = 1024  # how many images a stand-in has where the study does not say
 _CLASSES = 1000
@@ -42,6 +44,21 @@ class ImageTask(Task):
         self.classes, self.digest = self._dataset.classes, dataset.digest
         self.mean, self.std = dataset.mean, dataset.std
         self.name, self.notes = dataset.name, dataset.notes
+        self.metric, self.generated = self.metric_of(options), bool(options.generated)
+
+    @classmethod
+    def metric_of(cls, options: Any) -> Metric:
+        """Of generated images what the labels are there, a teacher's answers, except on real test images."""
+        if cls.agreement is None or not options.generated:
+            return cls.metric
+        if options.test is None:
+            return cls.agreement
+        found = cls.agreement
+        return replace(cls.metric, searched=found.name, searched_label=found.label, validated_on=found.validated_on)
+
+    def metric_on(self, part: Part) -> Metric:
+        """The figure that a part gives."""
+        return self.metric if part == "test" else self.metric.on_validation
 
     @classmethod
     def relabelled(cls, dataset: Dataset) -> Dataset:
@@ -51,8 +68,10 @@ class ImageTask(Task):
     @classmethod
     def load(cls, options: Any, *, cache_dir: Path, seed: int) -> Self:
         from kdsearch.data.datasets import load_dataset
+        from kdsearch.data.generated import open_bank
 
-        return cls(options, load_dataset(options, cache_dir=cache_dir, seed=seed))
+        load = load_dataset if options.bank is None else open_bank
+        return cls(options, load(options, cache_dir=cache_dir, seed=seed))
 
     @classmethod
     def source(cls, options: Any) -> str:
@@ -99,12 +118,14 @@ class ImageTask(Task):
             return self._dataset
         import torch
 
-        return replace(self._dataset, test=self._dataset.test.subset(torch.arange(0)))
+        return replace(self._dataset, test=self._dataset.test.subset(torch.arange(0)), late_test=None)
 
     def images(self, part: Part) -> ImageSet:
         if part == "test" and not self._test_readable:
             # a bug, not a user's mistake: it would spoil the run's figures
             raise RuntimeError("the test part is read once, after the search; score candidates on the validation part")
+        if part == "test" and self._dataset.late_test is not None:
+            return self._dataset.late_test.read()
         return {"train": self._dataset.train, "validation": self._dataset.validation, "test": self._dataset.test}[part]
 
     def train_batches(self, recipe: Recipe, seed: int, device: torch.device) -> Batches:
@@ -152,13 +173,13 @@ class ImageTask(Task):
         """The means of what ``judge_each`` says, the standard error of the headline one, and ``images``."""
         from kdsearch.measures.evaluation import chunk_size, judge_images
 
-        images, size = self.images(part), batch_size or chunk_size(device)
+        images, size, metric = self.images(part), batch_size or chunk_size(device), self.metric_on(part)
         found = judge_images(
             model, images, self.judge_each, mean=self.mean, std=self.std, device=device, batch_size=size, limit=limit
         )
         return {
-            self.metric.name: found.figure / found.images,
-            self.metric.stderr: self.standard_error(found.figure, found.squares, found.images),
+            metric.name: found.figure / found.images,
+            metric.stderr: self.standard_error(found.figure, found.squares, found.images),
             "loss": found.loss / found.images,
             "images": found.images,
         }
@@ -166,6 +187,7 @@ class ImageTask(Task):
     def without_test(self) -> Self:
         hidden = copy.copy(self)
         hidden._test_readable = False
+        hidden.metric = self.metric.on_validation
         return hidden
 
     def normalised_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Self:

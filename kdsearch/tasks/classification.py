@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kdsearch.spec.metric import ACCURACY, Metric
-from kdsearch.spec.sections import TaskOptions
+from kdsearch.spec.metric import ACCURACY, AGREEMENT, Metric
+from kdsearch.spec.task_sections import TaskOptions
 from kdsearch.tasks.base import Part
 from kdsearch.tasks.base_images import ImageTask
 
@@ -23,9 +23,10 @@ _LARGEST_MATRIX = 100  # the most classes of a confusion matrix; a larger one is
 
 
 class Classification(ImageTask):
-    """Images with one label each; a net is measured by its top-1 accuracy."""
+    """Images with one label each; a net is measured by its top-1 accuracy, or by how often it agrees with a teacher."""
 
-    metric: ClassVar[Metric] = ACCURACY
+    metric = ACCURACY
+    agreement: ClassVar[Metric | None] = AGREEMENT
 
     def __init__(self, options: TaskOptions, dataset: Dataset, *, test_readable: bool = True) -> None:
         from kdsearch.data.balance import weigh_classes
@@ -92,25 +93,37 @@ class Classification(ImageTask):
     ) -> dict[str, float]:
         """``accuracy`` (0..1), ``accuracy_stderr`` (sqrt(p (1 - p) / n)), ``loss`` (nats), ``images``.
 
+        Where the labels are a teacher's answers, ``agreement`` and its error stand in place of the first two.
         ``limit`` takes that many images, a random sample that is always the same.
         """
         from kdsearch.measures.evaluation import chunk_size, classify
 
         images, size = self.images(part), batch_size or chunk_size(device)
         read = classify(model, images, mean=self.mean, std=self.std, device=device, batch_size=size, limit=limit)
-        return read.figures
+        return self._named(part, read.figures)
 
     def examine(
         self, model: nn.Module, part: Part, *, device: torch.device
     ) -> tuple[dict[str, float], Mapping[str, Any]]:
-        """``per_class``: accuracy and images of each class; ``confusion`` (up to 100 classes): answers by class."""
+        """``per_class``: headline figure and images of each class; ``confusion`` (up to 100 classes): its answers."""
         from kdsearch.measures.evaluation import chunk_size, classify
 
         size = chunk_size(device)
         reading = classify(model, self.images(part), mean=self.mean, std=self.std, device=device, batch_size=size)
         right, images = reading.confusion_CC.diagonal().tolist(), reading.images_C.tolist()
         shares = [hits / count if count else None for hits, count in zip(right, images, strict=True)]
-        details: dict[str, Any] = {"per_class": {"accuracy": shares, "images": images}}
+        name = self.metric_on(part).name if self._agrees(part) else ACCURACY.name
+        details: dict[str, Any] = {"per_class": {name: shares, "images": images}}
         if self.num_classes <= _LARGEST_MATRIX:
             details["confusion"] = reading.confusion_CC.tolist()
-        return reading.figures, details
+        return self._named(part, reading.figures), details
+
+    def _agrees(self, part: Part) -> bool:
+        """Whether the labels of a part are a teacher's answers, so that being right is to agree with it."""
+        return self.generated and self.metric_on(part) == self.agreement
+
+    def _named(self, part: Part, figures: dict[str, float]) -> dict[str, float]:
+        if not self._agrees(part):
+            return figures
+        names = {ACCURACY.name: AGREEMENT.name, ACCURACY.stderr: AGREEMENT.stderr}
+        return {names.get(name, name): figure for name, figure in figures.items()}

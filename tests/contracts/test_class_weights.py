@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from kdsearch.records import Trial
-from kdsearch.spec.sections import TaskOptions
 from kdsearch.spec.study_spec import load_spec
+from kdsearch.spec.task_sections import TaskOptions
 from kdsearch.strategies.base import Job
 from kdsearch.tasks.classification import Classification
 from tests.toys import CPU, make_task, toy_context

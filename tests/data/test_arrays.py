@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from kdsearch.data import arrays as sources
 from kdsearch.errors import DataError
-from kdsearch.spec.sections import TaskOptions
+from kdsearch.spec.task_sections import TaskOptions
 
 
 def read(path):
@@ -115,3 +115,24 @@ def test_more_images_than_a_chunk_come_back_whole_and_in_order():
     pool = sources.array_pool(images.copy(), np.zeros(2500, np.int64), TaskOptions(dataset="mnist5k"))
     rows = torch.arange(2499, -1, -1)
     assert torch.equal(pool.take(rows).images_NCHW[:, 0, 0, 0].long(), rows % 251)
+
+
+def test_a_file_with_a_test_part_alone_can_be_tested_with(tmp_path):
+    labels = np.array([1, 0, 2])
+    np.savez(tmp_path / "test.npz", x_test=np.zeros((3, 8, 8), np.uint8), y_test=labels, classes=np.array(list("abc")))
+    pool, names = sources.npz_test(TaskOptions(npz=tmp_path / "test.npz"))
+    assert pool.labels_N.tolist() == [1, 0, 2]
+    assert names == ("a", "b", "c")
+    with pytest.raises(DataError, match="needs x_train and y_train"):
+        sources.npz(TaskOptions(npz=tmp_path / "test.npz"))
+
+
+def test_a_file_without_a_test_part_has_none(tmp_path):
+    np.savez(tmp_path / "train.npz", x_train=np.zeros((3, 8, 8), np.uint8), y_train=np.arange(3))
+    assert sources.npz_test(TaskOptions(npz=tmp_path / "train.npz")) is None
+
+
+def test_a_test_part_with_a_label_too_few_is_refused(tmp_path):
+    np.savez(tmp_path / "test.npz", x_test=np.zeros((3, 8, 8), np.uint8), y_test=np.arange(2))
+    with pytest.raises(DataError, match="x_test has 3 images and y_test 2 labels; give one an image"):
+        sources.npz_test(TaskOptions(npz=tmp_path / "test.npz"))

@@ -6,7 +6,7 @@ import torch
 from kdsearch.data.balance import note_imbalance, weigh_classes
 from kdsearch.data.datasets import load_dataset
 from kdsearch.errors import SpecError
-from kdsearch.spec.sections import TaskOptions
+from kdsearch.spec.task_sections import TaskOptions
 
 CLASSES = ("rare", "common")
 

@@ -9,7 +9,7 @@ import torch
 
 from kdsearch.data.datasets import channel_statistics, load_dataset
 from kdsearch.errors import DataError
-from kdsearch.spec.sections import TaskOptions
+from kdsearch.spec.task_sections import TaskOptions
 
 
 def test_mnist5k_is_split_4000_500_500_with_every_class_alike(tmp_path):

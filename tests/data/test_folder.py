@@ -9,7 +9,7 @@ from PIL import Image
 from kdsearch.data import decode
 from kdsearch.data.datasets import load_dataset
 from kdsearch.errors import DataError, StoreError
-from kdsearch.spec.sections import TaskOptions
+from kdsearch.spec.task_sections import TaskOptions
 from tests.pictures import green_corner, save_as_camera
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from kdsearch.data.datasets import load_dataset
 from kdsearch.errors import DataError
-from kdsearch.spec.sections import TaskOptions
+from kdsearch.spec.task_sections import TaskOptions
 from tests.pictures import green_corner, save_as_camera
 
 pytestmark = [pytest.mark.medium, pytest.mark.timeout(60)]  # importing torchvision and timm takes seconds

@@ -35,12 +35,13 @@ def test_a_run_directory_stands_for_the_bank_inside(tmp_path, inside):
     assert find_bank(tmp_path / "run") == find_bank(tmp_path / "run" / inside) == tmp_path / "run" / inside
 
 
-def test_a_bank_that_is_written_anew_replaces_all_of_the_old_one(tmp_path):
-    write_bank(tmp_path)
-    (tmp_path / "left over.npy").write_bytes(b"old")
-    write_bank(tmp_path)
-    assert not (tmp_path / "left over.npy").exists()
-    assert has_bank(tmp_path)
+def test_a_bank_is_written_over_the_old_one_and_over_nothing_else(tmp_path):
+    old = write_bank(tmp_path)
+    (tmp_path / "mine.txt").write_text("mine")
+    new = write_bank(tmp_path, parts=dict(old.parts) | {"train": bars_part(30, 9)})
+    assert len(read_bank(tmp_path).parts["train"].images_NCHW) == 30
+    assert new.digest != old.digest
+    assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
 def test_a_place_without_a_bank_is_told_in_one_line(tmp_path):

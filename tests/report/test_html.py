@@ -109,7 +109,8 @@ def poison(value, key: str = "", named: bool = False):
         return value if key in OF_THE_SHAPE else hostile(value or key)
     if isinstance(value, dict):
         if key == "metric":  # its name is a key elsewhere
-            return {name: inner if name == "name" else poison(inner, name) for name, inner in value.items()}
+            named = {"name", "searched"}
+            return {name: inner if name in named else poison(inner, name) for name, inner in value.items()}
         return {hostile(name) if named else name: poison(inner, name, name in NAMED) for name, inner in value.items()}
     return [poison(inner, key, named) for inner in value] if isinstance(value, list | tuple) else value
 

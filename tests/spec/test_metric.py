@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from kdsearch.spec.metric import ACCURACY, Metric
+from kdsearch.spec.metric import ACCURACY, AGREEMENT, ANSWERS_LIKELIHOOD, LIKELIHOOD, Metric
 
 PACKAGE = Path(__file__).parent.parent.parent / "kdsearch"
 ERROR = Metric("mean_error", better="lower", label="error", unit="px", times=10, digits=2, points="px", least=0.0)
 SPELLED = {ACCURACY.name, ACCURACY.validation, ACCURACY.training, ACCURACY.stderr}
-DETAILS_OF_CLASSES = {"rundir/summary.py", "report/classes.py", "report/reading.py", "report/run.py"}
+DETAILS_OF_CLASSES = {"rundir/details.py", "report/classes.py", "report/run.py"}
 """The accuracy of each class: a detail of the images of classes, whatever the task's headline figure is."""
 
 
@@ -65,3 +66,27 @@ def test_a_figure_is_printed_in_its_unit(said, text):
 def test_a_summary_gives_the_metric_back():
     assert Metric.of(ERROR.describe()) == ERROR
     assert Metric.of(None) is ACCURACY
+
+
+def test_of_generated_images_no_word_is_of_test_images():
+    assert AGREEMENT.tested == "agreement with the teacher"
+    assert AGREEMENT.told == "agreement with the teacher on generated images"
+    assert AGREEMENT.on_validation == AGREEMENT
+    assert AGREEMENT.validation == "validation_agreement"
+    assert ANSWERS_LIKELIHOOD.name == LIKELIHOOD.name
+    assert "labels" not in ANSWERS_LIKELIHOOD.words
+
+
+def test_a_figure_that_is_another_one_on_validation_images_is_named_so_there():
+    metric = replace(ACCURACY, searched="agreement", searched_label="agreement with the teacher")
+    assert (metric.name, metric.tested, metric.told) == ("accuracy", "test accuracy", "test accuracy")
+    assert (metric.validation, metric.training) == ("validation_agreement", "train_agreement")
+    assert metric.on_validation.name == "agreement"
+    assert metric.on_validation.validation == metric.validation
+    assert Metric.of(metric.describe()) == metric
+    assert ACCURACY.on_validation is ACCURACY
+
+
+def test_an_axis_of_the_figure_at_the_end_has_its_unit():
+    assert ACCURACY.tested_axis == "test accuracy"
+    assert ERROR.tested_axis == "test error, px"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from kdsearch.spec.sections import StudentOptions, TaskOptions
+from kdsearch.spec.sections import StudentOptions
+from kdsearch.spec.task_sections import TaskOptions
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from torch import nn
 
 from kdsearch.data.datasets import Dataset
 from kdsearch.data.images import ImageSet
-from kdsearch.spec.sections import Augmentation, StudentOptions, TaskOptions
+from kdsearch.spec.sections import Augmentation, StudentOptions
+from kdsearch.spec.task_sections import TaskOptions
 from kdsearch.strategies.base import Job
 from kdsearch.strategies.scratch import Scratch
 from kdsearch.tasks.classification import Classification

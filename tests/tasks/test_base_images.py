@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from kdsearch.spec.metric import Metric
-from kdsearch.spec.sections import Augmentation, Recipe, TaskOptions
+from kdsearch.spec.sections import Augmentation, Recipe
+from kdsearch.spec.task_sections import TaskOptions
 from kdsearch.tasks.base_images import ImageTask
 from tests.toys import CPU, make_task
 

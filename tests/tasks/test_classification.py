@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from kdsearch.data.datasets import load_dataset
-from kdsearch.spec.sections import Recipe, TaskOptions
+from kdsearch.spec.metric import AGREEMENT
+from kdsearch.spec.sections import Recipe
+from kdsearch.spec.task_sections import TaskOptions
 from kdsearch.tasks.classification import Classification
+from tests.banks import write_bank
 
 CPU = torch.device("cpu")
 
@@ -50,3 +54,50 @@ def test_training_batches_come_from_the_training_part(task):
     assert image_BCHW.shape == (100, 1, 28, 28)
     assert abs(float(image_BCHW.mean())) < 0.2
     assert set(label_B.tolist()) <= set(range(10))
+
+
+class Sure(torch.nn.Module):
+    """Says class 1 of every image."""
+
+    def forward(self, image_BCHW):
+        return torch.tensor([0.0, 5, 0]).expand(len(image_BCHW), -1)
+
+
+def on_bank(folder, **options):
+    write_bank(folder)
+    return Classification.load(TaskOptions(bank=folder, **options), cache_dir=folder, seed=0)
+
+
+def test_on_generated_images_a_net_is_judged_by_how_often_it_agrees_with_the_teacher(tmp_path):
+    task = on_bank(tmp_path)
+    assert task.generated
+    assert task.metric == AGREEMENT
+    for part in ("validation", "test"):
+        found, details = task.examine(Sure(), part, device=CPU)
+        assert found == task.evaluate(Sure(), part, device=CPU)
+        assert found.keys() == {"agreement", "agreement_stderr", "loss", "images"}
+        assert found["agreement"] == pytest.approx(1 / 3)
+        assert len(details["confusion"]) == 3
+    targets_NC = task.images("test").targets_NC
+    expected = -(targets_NC * torch.log_softmax(torch.tensor([0.0, 5, 0]), 0)).sum(1).mean()
+    assert found["loss"] == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_only_real_test_images_give_an_accuracy(tmp_path):
+    real = tmp_path / "real.npz"
+    np.savez(real, x_test=np.zeros((4, 8, 8), np.uint8), y_test=np.array([1, 1, 1, 0]))
+    task = on_bank(tmp_path, test={"npz": real})
+    assert task.evaluate(Sure(), "test", device=CPU)["accuracy"] == 0.75
+    assert "agreement" in task.evaluate(Sure(), "validation", device=CPU)
+    hidden = task.without_test()
+    assert hidden.metric == AGREEMENT
+    assert hidden.dataset.late_test is None
+    with pytest.raises(RuntimeError, match="the test part is read once"):
+        hidden.images("test")
+
+
+def test_a_training_on_generated_images_learns_the_teachers_answers(tmp_path):
+    task = on_bank(tmp_path)
+    _, targets_BC = next(task.train_batches(Recipe(batch_size=24, augment={"crop": 0}), 0, CPU).epoch(0))
+    assert targets_BC.shape == (24, 3)
+    torch.testing.assert_close(targets_BC.sum(1), torch.ones(24))

@@ -10,7 +10,7 @@ from torch import nn
 
 from kdsearch.data.datasets import Dataset
 from kdsearch.data.images import ImageSet
-from kdsearch.spec.sections import TaskOptions
+from kdsearch.spec.task_sections import TaskOptions
 from kdsearch.tasks.classification import Classification
 
 
