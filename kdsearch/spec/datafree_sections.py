@@ -79,12 +79,12 @@ class DataFreeOptions(TrainingOptions):
         return True
 
     @property
-    def descends_teacher(self) -> bool:
-        return True
+    def inside_teacher(self) -> Mapping[str, str]:
+        return self.synthesis.inside_teacher
 
     @property
-    def inside_teacher(self) -> tuple[str, ...]:
-        return tuple(_SYNTHESIS + name for name in self.synthesis.inside_teacher)
+    def descends_teacher(self) -> bool:
+        return True
 
     @property
     def ranges(self) -> Mapping[str, Range]:

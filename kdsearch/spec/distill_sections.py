@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _LEARNED = ("preset", "terms", "taps", "sampler")
 _OF_FILES = ("sha256", "outputs")
 _OF_NETS = ("shape", "classes")
+_ANSWERED = "the terms ce, kd, dkd and dist"
 
 
 class TeacherOptions(Section):
@@ -187,9 +188,9 @@ class DistillationOptions(TrainingOptions):
         return any(term.kind not in TEACHERLESS for term in self.terms) or self.sampler.name == "superclass"
 
     @property
-    def inside_teacher(self) -> tuple[str, ...]:
-        tapping = tuple(term.kind for term in self.terms if isinstance(term.options, TappedTerm))
-        return (*tapping, *(("superclass",) if self.sampler.name == "superclass" else ()))
+    def inside_teacher(self) -> Mapping[str, str]:
+        found = {term.kind: _ANSWERED for term in self.terms if isinstance(term.options, TappedTerm)}
+        return found | ({"superclass": "another sampler"} if self.sampler.name == "superclass" else {})
 
     @property
     def ranges(self) -> Mapping[str, Range]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import SpecError
@@ -66,10 +66,16 @@ def _teacher_misfits(spec: StudySpec) -> Iterator[str]:
         return
     for section, plugin in (("strategy", spec.strategy), ("finish", spec.finish)):
         if reading := plugin.options.inside_teacher:
-            yield (
-                f"{section}: {', '.join(reading)} would read inside the teacher, and {spec.teacher.file.name} only "
-                "answers; learn by what it answers (ce, kd, dkd, dist), or name a teacher's card"
-            )
+            yield f"{section}: {say_closed(reading, spec.teacher.file.name)}"
+
+
+def say_closed(reading: Mapping[str, str], name: str) -> str:
+    """That these cannot be had of a teacher that only answers, and what can."""
+    instead = " and ".join(dict.fromkeys(reading.values()))
+    return (
+        f"{', '.join(reading)} would read inside the teacher, and {name} only answers; say {instead}, or name a "
+        "teacher's card"
+    )
 
 
 def refuse_black_box(spec: StudySpec, kind: FileKind) -> None:

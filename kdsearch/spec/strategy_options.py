@@ -27,9 +27,9 @@ class StrategyOptions(Section):
         return False
 
     @property
-    def inside_teacher(self) -> tuple[str, ...]:
-        """What of it reads inside the teacher, not its answers alone, by the names that a study has for them."""
-        return ()
+    def inside_teacher(self) -> Mapping[str, str]:
+        """What of it reads inside the teacher, not its answers alone, by the study's names, and what to say instead."""
+        return {}
 
     @property
     def descends_teacher(self) -> bool:

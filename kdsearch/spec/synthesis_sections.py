@@ -73,10 +73,11 @@ class SynthesisOptions(Section):
         return {**given, **set_by}
 
     @property
-    def inside_teacher(self) -> tuple[str, ...]:
+    def inside_teacher(self) -> Mapping[str, str]:
         """The losses that read inside the teacher and were asked for; at their defaults they count where they can."""
         fields = type(self).model_fields
-        return tuple(name for name in _INSIDE if getattr(self, name) not in (0, fields[name].default))
+        asked = (name for name in _INSIDE if getattr(self, name) not in (0, fields[name].default))
+        return {f"synthesis.{name}": f"synthesis.{name}: 0" for name in asked}
 
     @property
     def ranges(self) -> Mapping[str, Range]:

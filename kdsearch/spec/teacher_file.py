@@ -27,6 +27,7 @@ _TOUCHES_FILES = re.compile(rb"\b(save|from_file|read_file|write_file)\b")
 _EXAMPLE = "shape: [3, 32, 32], classes: 10, mean: 0.5, std: 0.5"
 _NEEDED = ("shape", "classes", "mean", "std")
 _LOGITS = "logits"
+_LEAST_SPREAD, _MOST_SPREAD = 0.02, 0.5  # standard deviations that images can have, of pixels in 0..1
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class FileFacts:
 
     ``shape``: channels, height and width; ``classes``: names in the order of its answers, or how many they are where
     the order is the task's. ``mean`` and ``std``: what it reads its pixels of 0..1 normalised by; ``data_mean`` and
-    ``data_std``: what the images that it was trained on have, which is the same unless it normalises inside.
-    ``metrics``: the figures that its manifest has.
+    ``data_std``: what its images are like, as its manifest says, else the same where they can be an image's, else 0.5
+    and 0.25. ``metrics``: the figures that its manifest has.
     """
 
     kind: FileKind
@@ -77,7 +78,7 @@ def read_file_facts(named: TeacherOptions) -> FileFacts:
     assert named.shape is not None
     assert named.classes is not None
     mean, std = (_widen(path, key, getattr(named, key), named.shape[0]) for key in ("mean", "std"))
-    return FileFacts(kind, found, named.shape, named.classes, mean, std, mean, std, {})
+    return FileFacts(kind, found, named.shape, named.classes, mean, std, *_data_like(mean, std), {})
 
 
 def find_kind(path: Path) -> FileKind:
@@ -157,6 +158,13 @@ def _exported(path: Path, kind: FileKind, sha256: str, about: Mapping[str, Any],
         raise SpecError(f"{path}: its outputs are {meaning}, not classes; name a teacher that classifies")
     reading = ((0.0,) * channels, (1.0,) * channels) if inside else (mean, std)
     return FileFacts(kind, sha256, (channels, height, width), classes, *reading, mean, std, metrics)
+
+
+def _data_like(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The numbers, unless they only scale pixels, as 0 and 1 or 0 and 1/255 do; then those of any photograph."""
+    if all(0 < m < 1 for m in mean) and all(_LEAST_SPREAD <= s <= _MOST_SPREAD for s in std):
+        return mean, std
+    return (0.5,) * len(mean), (0.25,) * len(std)
 
 
 def _widen(path: Path, key: str, numbers: tuple[float, ...], channels: int) -> tuple[float, ...]:

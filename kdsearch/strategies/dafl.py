@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.progress import Progress, Report, Watch, unwatched
 from kdsearch.spec.datafree_sections import DataFreeOptions
+from kdsearch.spec.fit import say_closed
 from kdsearch.strategies.base import Job, Strategy, Trained
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ class DataFree(Strategy):
     def check(self, ctx: Context) -> None:
         if ctx.teaching is None:
             raise SpecError("teacher: is missing; name a card, such as teacher: teachers/lenet5_mnist5k.yaml")
+        teacher, inside = ctx.teaching.teacher, self.options.inside_teacher
+        if inside and teacher.gives != "everything":
+            raise SpecError(f"teacher: {say_closed(inside, teacher.name)}")
+        if teacher.gives == "logits":
+            raise SpecError(f"teacher: {teacher.name} gives no gradients, which data-free learning needs; name another")
 
     def prepare(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
         return {"teacher": self.provision(ctx, watch)}

@@ -39,15 +39,21 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How answers are read: the images at once (None: any number), where logits stand, whether they are such."""
+    """How a file is asked and its answers are read.
+
+    ``batch``: images at once, None: any number. ``place``: where the logits stand; ``outputs``: whether they are such.
+    ``scale`` and ``shift``, a number a channel: what makes the file's images of those that ``FileNet`` is given.
+    """
 
     batch: int | None
     place: Path
     outputs: str = "logits"
+    scale: tuple[float, ...] = (1.0,)
+    shift: tuple[float, ...] = (0.0,)
 
 
 class FileNet(nn.Module):
-    """Gives the logits BC of images as the file wants them normalised. ``queries``: how many images it was asked about.
+    """Gives the logits BC of normalised images. ``queries``: how many images it was asked about.
 
     It has no modules inside, so nothing of it can be tapped or trained.
     """
@@ -72,9 +78,13 @@ class FileNet(nn.Module):
     def forward(self, image_BCHW: Tensor) -> Tensor:
         """The logits, in fp32."""
         self.queries += len(image_BCHW)
+        image_BCHW = image_BCHW * self._wide(self._reading.scale) + self._wide(self._reading.shift)
         size = self._reading.batch
         parts = [image_BCHW] if size is None else image_BCHW.split(size)
         return torch.cat([self._read(part) for part in parts])
+
+    def _wide(self, numbers: tuple[float, ...]) -> Tensor:
+        return torch.tensor(numbers, device=self.here.device).reshape(1, -1, 1, 1)
 
     def _read(self, part_BCHW: Tensor) -> Tensor:
         count, size = len(part_BCHW), self._reading.batch or len(part_BCHW)

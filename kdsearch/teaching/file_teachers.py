@@ -47,15 +47,15 @@ def load_file_teacher(named: TeacherOptions, task: Task, device: torch.device) -
     if hashlib.sha256(content).hexdigest() != facts.sha256:
         raise SpecError(f"{who} was written while it was read; start again")
     net = _try(_load(content, path, facts, device), facts, named.outputs, who).to(device)
-    made_of = f"{facts.kind}, {named.outputs}"
+    made_of = f"{facts.kind}, {named.outputs}, of pixels by {facts.mean} and {facts.std}"
     gives: Gives = "gradients" if _has_gradients(net, facts) else "logits"
     net.queries = 0  # what it was tried on is nobody's question
     return Teacher(
         net,
         path.name,
         facts.sha256,
-        facts.mean,
-        facts.std,
+        facts.data_mean,
+        facts.data_std,
         task.classes,
         columns,
         made_of,
@@ -86,18 +86,22 @@ def _try(runner: Runner, facts: FileFacts, outputs: str, who: str) -> FileNet:
     one = Reading(size, place)
     answer_BC = _answer(FileNet(runner, one), image_BCHW, who)
     _check_answers(answer_BC, _answer(FileNet(runner, one), image_BCHW, who), outputs, who)
-    any_number = runner.batch is None and _takes_several(
-        FileNet(runner, Reading(None, place)), image_BCHW, answer_BC, who
-    )
-    return FileNet(runner, Reading(None if any_number else size, place, outputs))
+    several = FileNet(runner, Reading(None, place))
+    any_number = runner.batch is None and _takes_several(several, image_BCHW, answer_BC, who)
+    return FileNet(runner, Reading(None if any_number else size, place, outputs, *_rescale(facts)))
+
+
+def _rescale(facts: FileFacts) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """What makes images as the file reads them of such as are normalised by what its data are like: scale, shift."""
+    pairs = list(zip(facts.data_mean, facts.data_std, facts.mean, facts.std, strict=True))
+    return tuple(spread / std for _, spread, _, std in pairs), tuple((middle - m) / std for middle, _, m, std in pairs)
 
 
 def _noise(facts: FileFacts) -> Tensor:
     """Images that nobody has to provide, as the file reads them; each is brighter than the one before."""
     generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(256, (_TRIED, *facts.shape), generator=generator) * torch.tensor([0.3, 0.6, 1.0]).reshape(
-        -1, 1, 1, 1
-    )
+    brightness = torch.tensor([0.3, 0.6, 1.0]).reshape(_TRIED, 1, 1, 1)
+    pixels = torch.randint(256, (_TRIED, *facts.shape), generator=generator) * brightness
     return normalise(pixels, facts.mean, facts.std)
 
 

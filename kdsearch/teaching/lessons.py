@@ -23,6 +23,7 @@ from kdsearch.losses.rows import unit_rows
 from kdsearch.measures.evaluation import evaluating
 from kdsearch.progress import Watch, unwatched
 from kdsearch.spec.distill_sections import DistillationOptions
+from kdsearch.spec.fit import say_closed
 from kdsearch.teaching.distillation import Answers, Distillation, Pupil, make_pupil, try_terms
 from kdsearch.teaching.taps import Taps, default_embedding, flat_embedding
 from kdsearch.teaching.teacher_cache import CacheKey, TeacherCache, is_cached, open_cache
@@ -70,12 +71,9 @@ class Lesson:
         aliases = set(taps_of(self.options.terms))
         if self.options.sampler.name == "superclass":
             aliases.add("embedding")
-        teacher, inside = self.teaching.teacher, ", ".join(self.options.inside_teacher)
+        teacher, inside = self.teaching.teacher, self.options.inside_teacher
         if inside and teacher.gives != "everything":
-            raise SpecError(
-                f"teacher: {teacher.name} only answers, and {inside} would read inside it; learn by what it answers "
-                "(ce, kd, dkd, dist), or name a teacher's card"
-            )
+            raise SpecError(f"teacher: {say_closed(inside, teacher.name)}")
         return _named(teacher.net, self.options.taps.teacher, sorted(aliases))
 
     def cache_key(self) -> CacheKey:

@@ -53,6 +53,6 @@ def test_a_student_takes_some_steps(steps):
 
 
 def test_losses_inside_a_teacher_are_named_where_somebody_asked_for_them():
-    assert DataFreeOptions().inside_teacher == ()
-    assert DataFreeOptions(synthesis={"activation": 0}).inside_teacher == ()
-    assert DataFreeOptions(synthesis={"batch_norm": 3.0}).inside_teacher == ("synthesis.batch_norm",)
+    assert DataFreeOptions().inside_teacher == {}
+    assert DataFreeOptions(synthesis={"activation": 0}).inside_teacher == {}
+    assert set(DataFreeOptions(synthesis={"batch_norm": 3.0}).inside_teacher) == {"synthesis.batch_norm"}

@@ -22,7 +22,7 @@ from kdsearch.study.run import resume_study, run_study
 from kdsearch.study.sharing import moved_spec, shared_files
 from kdsearch.study.timing import time_nets
 from kdsearch.study.trial import run_trial
-from tests.answering import manifest, save_onnx, save_ours, save_script
+from tests.answering import Answers, manifest, save_onnx, save_ours, save_script
 from tests.cards import CLASSES, write_images
 from tests.executors.elsewhere import Elsewhere
 from tests.toys import knowing_net, make_task, make_toy
@@ -101,8 +101,61 @@ def test_what_reads_inside_it_is_refused_at_planning_however_the_options_came_ab
     study = planned(tmp_path, files(tmp_path, "ours"))
     inside = load_spec("quickstart", ("teacher=lenet5_mnist5k", "strategy={name: cckd}", "finish={name: cckd}"))
     strategy = inside.strategy.find()(inside.strategy.options)
-    with pytest.raises(SpecError, match=r"^teacher: net\.pt only answers, and cc would read inside it; learn by what"):
+    with pytest.raises(
+        SpecError, match=r"^teacher: cc would read inside the teacher, and net\.pt only answers; say the"
+    ):
         strategy.check(replace(study.ctx, students_taught=1))
+
+
+DATA_FREE = "{name: dafl, epochs: 1, rounds: 4, student_steps: 2, batch_size: 24, synthesis: {width: 4, CLOSED}}"
+
+
+def data_free(folder, teacher, closed):
+    recipe = DATA_FREE.replace("CLOSED", closed)
+    return planned(folder, teacher, f"strategy={recipe}", f"finish={recipe}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "closed", "said"),
+    [
+        (
+            "script",
+            "activation: 0.5, batch_norm: 2",
+            r"strategy: synthesis\.activation, synthesis\.batch_norm would read inside the teacher, and net\.pt only "
+            r"answers; say synthesis\.activation: 0 and synthesis\.batch_norm: 0, or name a teacher's card",
+        ),
+        (
+            "script",
+            "batch_norm: 2",
+            r"strategy: synthesis\.batch_norm would read inside .* say synthesis\.batch_norm: 0, or",
+        ),
+        ("onnx", "noise: 8", "onnxruntime gives no gradients, which strategy: dafl needs; name a"),
+    ],
+)
+def test_what_data_free_learning_needs_of_a_teacher_is_told_before_anything_runs(tmp_path, kind, closed, said):
+    with pytest.raises(SpecError, match=said):
+        data_free(tmp_path, files(tmp_path, kind), closed)
+
+
+def test_a_script_without_gradients_is_refused_at_planning(tmp_path):
+    path = save_script(Answers(lambda logits, _: logits.detach()), tmp_path / "net.pt")
+    with pytest.raises(SpecError, match=r"^teacher: net\.pt gives no gradients, which data-free learning needs; name"):
+        data_free(tmp_path, f"teacher={{file: {path}, {SAID}}}", "noise: 8")
+
+
+@pytest.mark.parametrize("kind", ["ours", "script"])
+def test_a_script_teaches_without_data(tmp_path, kind):
+    study = data_free(tmp_path, files(tmp_path, kind), "bank: 300, probe: 48, test: 48")
+    prepare(study, unwatched)
+    outcome = run_once(study)
+    assert outcome.state == "done", outcome.error
+    assert outcome.metrics["probe_kl"] > 0
+
+
+def run_once(study):
+    executor = Serial(Serial.Options())
+    start_workers(executor, study)
+    return executor.submit(run_trial, Trial(0, study.ctx.uniform[0])).result()
 
 
 def test_a_worker_is_handed_the_file_and_the_manifest_beside_it(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdsearch.data.augment import normalise
+from kdsearch.cost.deployed import freeze_trace
 from kdsearch.errors import SpecError
 from kdsearch.spec.distill_sections import TeacherOptions
 from kdsearch.teaching.file_teachers import load_file_teacher
@@ -92,10 +92,15 @@ def test_it_answers_as_the_net_that_it_was_made_of(tmp_path, kind):
     assert teacher.classes == task.classes
 
 
-def descend(net, pixels):
-    """The gradient of the first class's probability by the images."""
-    image = normalise(pixels, (0.0,), (1.0,)).requires_grad_()
-    return torch.autograd.grad(net(image).softmax(1)[:, 0].sum(), image)[0]
+def descend(answer, pixels):
+    """The gradient of the first class's probability by the pixels."""
+    pixels = pixels.detach().requires_grad_()
+    return torch.autograd.grad(answer(pixels).softmax(1)[:, 0].sum(), pixels)[0]
+
+
+def normalised(teacher, pixels):
+    """Pixels in 0..1 as a teacher of one channel reads them."""
+    return (pixels - teacher.mean[0]) / teacher.std[0]
 
 
 @pytest.mark.parametrize("kind", SCRIPTS)
@@ -103,21 +108,40 @@ def test_gradients_reach_the_images_through_any_script(tmp_path, kind):
     task = make_task()
     teacher = load_file_teacher(write(kind, tmp_path), task, CPU)
     assert teacher.gives == "gradients"
-    pixels = task.images("validation").images_NCHW[:9]
-    order = (2, 0, 1) if kind == "other order" else (0, 1, 2)
-    found, wanted = (descend(net, pixels) for net in (teacher.net, knowing_net(order)))
-    torch.testing.assert_close(found, wanted)
+    pixels = task.images("validation").images_NCHW[:9] / 255
+    found = descend(lambda each: teacher.logits(normalised(teacher, each)), pixels)
+    torch.testing.assert_close(found, descend(knowing_net(), pixels), rtol=1e-4, atol=1e-5)
 
 
 def test_the_gradients_of_folded_batch_norms_are_those_of_the_net(tmp_path):
-    from kdsearch.cost.deployed import freeze_trace
-
     net = make_toy(trained=True).eval()
     frozen = save_script(freeze_trace(net, torch.rand(1, 1, 8, 8)), tmp_path / "net.pt")
     teacher = load_file_teacher(named(frozen), make_task(), CPU)
-    image = torch.rand(5, 1, 8, 8, dtype=torch.float32, requires_grad=True)
-    found, wanted = (torch.autograd.grad(each(image).logsumexp(1).sum(), image)[0] for each in (teacher.net, net))
-    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-3 * float(wanted.abs().max()))
+    pixels = torch.rand(5, 1, 8, 8)
+    found, wanted = (
+        descend(lambda each: teacher.logits(normalised(teacher, each)) / 100, pixels),
+        descend(lambda each: net(each) / 100, pixels),
+    )
+    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4 * float(wanted.abs().max()))
+
+
+@pytest.mark.parametrize(
+    ("said", "like"),
+    [
+        ({"mean": 0.25, "std": 0.5}, (0.25, 0.5)),
+        ({"mean": 0, "std": 1}, (0.5, 0.25)),  # it normalises inside
+        ({"mean": 0, "std": 1 / 255}, (0.5, 0.25)),  # it reads pixels of 0..255
+        ({"mean": 1, "std": 0.5}, (0.5, 0.25)),
+    ],
+)
+def test_what_it_takes_its_images_for_is_what_images_can_be(tmp_path, said, like):
+    """A generator of images for it makes them about that mean, as far about it as that."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).eval()
+    teacher = load_file_teacher(named(save_script(net, tmp_path / "net.pt"), **said), make_task(), CPU)
+    assert (*teacher.mean, *teacher.std) == like
+    pixels = torch.randint(256, (4, 1, 8, 8), dtype=torch.uint8)
+    wanted = net((pixels / 255 - said["mean"]) / said["std"])
+    torch.testing.assert_close(teacher.answer(pixels, {})[0], wanted, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", ONNX)
