@@ -5,7 +5,6 @@ B: batch, C: classes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from torch import Tensor, nn
 from kdsearch.data.augment import normalise
 from kdsearch.data.images import ImageSet
 from kdsearch.measures.layout import image_layout
-from kdsearch.spec.metric import ACCURACY
 
 _WORST = 100.0  # nats: what an image costs at most: one on which a net is sure and wrong shall not outweigh thousands
 _CHUNK = 64
@@ -31,58 +29,6 @@ def chunk_size(device: torch.device) -> int:
     MobileNetV2, 1.27 in ResNet-20, 1.1 in VGG-11, 1.0 in VGG-16, 0.9 in LeNet-5.
     """
     return _CHUNK_ON_GPU if device.type == "cuda" else _CHUNK
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What came of classifying images once: the figures, and how often an image of a class was taken for which.
-
-    ``confusion_CC``: rows are the images' classes, columns the answers; images answered with nan are in no column.
-    """
-
-    figures: dict[str, float]
-    confusion_CC: Tensor
-    images_C: Tensor
-
-
-def classify(  # noqa: PLR0913 - what the figures depend on, all of it
-    model: nn.Module,
-    images: ImageSet,
-    *,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-    device: torch.device,
-    batch_size: int,
-    limit: int | None = None,
-) -> Reading:
-    """``accuracy`` (0..1), ``accuracy_stderr`` sqrt(p (1 - p) / n), ``loss`` (nats, mean) and ``images`` (n).
-
-    Of images that have targets the loss is against those. ``limit`` images: a random sample, always the same. A net
-    that answers nan is wrong on those images, at a loss of 100 nats, which no image exceeds.
-    """
-    chosen = _choose(images, limit)
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    loss = torch.zeros((), dtype=torch.float64, device=device)
-    layout = image_layout(model)
-    answers: list[Tensor] = []
-    num_classes = 0
-    with evaluating(model), torch.inference_mode():
-        for image_BCHW, labels in _read_batches(chosen, batch_size, mean=mean, std=std, device=device):
-            logits_BC = model(image_BCHW.to(memory_format=layout))
-            right_B, loss_B = judge_logits(logits_BC, labels)
-            correct += right_B.sum()
-            loss += loss_B.sum()
-            answers.append(torch.where(logits_BC.isfinite().all(1), logits_BC.argmax(1), -1).cpu())
-            num_classes = logits_BC.shape[1]
-    accuracy = correct.item() / len(chosen)
-    figures = {
-        ACCURACY.name: accuracy,
-        ACCURACY.stderr: math.sqrt(accuracy * (1 - accuracy) / len(chosen)),
-        "loss": loss.item() / len(chosen),
-        "images": len(chosen),
-    }
-    confusion_CC = count_confusions(torch.cat(answers), chosen.labels_N, num_classes)
-    return Reading(figures, confusion_CC, torch.bincount(chosen.labels_N, minlength=num_classes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +54,7 @@ def judge_images(  # noqa: PLR0913 - what the figures depend on, all of it
 ) -> Sums:
     """What ``judge`` makes of the outputs and labels of a batch, (B, B): each image's figure and its loss, summed.
 
-    ``limit`` as in ``classify``.
+    Of images that have targets those are the labels. ``limit`` images: a random sample, always the same.
     """
     chosen = _choose(images, limit)
     total_3 = torch.zeros(3, dtype=torch.float64, device=device)
@@ -136,6 +82,11 @@ def _read_batches(
         yield normalise(pixels, mean, std), images.learned[start : start + size].to(device)
 
 
+def take_answers(logits_BC: Tensor) -> Tensor:
+    """The class that each image is taken for, B; -1 where a logit is not finite."""
+    return torch.where(logits_BC.isfinite().all(1), logits_BC.argmax(1), -1)
+
+
 def count_confusions(answer_N: Tensor, label_N: Tensor, num_classes: int) -> Tensor:
     """How many images of each class (row) were given each answer (column), CC; an answer of -1 is none."""
     said = answer_N >= 0
@@ -153,6 +104,16 @@ def judge_logits(logits_BC: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     right_B = (logits_BC.argmax(1) == (labels if labels.ndim == 1 else labels.argmax(1))) & finite_B
     loss_B = F.cross_entropy(logits_BC.float(), labels, reduction="none")
     return right_B, torch.where(finite_B, loss_B, _WORST).clamp_max(_WORST).double()
+
+
+def share_error(hits: float, count: int) -> float:
+    """The standard error of a share, as far as one more hit and one more miss let it be known.
+
+    sqrt(q (1 - q) / (n + 2)) with q = (hits + 1) / (n + 2): of few images a share of 0 or of 1 is not certain, as
+    sqrt(p (1 - p) / n) would have it.
+    """
+    share = (hits + 1) / (count + 2)
+    return float((share * (1 - share) / (count + 2)) ** 0.5)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ B: batch, C: outputs for logits, channels for images.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -170,12 +170,27 @@ class ImageTask(Task):
         batch_size: int | None = None,
         limit: int | None = None,
     ) -> dict[str, float]:
-        """The means of what ``judge_each`` says, the standard error of the headline one, and ``images``."""
+        """The means of what ``judge_each`` says, the standard error of the headline one, and ``images``.
+
+        ``limit`` takes that many images, a random sample that is always the same.
+        """
+        return self._measure(model, part, self.judge_each, device=device, batch_size=batch_size, limit=limit)
+
+    def _measure(
+        self,
+        model: nn.Module,
+        part: Part,
+        judge: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+        *,
+        device: torch.device,
+        batch_size: int | None = None,
+        limit: int | None = None,
+    ) -> dict[str, float]:
         from kdsearch.measures.evaluation import chunk_size, judge_images
 
         images, size, metric = self.images(part), batch_size or chunk_size(device), self.metric_on(part)
         found = judge_images(
-            model, images, self.judge_each, mean=self.mean, std=self.std, device=device, batch_size=size, limit=limit
+            model, images, judge, mean=self.mean, std=self.std, device=device, batch_size=size, limit=limit
         )
         return {
             metric.name: found.figure / found.images,

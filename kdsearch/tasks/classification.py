@@ -78,52 +78,38 @@ class Classification(ImageTask):
 
     @classmethod
     def standard_error(cls, total: float, squares: float, count: int) -> float:  # noqa: ARG003
-        """The standard error of a share, with one success and one failure added, so that it is never zero."""
-        share = (total + 1) / (count + 2)
-        return float((share * (1 - share) / (count + 2)) ** 0.5)
+        from kdsearch.measures.evaluation import share_error
 
-    def evaluate(
-        self,
-        model: nn.Module,
-        part: Part,
-        *,
-        device: torch.device,
-        batch_size: int | None = None,
-        limit: int | None = None,
-    ) -> dict[str, float]:
-        """``accuracy`` (0..1), ``accuracy_stderr`` (sqrt(p (1 - p) / n)), ``loss`` (nats), ``images``.
-
-        Where the labels are a teacher's answers, ``agreement`` and its error stand in place of the first two.
-        ``limit`` takes that many images, a random sample that is always the same.
-        """
-        from kdsearch.measures.evaluation import chunk_size, classify
-
-        images, size = self.images(part), batch_size or chunk_size(device)
-        read = classify(model, images, mean=self.mean, std=self.std, device=device, batch_size=size, limit=limit)
-        return self._named(part, read.figures)
+        return share_error(total, count)
 
     def examine(
         self, model: nn.Module, part: Part, *, device: torch.device
     ) -> tuple[dict[str, float], Mapping[str, Any]]:
         """``per_class``: headline figure and images of each class; ``confusion`` (up to 100 classes): its answers."""
-        from kdsearch.measures.evaluation import chunk_size, classify
+        import torch
 
-        size = chunk_size(device)
-        reading = classify(model, self.images(part), mean=self.mean, std=self.std, device=device, batch_size=size)
-        right, images = reading.confusion_CC.diagonal().tolist(), reading.images_C.tolist()
+        from kdsearch.measures.evaluation import count_confusions, take_answers
+
+        answers: list[Tensor] = []
+        outputs = 0
+
+        def judge(logits_BC: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+            nonlocal outputs
+            outputs = logits_BC.shape[1]
+            answers.append(take_answers(logits_BC).cpu())
+            return self.judge_each(logits_BC, labels)
+
+        figures = self._measure(model, part, judge, device=device)
+        label_N = self.images(part).labels_N
+        confusion_CC = count_confusions(torch.cat(answers), label_N, outputs)
+        right, images = confusion_CC.diagonal().tolist(), torch.bincount(label_N, minlength=outputs).tolist()
         shares = [hits / count if count else None for hits, count in zip(right, images, strict=True)]
         name = self.metric_on(part).name if self._agrees(part) else ACCURACY.name
         details: dict[str, Any] = {"per_class": {name: shares, "images": images}}
         if self.num_classes <= _LARGEST_MATRIX:
-            details["confusion"] = reading.confusion_CC.tolist()
-        return self._named(part, reading.figures), details
+            details["confusion"] = confusion_CC.tolist()
+        return figures, details
 
     def _agrees(self, part: Part) -> bool:
         """Whether the labels of a part are a teacher's answers, so that being right is to agree with it."""
         return self.generated and self.metric_on(part) == self.agreement
-
-    def _named(self, part: Part, figures: dict[str, float]) -> dict[str, float]:
-        if not self._agrees(part):
-            return figures
-        names = {ACCURACY.name: AGREEMENT.name, ACCURACY.stderr: AGREEMENT.stderr}
-        return {names.get(name, name): figure for name, figure in figures.items()}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdsearch.measures.evaluation import count_confusions, evaluating, judge_logits
+from kdsearch.measures.evaluation import count_confusions, evaluating, judge_logits, share_error
 
 CPU = torch.device("cpu")
 
@@ -27,9 +27,25 @@ def test_accuracy_loss_and_error_are_those_of_one_pass(bars_task, make_net):
     logits = net.eval()((part.images_NCHW.float() / 255 - 0.3) / 0.3).detach()
     share = float((logits.argmax(1) == part.labels_N).double().mean())
     assert figures["accuracy"] == pytest.approx(share)
-    assert figures["accuracy_stderr"] == pytest.approx((share * (1 - share) / 60) ** 0.5)
+    known = (60 * share + 1) / 62  # one right and one wrong answer more
+    assert figures["accuracy_stderr"] == pytest.approx((known * (1 - known) / 62) ** 0.5)
     assert figures["loss"] == pytest.approx(float(nn.functional.cross_entropy(logits, part.labels_N)), rel=1e-5)
     assert figures["images"] == 60
+
+
+def test_an_accuracy_has_one_standard_error_whoever_measures_it(bars_task, make_net):
+    """A pass over all images, one that also counts confusions, and the scores of a search."""
+    net = make_net(0)
+    found = bars_task.evaluate(net, "validation", device=CPU)
+    examined, _ = bars_task.examine(net, "validation", device=CPU)
+    hits = round(60 * found["accuracy"])
+    errors = {found["accuracy_stderr"], examined["accuracy_stderr"], bars_task.standard_error(hits, hits, 60)}
+    assert errors == {share_error(hits, 60)}
+
+
+@pytest.mark.parametrize("hits", [0, 10])
+def test_a_share_of_none_or_of_all_is_not_certain(hits):
+    assert share_error(hits, 10) == pytest.approx((1 / 12 * 11 / 12 / 12) ** 0.5)
 
 
 def test_a_net_that_answers_nan_is_wrong(bars_task):

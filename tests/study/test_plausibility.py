@@ -18,12 +18,10 @@ class Mistakes(Classification):
 
     metric = Metric("mistakes", better="lower", unit="%", times=100, digits=0)
 
-    def evaluate(self, model, part, **how):
-        figures = super().evaluate(model, part, **how)
-        return {**figures, "mistakes": 1 - figures["accuracy"], "mistakes_stderr": figures["accuracy_stderr"]}
-
-    def examine(self, model, part, **how):
-        return self.evaluate(model, part, **how), super().examine(model, part, **how)[1]
+    @classmethod
+    def judge_each(cls, outputs, label_B):
+        right_B, loss_B = super().judge_each(outputs, label_B)
+        return ~right_B, loss_B
 
 
 def spoiled(task: Classification) -> Classification:
