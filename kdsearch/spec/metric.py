@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 TEST_IMAGES = "test images"
+VALIDATION = "validation_"
+"""What stands before the name of a figure in records of the validation images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Metric:
     @property
     def validation(self) -> str:
         """What it is called in records of the validation images."""
-        return f"validation_{self.searched or self.name}"
+        return f"{VALIDATION}{self.searched or self.name}"
 
     @property
     def training(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from kdsearch.candidates.space import Candidate, Choice, Real
 from kdsearch.errors import SpecError
 from kdsearch.progress import Report, Watch, unwatched
+from kdsearch.spec.metric import VALIDATION
 from kdsearch.spec.sections import Recipe
 from kdsearch.spec.strategy_options import StrategyOptions
 
@@ -59,6 +60,15 @@ class Job:
     checkpoint: Path | None = None
     watch: Watch = unwatched
     report: Report | None = None
+
+
+def measure_trained(ctx: Context, trained: Trained) -> dict[str, float]:
+    """The net's figures on the validation images: those that its last epoch left, or else taken now."""
+    last = trained.history[-1] if trained.history else {}
+    left = {name.removeprefix(VALIDATION): figure for name, figure in last.items() if name.startswith(VALIDATION)}
+    if {ctx.task.metric.name, ctx.task.metric.stderr} <= left.keys():
+        return left
+    return ctx.task.evaluate(trained.model, "validation", device=ctx.device)
 
 
 class Strategy(ABC):
@@ -152,7 +162,7 @@ class Strategy(ABC):
         By default the student is trained, and stopped where ``report`` says so, and evaluated.
         """
         trained = self.train(ctx, trial.candidate, Job(ctx.seed, report=report))
-        return ctx.task.evaluate(trained.model, "validation", device=ctx.device)
+        return measure_trained(ctx, trained)
 
     def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:  # noqa: ARG002
         """Forecast of seconds: ``prepare`` in all, and ``score`` of one candidate, from ``steps`` timed steps."""

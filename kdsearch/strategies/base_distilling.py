@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.progress import Progress, Report, Watch, unwatched
 from kdsearch.spec.distill_sections import DistillationOptions
-from kdsearch.strategies.base import Job, Strategy, Trained, validate_every
+from kdsearch.strategies.base import Job, Strategy, Trained, measure_trained, validate_every
 
 if TYPE_CHECKING:
     from kdsearch.candidates.space import Candidate
@@ -68,7 +68,7 @@ class Distilling(Strategy):
         from kdsearch.teaching.distillation import term_figures
 
         trained = self.train(ctx, trial.candidate, Job(ctx.seed, report=report))
-        metrics = ctx.task.evaluate(trained.model, "validation", device=ctx.device)
+        metrics = measure_trained(ctx, trained)
         last = trained.history[-1]
         return metrics | {f"term_{name}": last[name] for name in term_figures(self.options.terms) if name in last}
 

@@ -100,6 +100,11 @@ class Learner(ABC):
         """
         raise ValueError(f"{type(self).__name__} has no figure on the validation images")
 
+    @property
+    def validated(self) -> Mapping[str, float]:
+        """All that the last ``validate`` measured, by the names of records; nothing where it was that one figure."""
+        return {}
+
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
     """bfloat16 where a recipe's ``precision`` asks for it; auto does on CUDA only."""

@@ -35,7 +35,8 @@ class Setting:
 
     ``checkpoint``: file to go on from if it is there, and to save to. ``evaluate_every_epochs``: validated every so
     many epochs and after the last. ``deadline``: time (``time.monotonic``) at which training stops, saved. ``report``:
-    told the epoch (from 1) and the figure on validation images after each epoch, whether to train no further.
+    told the epoch (from 1) and the figure on validation images after each epoch, whether to train no further; with one
+    the records hold all figures on those images, so that nobody need take them again.
     ``show``: given each epoch's picture, where the learner has one.
     """
 
@@ -151,6 +152,7 @@ class _Training:
         if report is not None or (every and ((at.epoch + 1) % every == 0 or last)):
             name, validated = self.learner.validate()
             record[name] = validated
+            record |= self.learner.validated if report is not None else {}
         record["seconds"] = at.seconds
         at.history.append(record)
         at.epoch, at.step, at.seconds = at.epoch + 1, 0, 0.0

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.measures.layout import training_layout
+from kdsearch.spec.metric import VALIDATION
 from kdsearch.training.identity import digest_of
 from kdsearch.training.learner import Learner, Moment, Steps, autocast
 from kdsearch.training.loop import History, Setting, fit
@@ -74,6 +75,7 @@ class NetLearner(Learner):
         self._task, self._objective, self._device = task, objective, device
         self._optimizer = make_optimizer(recipe, model)
         self._tally = Tally(self._task)
+        self._validated: Mapping[str, float] = {}
 
     @contextmanager
     def training(self) -> Iterator[None]:
@@ -115,8 +117,12 @@ class NetLearner(Learner):
         return {"net": digest_of(shapes), "objective": self._objective.identity}
 
     def validate(self) -> tuple[str, float]:
-        figures = self._task.evaluate(self.model, "validation", device=self._device)
-        return self._task.metric.validation, figures[self._task.metric.name]
+        self._validated = self._task.evaluate(self.model, "validation", device=self._device)
+        return self._task.metric.validation, self._validated[self._task.metric.name]
+
+    @property
+    def validated(self) -> Mapping[str, float]:
+        return {f"{VALIDATION}{name}": figure for name, figure in self._validated.items()}
 
 
 def train_net(
