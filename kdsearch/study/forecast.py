@@ -14,6 +14,7 @@ from kdsearch.errors import DataError
 from kdsearch.memory import keep_freed_memory
 from kdsearch.records import RunPaths
 from kdsearch.spec.study_spec import to_yaml
+from kdsearch.study.synthesising import synthesis_seconds
 
 if TYPE_CHECKING:
     from torch import nn
@@ -112,7 +113,7 @@ def _seconds(study: Study, executor: Executor) -> dict[str, float]:
         if threads != own:
             rehearsed = study.strategy.rehearse(ctx, TIMED_STEPS)
         finish = _finish_seconds(study, executor.capacity)
-    before = here["prepare"]
+    before = here["prepare"] + synthesis_seconds(study, TIMED_STEPS)
     if study.finish.options.asks_teacher and not study.strategy.options.asks_teacher:
         before += study.finish.rehearse(ctx, TIMED_STEPS)["prepare"]
     search = rehearsed["score"] * math.ceil(evaluations / executor.capacity)

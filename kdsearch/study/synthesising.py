@@ -44,6 +44,19 @@ def generate_images(study: Study, watch: Watch) -> Study:
     return filled
 
 
+def synthesis_seconds(study: Study, count: int) -> float:
+    """Forecast of what generating the images takes, from ``count`` timed steps; none of a study that has its own."""
+    from kdsearch.datafree.making import make_synthesis
+    from kdsearch.training.rehearsal import epoch_seconds
+
+    if not study.spec.task.generates:
+        return 0.0
+    options, teaching = _options(study), study.ctx.teaching
+    assert teaching is not None
+    learner = make_synthesis(teaching.teacher, study.task.image_shape, options, study.spec.seed)
+    return epoch_seconds(learner, options.steps * options.batch_size, study.ctx.device, count)
+
+
 def fill_task(study: Study, bank: StoredBank) -> Study:
     """The study with the bank's images in place of those that stood in for them."""
     from kdsearch.data.generated import bank_dataset

@@ -17,9 +17,10 @@ from kdsearch.records import RunPaths
 from kdsearch.report.html import write_html
 from kdsearch.rundir.ledger import read_outcomes
 from kdsearch.spec.study_spec import load_spec
+from kdsearch.study.forecast import dry_run
 from kdsearch.study.planning import plan
 from kdsearch.study.run import resume_study, run_study
-from kdsearch.study.synthesising import fill_task, generate_images
+from kdsearch.study.synthesising import fill_task, generate_images, synthesis_seconds
 from kdsearch.training import loop
 from tests.banks import write_bank
 from tests.dataless import dataless_spec
@@ -264,3 +265,16 @@ def test_a_filled_task_is_normalised_as_the_student_expects(tmp_path):
     study = planned(tmp_path, "student={net: given, divisor: 1, mean: 0.4, std: 0.2}")
     assert fill_task(study, bank).task.mean == (0.4,)
     assert fill_task(planned(tmp_path), bank).task.mean == (0.3,)
+
+
+def test_a_forecast_counts_the_steps_of_the_synthesis(tmp_path):
+    study = planned(tmp_path)
+    more = planned(tmp_path, "task.synthesis.steps=20000")
+    assert 0 < synthesis_seconds(study, 3) < synthesis_seconds(more, 3) / 100
+
+
+def test_a_dry_run_reads_no_image_and_says_what_stands_in():
+    told = dry_run(dataless_spec(), net=make_toy(), teacher=knowing_net())
+    assert told["data"].startswith("images to be generated from the module that was passed: 400 for training, 48 for")
+    assert told["data"].endswith("smooth noise stands in until then")
+    assert told["hours"]["prepare"] > 0
