@@ -53,10 +53,11 @@ def _print(found: Comparison) -> None:
     from kdsearch.report.comparison import LATENCY_MEANS, list_differing, list_nets, list_verdicts
     from kdsearch.report.console import ROLE_STYLES
     from kdsearch.report.gains import DOUBT_MEANS
+    from kdsearch.report.table import SIZE_MEANS
 
     columns, rows, roles = list_nets(found)
     print_columns(columns, rows, styles=[ROLE_STYLES.get(role, "") for role in roles])
-    for line in (*list_verdicts(found), DOUBT_MEANS, LATENCY_MEANS):
+    for line in (*list_verdicts(found), DOUBT_MEANS, SIZE_MEANS, LATENCY_MEANS):
         say(line)
     say("")
     if differing := list_differing(found):

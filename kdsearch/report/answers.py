@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kdsearch.costs import COSTS, FILE_SIZE, HEADLINE
+from kdsearch.costs import COSTS, FILE_SIZE, find_cost
+from kdsearch.report.limits import list_limited
 from kdsearch.report.run import Net, Run
 from kdsearch.report.table import say_figure
 from kdsearch.report.verdict import Answer, judge_budget, judge_proxy
@@ -30,14 +32,14 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A winner in one sentence: its figure, its share of the full net's multiply-adds, the full net's figure.
+    """A winner in one sentence: its figure, its share of what the full net costs, the full net's figure.
 
-    ``figures``: its label, value and small print each.
+    ``shares``: of each limited cost the share and the cost's name; ``figures``: label, value and small print each.
     """
 
     figure: str
     metric: str
-    share: str
+    shares: tuple[tuple[str, str], ...]
     full: str
     figures: tuple[tuple[str, str, str], ...]
 
@@ -85,14 +87,20 @@ def _show_budget(run: Run, budget: int, title: str, *more: Answer) -> Card:
 
 
 def _show_result(run: Run, winner: Net) -> Result:
-    macs, full_macs = winner.cost(HEADLINE), run.full_costs.get(HEADLINE)
     return Result(
         figure=run.metric.say(winner.figure),
         metric=run.metric.told,
-        share=say_percent(macs / full_macs, 0) if macs and full_macs else "",
+        shares=tuple(_list_shares(run, winner)),
         full=run.metric.say(run.full.figure) if run.full else "",
         figures=tuple(_list_figures(run, winner)),
     )
+
+
+def _list_shares(run: Run, winner: Net) -> Iterator[tuple[str, str]]:
+    for cost in list_limited(run, winner.budget):
+        value, full = winner.cost(cost), run.full_costs.get(cost)
+        if value and full:
+            yield say_percent(value / full, 0), find_cost(cost).label
 
 
 def _list_figures(run: Run, winner: Net) -> list[tuple[str, str, str]]:

@@ -12,8 +12,9 @@ from kdsearch.errors import SpecError
 from kdsearch.report.board import flatten
 from kdsearch.report.columns import Column
 from kdsearch.report.gains import gain_interval, gain_over, say_gain, say_interval
+from kdsearch.report.limits import list_limited, say_costs
 from kdsearch.report.run import Net, Run
-from kdsearch.report.table import name_net, order_nets, say_figure
+from kdsearch.report.table import list_compared, name_net, say_figure
 from kdsearch.report.words import say_cost, say_duration
 
 _APART = {"": "cannot be told apart", "+": "ahead", "-": "behind"}
@@ -34,7 +35,7 @@ class Entry:
     @property
     def nets(self) -> list[Net]:
         """Those of its table but for random ones, which stand for chance."""
-        return order_nets(net for net in self.run.nets if net.role != "random")
+        return [net for net in list_compared(self.run) if net.role != "random"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +119,14 @@ def list_verdicts(found: Comparison) -> list[str]:
 def _judge(first: Entry, entry: Entry, net: Net, rival: Net) -> str:
     metric, interval = entry.run.metric, gain_interval(entry.run, net, rival)
     gain = f"{metric.say_difference(gain_over(entry.run, net, rival))} {metric.points}".rstrip()
-    macs = " instead of ".join(say_cost(HEADLINE, each.costs[HEADLINE]) for each in (net, rival))
+    limited = list_limited(entry.run, net.budget)
+    costs = " instead of ".join(say_costs(each, limited) for each in (net, rival))
     if interval is None:
         told = "may be chance: one training each gives no interval"
     else:
         sign = "+" if interval.low > 0 else "-" if interval.high < 0 else ""
         told = f"{_APART[sign]} ({say_interval(metric, interval)})"
-    return f"{entry.label}, {net.id}, against {first.label}, {rival.id}: {gain}, {told}; {macs} MACs."
+    return f"{entry.label}, {net.id}, against {first.label}, {rival.id}: {gain}, {told}; {costs}."
 
 
 def list_differing(found: Comparison) -> list[tuple[str, list[str]]]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
-from kdsearch.costs import HEADLINE
+from kdsearch.costs import HEADLINE, find_cost
 from kdsearch.records import Outcome
 from kdsearch.report import charts
 from kdsearch.report.charts import Frame
-from kdsearch.report.run import Run
-from kdsearch.report.words import say_count
+from kdsearch.report.run import Net, Run
+from kdsearch.report.words import say_cost, say_count
 
 Limits = Sequence[tuple[int, float]]
 
@@ -20,6 +20,18 @@ def list_limits(run: Run, budget: int | None = None) -> list[tuple[int, float]]:
     """(Number, MACs) of every budget, or of one; those that limit something else are left out."""
     numbered = enumerate(run.budgets)
     return [(at, each[HEADLINE][1]) for at, each in numbered if HEADLINE in each and budget in (None, at)]
+
+
+def list_limited(run: Run, budget: int | None) -> tuple[str, ...]:
+    """The costs that a budget limits, which sentences then name; the charts' one where it limits none."""
+    limited = run.budgets[budget] if budget is not None and budget < len(run.budgets) else {}
+    return tuple(limited) or (HEADLINE,)
+
+
+def say_costs(net: Net, names: Iterable[str]) -> str:
+    """What a net has of each cost that was measured: ``74.6 M MACs, 3.2 MB``."""
+    costs = [(find_cost(name), value) for name in names if (value := net.cost(name)) is not None]
+    return ", ".join(f"{say_cost(cost.name, value)} {cost.noun}".rstrip() for cost, value in costs)
 
 
 def draw_limits(frame: Frame, limits: Limits) -> Markup:

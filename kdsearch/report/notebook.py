@@ -19,11 +19,12 @@ from kdsearch.report.answers import show_answers
 from kdsearch.report.board import Board
 from kdsearch.report.console import live
 from kdsearch.report.figures import draw_figures
+from kdsearch.report.limits import list_limited, say_costs
 from kdsearch.report.page import Figure
 from kdsearch.report.reading import read_run
 from kdsearch.report.rendering import render_template
 from kdsearch.report.table import say_figure, show_nets
-from kdsearch.report.words import say_cost, say_duration
+from kdsearch.report.words import say_duration
 from kdsearch.spec.metric import ACCURACY, Metric
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def say_result(summary: Summary) -> str:
     """A run in a line: its state, and what its winners reached at which cost."""
     run = read_run(summary, ())
     winners = (
-        f"{net.id} {say_figure(run, net)} at {say_cost('macs', net.costs['macs'])} MACs"
+        f"{net.id} {say_figure(run, net)} at {say_costs(net, list_limited(run, net.budget))}"
         for net in run.nets
         if net.role == "winner"
     )

@@ -11,9 +11,10 @@ from kdsearch.report.run import Net, Run
 from kdsearch.report.words import say_cost, say_percent
 
 _BESIDE = {HEADLINE: ("of full",), "latency_ms": ("speed-up",)}
+SIZE_MEANS = "Size: parameters and buffers; of exported nets their largest file."
 _NOTE = (
     "{metric}: mean ± standard deviation over seeds, on {images} that the search never saw. MACs: multiply-adds of "
-    "convolutions and linear layers, one image. Size: parameters and buffers; of exported nets their largest file. "
+    "convolutions and linear layers, one image. {size} "
     "Latency: frozen TorchScript, batch 1, one thread, all in one run; speed-up: against the full net. All nets were "
     "trained with one recipe, but for given (the student as it came) and teacher, which are as they are."
 )
@@ -55,7 +56,7 @@ def show_nets(run: Run) -> Section:
     heads = (*list_heads(run)[:2], f"against {control}", *list_heads(run)[3:])
     compared = list_compared(run)
     rows = tuple(tuple(list_cells(run, net)) for net in compared)
-    about = _NOTE.format(metric=run.metric.words.capitalize(), images=run.metric.tested_on)
+    about = _NOTE.format(metric=run.metric.words.capitalize(), images=run.metric.tested_on, size=SIZE_MEANS)
     note = " ".join((about, DOUBT_MEANS, *list_unmeasured(run)))
     return Section(title, tables=(Table(heads, rows, tuple(net.role for net in compared)),), note=note)
 

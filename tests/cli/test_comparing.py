@@ -30,6 +30,7 @@ def test_runs_are_named_by_their_directories_and_set_against_the_first(capsys):
     said = capsys.readouterr().out
     assert "vs a" in said.splitlines()[0]
     assert "b, winner, against a, winner: +4.0 points, ahead (95% interval " in said
+    assert "Size: parameters and buffers; of exported nets their largest file.\n" in said
     assert said.splitlines()[-2:] == ["differs in  a  b", "seed        0  3"]
     assert run(["compare", "a", "b", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

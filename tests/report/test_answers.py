@@ -29,10 +29,28 @@ def test_the_head_says_how_it_ended_and_why(state, stopped, said):
 def test_a_result_is_a_figure_a_share_and_what_the_full_net_reaches(summary):
     (card,) = show_answers(read_run(summary, ()))
     result = card.result
-    assert (result.figure, result.share, result.full) == ("91.3 %", "50 %", "92.6 %")
+    assert (result.figure, result.shares, result.full) == ("91.3 %", (("50 %", "MACs"),), "92.6 %")
     assert result.figures[0] == ("test accuracy", "91.3 ± 0.4 %", "mean of 3 seeds")
     assert ("MACs", "74.6 M", "full net 150 M") in result.figures
     assert [answer.word for answer in card.answers] == ["yes", "yes", "yes"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "shares"),
+    [
+        ({"macs": 1e9}, (("50 %", "MACs"),)),
+        ({"parameters": 1e9}, (("50 %", "parameters"),)),
+        ({"size_bytes": 1e9}, (("50 %", "size"),)),
+        ({"latency_ms": 9.0}, ()),  # nobody has measured the full net's
+        ({"macs": 1e9, "parameters": 1e9}, (("50 %", "MACs"), ("50 %", "parameters"))),
+        ({}, (("50 %", "MACs"),)),
+    ],
+)
+def test_the_headline_names_what_the_budget_limits(summary, limits, shares):
+    summary["budgets"] = [{cost: [None, high] for cost, high in limits.items()}]
+    del summary["full"]["costs"]["latency_ms"]
+    (card,) = show_answers(read_run(summary, ()))
+    assert card.result.shares == shares
 
 
 def test_what_fusing_saves_stands_beside_the_cost(summary):

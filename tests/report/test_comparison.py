@@ -38,6 +38,29 @@ def test_every_net_but_random_ones_stands_in_the_row_of_its_run():
     assert roles == ["winner", "uniform"] * 2
 
 
+def test_nets_that_came_trained_stand_first_as_they_do_in_a_report():
+    given, teacher = (
+        {"id": role, "role": role, "name": "n", "metrics": {"accuracy": 0.97}} for role in ("given", "teacher")
+    )
+    taught = entry(
+        "a", 0.91, references=[given | {"costs": {"macs": 9}}, teacher | {"costs": {}, "unmeasured": {"macs": "no"}}]
+    )
+    _, rows, roles = list_nets(compare([taught, entry("b", 0.95)]))
+    assert roles == ["given", "teacher", "winner", "uniform", "winner", "uniform"]
+    assert [row[:5] for row in rows[:2]] == [["a", "given", "97.0 %", "–", "9"], ["", "teacher", "97.0 %", "–", "–"]]
+    assert [net["role"] for net in describe(compare([taught, entry("b", 0.95)]))["runs"][0]["students"]] == roles[:4]
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"), [("parameters", "4.29 M parameters instead of 4.29 M parameters"), ("size_bytes", "17.2 MB")]
+)
+def test_a_verdict_names_what_the_budget_limits(limit, said):
+    budgets = [{limit: [None, 1e9]}]
+    (line,) = list_verdicts(compare([entry("a", 0.91, budgets=budgets), entry("b", 0.95, budgets=budgets)]))
+    assert said in line
+    assert "MACs" not in line
+
+
 @pytest.mark.parametrize(
     ("accuracy", "word"),
     [(0.95, "ahead"), (0.87, "behind"), (0.912, "cannot be told apart")],
@@ -52,7 +75,7 @@ def test_a_winner_is_judged_by_the_interval_of_the_difference(accuracy, word):
     gain = f"{100 * (accuracy - 0.91):+.1f}".replace("-", "−")
     assert said == (
         f"b, winner, against a, winner: {gain} points, {word} (95% interval {low} to {high}); "
-        "70.0 M instead of 70.0 M MACs."
+        "70.0 M MACs instead of 70.0 M MACs."
     )
     told = describe(found)["runs"][1]["students"][0]["gain"]
     assert (told["over"], statistics.fmean(told["interval_95"])) == ("winner", pytest.approx(told["value"]))
