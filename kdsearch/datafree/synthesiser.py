@@ -105,7 +105,10 @@ class Synthesiser:
         """
         fast = copy.deepcopy(generator)
         noise_BZ = self._noise(generator, self.options.batch_size).requires_grad_()
-        groups = [{"params": fast.parameters()}, {"params": [noise_BZ], "lr": _NOISE_RATE * self.rate_share}]
+        groups: list[dict[str, Any]] = [
+            {"params": fast.parameters()},
+            {"params": [noise_BZ], "lr": _NOISE_RATE * self.rate_share},
+        ]
         steps = torch.optim.Adam(groups, lr=self._rate, betas=_BETAS)
         for _ in range(self.options.meta_generator):
             made = self._descend(fast, steps, noise_BZ, rival, rivalry)

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kdsearch.spec.sections import Augmentation
+from kdsearch.spec.metric import LIKELIHOOD, Metric
+from kdsearch.spec.sections import Augmentation, RankedBy
 from kdsearch.spec.strategy_options import TrainingOptions
 from kdsearch.spec.synthesis_sections import SynthesisOptions
 from kdsearch.spec.terms import NotNegative, Positive, Range
@@ -34,14 +35,16 @@ class DataFreeOptions(TrainingOptions):
     once), by the divergence of its answers from the teacher's at ``temperature``; the teacher is asked anew where
     ``augment`` changes an image. ``adversarial``: weight by which the generators look for images on which the two
     nets differ, from ``adversarial_from`` of the training on.
-    ``preset: dafl-paper`` is the joint step of the authors' code: one student step on the images that the generator has
-    just made, no bank, constant rates. ``search_widths``: beside the ranges.
+    ``preset: dafl-paper`` is the joint step of the authors' code: one student step on the images that the generator
+    has just made, no bank, constant rates. ``ranked_by``: what candidates are compared by, the likelihood of the
+    validation labels (of the teacher's answers, in a study without data), which is less noisy than the task's
+    metric. ``search_widths``: beside the ranges.
     """
 
     preset: Literal["fast", "dafl-paper"] = "fast"
     synthesis: SynthesisOptions = SynthesisOptions()
     epochs: int = Field(10, ge=1, le=1_000_000)
-    rounds: int = Field(100, ge=1, le=1_000_000)
+    rounds: int = Field(20, ge=1, le=1_000_000)
     student_steps: Literal["auto"] | int | Range = "auto"
     batch_size: int = Field(64, ge=2, le=1_000_000)
     optimizer: Literal["sgd", "adamw"] = "adamw"
@@ -51,9 +54,10 @@ class DataFreeOptions(TrainingOptions):
     adversarial: NotNegative = 0.0
     adversarial_from: float = Field(0.3, ge=0, lt=1)
     augment: Augmentation = Augmentation(crop=2, flip=False)
+    ranked_by: RankedBy = "likelihood"
     search_widths: bool = False
 
-    for_search: ClassVar[frozenset[str]] = frozenset({"search_widths"})
+    for_search: ClassVar[frozenset[str]] = frozenset({"search_widths", "ranked_by"})
 
     @model_validator(mode="before")
     @classmethod
@@ -81,6 +85,10 @@ class DataFreeOptions(TrainingOptions):
     @property
     def inside_teacher(self) -> Mapping[str, str]:
         return self.synthesis.inside_teacher
+
+    @property
+    def score_metric(self) -> Metric | None:
+        return LIKELIHOOD if self.ranked_by == "likelihood" else None
 
     @property
     def descends_teacher(self) -> bool:

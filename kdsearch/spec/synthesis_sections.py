@@ -56,7 +56,7 @@ class SynthesisOptions(Section):
     smooth: NotNegative = 0.0
     procedural: NotNegative = 3.0
     meta_generator: int = Field(0, ge=0, le=1_000)
-    steps: int = Field(1_000, ge=1, le=10_000_000)
+    steps: int = Field(400, ge=1, le=10_000_000)
     bank: Positive = 20_000
     probe: int = Field(1_000, ge=16, le=1_000_000)
     test: int = Field(1_000, ge=16, le=1_000_000)

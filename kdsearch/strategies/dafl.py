@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdsearch.errors import SpecError, StoreError
 from kdsearch.progress import Progress, Report, Watch, unwatched
+from kdsearch.records import SCORE
 from kdsearch.spec.datafree_sections import DataFreeOptions
 from kdsearch.spec.fit import say_closed
 from kdsearch.strategies.base import Job, Strategy, Trained
@@ -64,10 +65,19 @@ class DataFree(Strategy):
         return made
 
     def score(self, ctx: Context, trial: Trial, report: Report | None = None) -> dict[str, float]:
-        """Figures of the student trained with the candidate's amounts and widths; ``probe_kl``: on its own probe."""
+        """Figures of the student trained with the candidate's amounts and widths; ``probe_kl``: on its own probe.
+
+        In a study without data the validation part is made up, too, and the likelihood of the teacher's answers there
+        orders candidates as their divergence from the teacher does.
+        """
         trained = self.train(ctx, trial.candidate, Job(ctx.seed, report=report))
         metrics = ctx.task.evaluate(trained.model, "validation", device=ctx.device)
-        return metrics | {"probe_kl": min(record["probe_kl"] for record in trained.history)}
+        metrics["probe_kl"] = min(record["probe_kl"] for record in trained.history)
+        return metrics if self.options.score_metric is None else metrics | {SCORE: -metrics["loss"]}
+
+    def judge_trained(self, metrics: Mapping[str, float]) -> float | None:
+        """Minus the loss where likelihood ranks, as in ``score``; None where the task's metric does."""
+        return None if self.options.score_metric is None else -float(metrics["loss"])
 
     def train(self, ctx: Context, candidate: Candidate, job: Job) -> Trained:
         """The student with the weights of its best evaluation on the probe, which nobody trains on."""
