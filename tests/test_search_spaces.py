@@ -15,6 +15,7 @@ SHIPPED = sorted(shipped_studies())
 def test_the_promised_studies_are_shipped():
     promised = {"quickstart", "metapruning", "metapruning_cifar10", "metapruning_folder"}
     promised |= {"metapruning_paper", "metapruning_imagenet", "kd", "cckd", "cckd_weights", "metapruning_cckd"}
+    promised |= {"metapruning_datafree"}
     assert {f"{name}.yaml" for name in promised} <= set(SHIPPED)
 
 

@@ -37,6 +37,7 @@ LESSONS = {
     "cckd_weights.yaml": (TAUGHT, "pruner={name: nop}"),
     "metapruning_cckd.yaml": (TAUGHT, *PRUNINGNET),
     "dafl.yaml": DATAFREE,
+    "metapruning_datafree.yaml": (TAUGHT, *PRUNINGNET),
     "dafl_search.yaml": DATAFREE,
 }
 ON_PAPER = {
@@ -72,6 +73,8 @@ def data_for(name: str, folder: Path) -> list[str]:
         return [write_npz(folder), "task.train_images=null", "executor={name: serial}"]
     if name == "metapruning_folder.yaml":
         return [write_folder(folder), "task.image_size=32"]
+    if name == "metapruning_datafree.yaml":
+        return ["task.synthesis={steps: 12, batch_size: 64, bank: 400, probe: 64, test: 64}"]
     return ["task.train_images=200"]
 
 
