@@ -18,6 +18,7 @@ from kdsearch.files import cache_dir
 from kdsearch.models.zoo import make_net
 from kdsearch.spec.datafree_sections import DataFreeOptions
 from kdsearch.spec.errors import unknown
+from kdsearch.spec.metric import ACCURACY
 from kdsearch.spec.sections import StudentOptions
 from kdsearch.spec.task_sections import TaskOptions
 from kdsearch.tasks.classification import Classification
@@ -87,14 +88,14 @@ def run(  # noqa: PLR0913 - the situation that is measured
             rows.append(_measure(case, range(first_seed, first_seed + seeds)))
             if on_row is not None:
                 on_row(rows[-1])
-    about = {"teacher": loaded.name, "teacher_accuracy": _percent(task, loaded.net), "data": task.name}
+    about = {"teacher": loaded.name, f"teacher_{ACCURACY.name}": _percent(task, loaded.net), "data": task.name}
     made = {**about, "student": f"{net} x {width:g}", "cases": rows}
     return {**made, "paper": _forecast_paper(task, loaded, student)} if forecast else made
 
 
 def _measure(case: _Case, seeds: range) -> dict[str, Any]:
     found = [_train(case, seed) for seed in seeds]
-    accuracies = [each["accuracy"] for each in found]
+    accuracies = [each[ACCURACY.name] for each in found]
     return {
         "recipe": case.recipe,
         "cpu_s": round(statistics.fmean(each["cpu_s"] for each in found), 1),
@@ -123,7 +124,7 @@ def _train(case: _Case, seed: int) -> dict[str, float]:
     fit(learner, Setting(seed, teacher.device, note=case.recipe))
     kl = learner.select()
     spent = time.process_time() - began
-    found = {"accuracy": _percent(task, learner.student), "probe_kl": kl, "cpu_s": spent}
+    found = {ACCURACY.name: _percent(task, learner.student), "probe_kl": kl, "cpu_s": spent}
     return {**found, "rounds": rounds * _EVALUATIONS, "student_steps": pace}
 
 
