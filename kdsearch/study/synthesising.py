@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from kdsearch.errors import DataError, SpecError
 from kdsearch.files import cache_dir
 from kdsearch.progress import Progress, Watch
-from kdsearch.rundir.pictures import keeping
+from kdsearch.records import PictureMade
+from kdsearch.rundir.pictures import keep_picture, keeping
 from kdsearch.spec.task_sections import TaskOptions
 from kdsearch.study.normalising import normalise_for
 from kdsearch.study.placeholders import read_input
@@ -21,27 +22,51 @@ if TYPE_CHECKING:
     from kdsearch.datafree.bank import Bank
     from kdsearch.spec.synthesis_sections import SynthesisOptions
     from kdsearch.study.planning import Study
-    from kdsearch.tasks.base import Task
+    from kdsearch.tasks.base import Part, Task
 
 _log = logging.getLogger(__name__)
+PICTURE = "bank"
+"""What the picture of a study's generated images is filed under."""
+_DRAWN = 4096  # images that are looked through for those of each class
 
 
 def generate_images(study: Study, watch: Watch) -> Study:
     """The study with its images, if it has none of its own: those of its bank, which is made now unless it is there.
 
+    Of generated images, also another run's, some are kept as a picture, for the report.
+
     Raises:
         KdsearchError: the synthesis failed, or what it made does not do for the study.
     """
+    filled = _fill_checked(study, watch) if study.spec.task.generates else study
+    if filled.task.generated:
+        keep_picture(filled.ctx.paths, PictureMade(PICTURE, 1, draw_images(filled.ctx.task)))
+    return filled
+
+
+def _fill_checked(study: Study, watch: Watch) -> Study:
+    """The study with its images, once they have been found to do for it."""
     from kdsearch.study.references import check_references
 
-    if not study.spec.task.generates:
-        return study
     filled = fill_task(study, _read_made(study) or _make_bank(study, watch))
     device = filled.ctx.device
     check_batches(filled.spec, len(filled.task.images("train")))
     check_parity(filled.spec, filled.task, filled.ctx.widths, device)
     check_references(filled)
     return filled
+
+
+def draw_images(task: Task) -> bytes:
+    """A PNG of generated images of each class, with how sure the teacher is of it under each."""
+    from kdsearch.datafree.pictures import Block, draw_grid
+
+    blocks = []
+    parts: tuple[tuple[Part, str], ...] = (("train", "to learn from"), ("validation", "to search with"))
+    for part, title in parts:
+        images = task.images(part)
+        assert images.targets_NC is not None
+        blocks.append(Block(title, images.images_NCHW[:_DRAWN], images.targets_NC[:_DRAWN].log()))
+    return draw_grid(blocks, task.classes)
 
 
 def synthesis_seconds(study: Study, count: int) -> float:
@@ -93,7 +118,7 @@ def _make_bank(study: Study, watch: Watch) -> StoredBank:
     assert ctx.teaching is not None
     _check_place(study)
     watch(Progress("prepare", 0, 0, f"generating images from {ctx.teaching.teacher.name}"))
-    checkpoint, show = ctx.paths.checkpoints / "bank.pt", keeping(ctx.paths, "bank")
+    checkpoint, show = ctx.paths.checkpoints / "bank.pt", keeping(ctx.paths, "synthesis")
     note = "generated images"
     setting = Setting(study.spec.seed, ctx.device, checkpoint, watch, "prepare", note, show=show)
     with guarding(ctx.data_roots):

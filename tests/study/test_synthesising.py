@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from kdsearch.data.stored_bank import read_bank
 from kdsearch.errors import DataError, KdsearchError, SpecError, StoreError
@@ -193,6 +194,36 @@ def test_nothing_that_is_said_of_it_calls_agreement_accuracy_or_generated_images
         in page
     )
     assert {outcome.metric.name for outcome in read_outcomes(RunPaths(run_dir))} == {"agreement"}
+
+
+def test_some_of_the_images_are_kept_as_a_picture_also_of_another_runs(tmp_path):
+    generate_images(planned(tmp_path / "own"), unwatched)
+    sets = ("teacher=null", f"task={{bank: {tmp_path}/own}}")
+    generate_images(plan(dataless_spec(*sets), RunPaths(tmp_path / "other"), net=make_toy()), unwatched)
+    drawn = [tmp_path / run / "pictures/bank/0001.png" for run in ("own", "other")]
+    assert drawn[0].read_bytes() == drawn[1].read_bytes()
+    with Image.open(drawn[0]) as picture:
+        assert picture.width > 3 * 56  # a column for each of three classes
+
+
+@pytest.mark.medium
+def test_the_report_shows_some_of_the_images(run_dir):
+    assert "data:image/png;base64," in write_html(run_dir).read_text()
+
+
+@pytest.mark.medium
+def test_a_student_is_taught_by_correlation_congruence_on_a_bank(run_dir, tmp_path):
+    sets = (
+        f"task={{bank: {run_dir}}}",
+        "teacher={net: given, mean: 0, std: 1}",
+        "strategy={name: cckd, epochs: 1, batch_size: 24, terms: [{ce: 0.1}, {kd: 1}, {cc: 1}]}",
+        "strategy.sampler={name: class_balanced, k: 2}",
+        "finish={name: cckd, epochs: 1, batch_size: 24, controls: {full: false}}",
+        "budget.trials=1",
+    )
+    summary = run_study(dataless_spec(*sets), tmp_path / "run", net=make_toy(), teacher=knowing_net())
+    assert summary["state"] == "done"
+    assert summary["references"][0]["metrics"]["agreement"] == 1.0  # the teacher whose answers the labels are
 
 
 @pytest.mark.medium
