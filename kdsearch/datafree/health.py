@@ -17,13 +17,15 @@ _COUNTED = 3  # diversities that make a median
 class Reading:
     """One evaluation.
 
-    Of fresh images: ``class_entropy`` (of the teacher's answers, 0..1 of the largest), ``absent`` (classes of which
-    none is), ``diversity`` (standard deviation of a pixel over them, in grey levels) and ``batch_norm_distance`` (None
-    without batch norms). ``fresh_agreement``: share of them of which the student says what the teacher says;
-    ``training_loss``: its mean loss since the last evaluation. ``probe_kl``, ``agreement``: on the held-out probe, in
-    nats and as a share; ``kept_kl``: of the best student so far on the same probe. None without a student.
+    ``steps``: of the generators since the last one. Of fresh images: ``class_entropy`` (of the teacher's answers, 0..1
+    of the largest), ``absent`` (classes of which none is), ``diversity`` (standard deviation of a pixel over them, in
+    grey levels) and ``batch_norm_distance`` (None without batch norms). ``fresh_agreement``: share of them of which the
+    student says what the teacher says; ``training_loss``: its mean loss since the last evaluation. ``probe_kl`` (nats)
+    and ``probe_agreement`` (share): on the held-out probe; ``kept_kl``: of the best student so far on the same probe.
+    None without a student.
     """
 
+    steps: int
     class_entropy: float
     absent: tuple[int, ...]
     diversity: float
@@ -31,7 +33,7 @@ class Reading:
     fresh_agreement: float | None = None
     training_loss: float | None = None
     probe_kl: float | None = None
-    agreement: float | None = None
+    probe_agreement: float | None = None
     kept_kl: float | None = None
 
 
@@ -39,10 +41,10 @@ class Reading:
 class Past:
     """What earlier evaluations of the same generator leave to compare with.
 
-    ``evaluations``: how many there were; ``low_entropies``: the last ones running whose entropy was too low.
+    ``steps``: how many it has taken; ``low_entropies``: the last evaluations running whose entropy was too low.
     """
 
-    evaluations: int = 0
+    steps: int = 0
     low_entropies: int = 0
     diversities: tuple[float, ...] = ()
     least_batch_norm_distance: float = math.inf
@@ -50,7 +52,7 @@ class Past:
     def followed_by(self, reading: Reading, options: ConvergenceOptions) -> Past:
         distance = reading.batch_norm_distance
         return Past(
-            self.evaluations + 1,
+            self.steps + reading.steps,
             self.low_entropies + 1 if reading.class_entropy < options.class_entropy else 0,
             (*self.diversities, reading.diversity),
             self.least_batch_norm_distance if distance is None else min(distance, self.least_batch_norm_distance),

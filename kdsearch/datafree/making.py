@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kdsearch.datafree.learner import SynthesisLearner
+from kdsearch.datafree.synthesis_learner import SynthesisLearner
 from kdsearch.spec.sections import Recipe
 from kdsearch.spec.synthesis_sections import SynthesisOptions
 from kdsearch.spec.terms import number

@@ -38,6 +38,8 @@ class Recovery:
     """The history that decides; the collapses are counted over the whole training.
 
     ``gains``: by which factor each evaluation lowered the divergence of the best student, 1 where it did not.
+    ``astray``: the last evaluations running with a student far from its best; ``lost``: those in which its divergence
+    was no number.
     """
 
     options: ConvergenceOptions
@@ -45,6 +47,7 @@ class Recovery:
     collapses: list[str] = field(default_factory=list)
     gains: list[float] = field(default_factory=list)
     astray: int = 0
+    lost: int = 0
     generator_rate: float = 1.0
     student_rate: float = 1.0
 
@@ -52,7 +55,7 @@ class Recovery:
         """The decision after an evaluation; ``at_lowest_rate``: the student's schedule lowers its rate no further.
 
         Raises:
-            KdsearchError: the generator has collapsed for the fourth time.
+            KdsearchError: the generator has collapsed, or the student's loss has been no number, for the fourth time.
         """
         generator, collapse = self._judge_generator(reading)
         student, strayed = self._judge_student(reading)
@@ -66,7 +69,7 @@ class Recovery:
 
     def _judge_generator(self, reading: Reading) -> tuple[Literal["go on", "keep", "go back", "renew"], str]:
         reason = find_collapse(reading, self.past, self.options)
-        excused = bool(reason) and self.past.evaluations < self.options.grace and is_finite(reading)
+        excused = bool(reason) and self.past.steps < self.options.grace and is_finite(reading)
         if not reason or excused:
             self.past = self.past.followed_by(reading, self.options)
             return ("go on" if excused or self.past.low_entropies else "keep"), ""
@@ -92,12 +95,16 @@ class Recovery:
             self.astray = 0
             return "keep", ""
         self.gains.append(1.0)
-        self.astray += 1
-        if kept is not None and now <= self.options.student * kept:
-            self.astray = 0
+        near = kept is not None and now <= self.options.student * kept
+        self.astray = 0 if near else self.astray + 1
         if math.isfinite(now) and self.astray < _ASTRAY:
             return "go on", ""
         self.astray = 0
+        self.lost += not math.isfinite(now)
+        if self.lost >= _GIVEN_UP:
+            raise KdsearchError(
+                f"the student's loss was no number {self.lost} times; lower learning_rate or set clip_norm"
+            )
         self.student_rate /= 2
         best = "" if kept is None else f", {kept:.3g} at best"
         return "go back", f"the student goes back: its divergence on the probe is {now:.3g} nats{best}"
@@ -110,5 +117,5 @@ class Recovery:
         past = state["past"]
         self.past = Past(**{**past, "diversities": tuple(past["diversities"])})
         self.collapses, self.gains = list(state["collapses"]), list(state["gains"])
-        self.astray = state["astray"]
+        self.astray, self.lost = state["astray"], state["lost"]
         self.generator_rate, self.student_rate = state["generator_rate"], state["student_rate"]

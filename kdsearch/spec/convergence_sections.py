@@ -14,7 +14,7 @@ class ConvergenceOptions(Section):
     entropy in two evaluations, or one class is absent; where pixels vary less than ``diversity`` times as much as in
     the median evaluation; where the loss of the student is below ``training_loss`` while it agrees with the teacher on
     more than ``agreement`` of fresh images; where the distance to the teacher's batch norms is over ``batch_norm``
-    times the smallest so far. ``grace``: the evaluations of a new generator that only infinite numbers can fail.
+    times the smallest so far. ``grace``: the steps of a new generator in which only infinite numbers are a collapse.
     ``student``: a student whose divergence from the teacher on the probe is over so many times the best, three times
     running, goes back to it. ``gain``: training ends once the best student improved by less than this share in
     ``patience`` evaluations at the lowest rate.
@@ -25,7 +25,7 @@ class ConvergenceOptions(Section):
     training_loss: float = Field(1e-3, ge=0)
     agreement: float = Field(0.995, ge=0, le=1)
     batch_norm: float = Field(3.0, ge=1)
-    grace: int = Field(2, ge=0, le=1000)
+    grace: int = Field(200, ge=0, le=1_000_000)
     student: float = Field(1.3, ge=1)
     gain: float = Field(0.01, ge=0, lt=1)
     patience: int = Field(8, ge=1, le=10_000)

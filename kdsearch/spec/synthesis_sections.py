@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from kdsearch.spec.convergence_sections import ConvergenceOptions
 from kdsearch.spec.sections import Section
 from kdsearch.spec.terms import NotNegative, Positive, Range
 
@@ -40,6 +41,7 @@ class SynthesisOptions(Section):
     steps are made towards each batch by a copy of the generator, which then learns from where the copy went
     (FastDFKD). ``steps``: of the generators, where a bank is made alone. ``bank``: images that are kept, the
     newest; ``probe``: a sample of all that were ever made, which nobody trains on, and ``test`` another one.
+    ``convergence``: when generators count as collapsed, and what is done then.
     """
 
     preset: Literal["fast", "dafl-paper"] = "fast"
@@ -60,6 +62,7 @@ class SynthesisOptions(Section):
     bank: Positive = 20_000
     probe: int = Field(1_000, ge=16, le=1_000_000)
     test: int = Field(1_000, ge=16, le=1_000_000)
+    convergence: ConvergenceOptions = ConvergenceOptions()
 
     @model_validator(mode="before")
     @classmethod

@@ -72,7 +72,7 @@ class DataFree(Strategy):
         """
         trained = self.train(ctx, trial.candidate, Job(ctx.seed, report=report))
         metrics = ctx.task.evaluate(trained.model, "validation", device=ctx.device)
-        metrics["probe_kl"] = min(record["probe_kl"] for record in trained.history)
+        metrics["probe_kl"] = min(record["probe_kl"] for record in trained.history if "probe_kl" in record)
         return metrics if self.options.score_metric is None else metrics | {SCORE: -metrics["loss"]}
 
     def judge_trained(self, metrics: Mapping[str, float]) -> float | None:
@@ -81,12 +81,16 @@ class DataFree(Strategy):
 
     def train(self, ctx: Context, candidate: Candidate, job: Job) -> Trained:
         """The student with the weights of its best evaluation on the probe, which nobody trains on."""
+        from kdsearch.datafree.guard import guarding
         from kdsearch.training.loop import Setting, fit
 
         model = self.begin(ctx, candidate, job)
         learner = self._learner(ctx, model, self.options.settled(candidate.values), job.seed)
-        setting = Setting(job.seed, ctx.device, job.checkpoint, job.watch, note="student", report=job.report)
-        history = fit(learner, setting)
+        setting = Setting(
+            job.seed, ctx.device, job.checkpoint, job.watch, note="student", report=job.report, show=ctx.show
+        )
+        with guarding(ctx.data_roots):
+            history = fit(learner, setting)
         learner.select()
         return Trained(model, history)
 

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 import kdsearch
 from kdsearch.candidates.repair import draw_for
-from kdsearch.datafree.learner import DataFreeLearner, SynthesisLearner
+from kdsearch.datafree.learner import DataFreeLearner
+from kdsearch.datafree.synthesis_learner import SynthesisLearner
 from kdsearch.errors import KdsearchError, StoreError
 from kdsearch.pruningnet.making import make_generator
 from kdsearch.pruningnet.supernet import Supernet, SupernetLearner

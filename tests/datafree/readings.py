@@ -9,7 +9,9 @@ from kdsearch.datafree.health import Past, Reading
 from kdsearch.spec.convergence_sections import ConvergenceOptions
 
 OPTIONS = ConvergenceOptions()
+STEPS = 100
 SOUND = Reading(
+    steps=STEPS,
     class_entropy=0.97,
     absent=(),
     diversity=60.0,
@@ -17,7 +19,7 @@ SOUND = Reading(
     fresh_agreement=0.9,
     training_loss=0.2,
     probe_kl=0.4,
-    agreement=0.8,
+    probe_agreement=0.8,
     kept_kl=0.5,
 )
 

@@ -4,7 +4,7 @@ import pytest
 
 from kdsearch.datafree.recovery import Recovery
 from kdsearch.errors import KdsearchError
-from tests.datafree.readings import OPTIONS, SOUND, reading
+from tests.datafree.readings import OPTIONS, SOUND, STEPS, reading
 
 BROKEN = reading(absent=(3,))
 
@@ -12,7 +12,7 @@ BROKEN = reading(absent=(3,))
 def started(**options: object) -> Recovery:
     """A recovery whose generator has been sound for longer than the grace."""
     recovery = Recovery(OPTIONS.model_copy(update=options))
-    for _ in range(OPTIONS.grace + 1):
+    for _ in range(OPTIONS.grace // STEPS + 1):
         recovery.tell(SOUND)
     return recovery
 
@@ -35,7 +35,7 @@ def test_the_third_collapse_renews_the_generator_and_the_fourth_ends_the_trainin
     first, second, third = (recovery.tell(BROKEN) for _ in range(3))
     assert [each.generator for each in (first, second, third)] == ["go back", "go back", "renew"]
     assert third.generator_rate == 1 / 8
-    for _ in range(OPTIONS.grace):
+    for _ in range(OPTIONS.grace // STEPS):
         assert recovery.tell(BROKEN).generator == "go on", "a new generator has time to learn"
     with pytest.raises(KdsearchError, match=r"collapsed 4 times \(.*class 3; .*no numbers.*\); lower synthesis"):
         recovery.tell(reading(diversity=math.nan))
@@ -82,6 +82,14 @@ def test_a_student_that_is_astray_three_times_running_goes_back_with_half_its_ra
 def test_a_student_that_is_no_number_goes_back_at_once(kept):
     decision = started().tell(reading(probe_kl=math.nan, kept_kl=kept))
     assert (decision.student, decision.student_rate) == ("go back", 0.5)
+
+
+def test_a_student_that_is_no_number_for_the_fourth_time_ends_the_training():
+    recovery = started()
+    for _ in range(3):
+        recovery.tell(reading(probe_kl=math.nan))
+    with pytest.raises(KdsearchError, match="no number 4 times; lower learning_rate"):
+        recovery.tell(reading(probe_kl=math.nan))
 
 
 def test_it_ends_once_the_best_student_gained_less_than_one_percent_in_eight_evaluations_at_the_lowest_rate():

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import subprocess
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from kdsearch.candidates.space import Candidate
-from kdsearch.errors import SpecError, StoreError
+from kdsearch.errors import LeakError, SpecError, StoreError
 from kdsearch.files import read_json
 from kdsearch.strategies.base import Job
 from kdsearch.strategies.dafl import DataFree
+from tests.datafree.test_guard import READERS, fill
 from tests.toys import toy_context
 
 SMALL = {"width": 4, "noise": 8, "batch_size": 32, "bank": 300, "probe": 48, "test": 48}
@@ -67,3 +70,54 @@ def test_a_searched_weight_reaches_the_generators(tmp_path):
     other = Candidate.of(dict(start.values) | {"synthesis.entropy": 50.0}, "another")
     losses = [strategy.train(ctx, gene, Job(0)).history[-1]["entropy"] for gene in (start, other)]
     assert losses[0] != losses[1]
+
+
+PLANTED = {
+    name: READERS[name]
+    for name in (
+        *("torchvision data set", "np.load", "np.memmap", "np.fromfile", "PIL", "torch.load", "torch.load mmap"),
+        *("os.listdir", "torch.from_file", "torchvision.io.read_file"),
+    )
+} | {"a program": lambda folder: subprocess.run(["cat", folder / "a.bin"], check=True, capture_output=True)}
+
+
+@pytest.fixture(scope="module")
+def guarded_context(tmp_path_factory):
+    """A context of a study whose images lie in a folder."""
+    folder = tmp_path_factory.mktemp("study")
+    return replace(toy_context(folder), data_roots=(fill(folder / "real"),))
+
+
+@pytest.mark.filterwarnings("ignore:The image decoding and encoding capabilities:DeprecationWarning")
+@pytest.mark.parametrize("reader", PLANTED)
+def test_a_loader_planted_in_the_strategy_is_caught(guarded_context, reader):
+    (real,) = guarded_context.data_roots
+
+    class Planted(DataFree):
+        """Peeps at real images in its second step, and hides what comes of it."""
+
+        def _learner(self, *given):
+            learner = super()._learner(*given)
+            step = learner.step
+
+            def peep(batch, moment):
+                if moment.step == 1:
+                    with suppress(Exception):
+                        PLANTED[reader](real)
+                step(batch, moment)
+
+            learner.step = peep
+            return learner
+
+    strategy = Planted(dafl(epochs=1, rounds=2).options)
+    PLANTED[reader](real)
+    with pytest.raises(LeakError, match=r"learning without data: .* was about to"):
+        strategy.train(guarded_context, guarded_context.uniform[0], Job(0))
+    PLANTED[reader](real)
+
+
+def test_what_it_makes_is_shown(tmp_path):
+    seen = []
+    ctx = replace(toy_context(tmp_path), show=lambda epoch, png: seen.append((epoch, png[:4])))
+    dafl().train(ctx, ctx.uniform[0], Job(0))
+    assert seen == [(1, b"\x89PNG"), (2, b"\x89PNG")]
