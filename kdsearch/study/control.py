@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from kdsearch.widths.space import WidthSpace
 
 _STEPS = 400
-_FULL = 0.97  # a control that uses this share of the first limit is not improved further
+_FULL = 0.97  # uniform widths that use this share of the first limit need no tilt
+_BEST = 0.995  # a control that uses this share of the first limit is not improved further
 _SWAPS = 4
 _TILTS = tuple(sign * step / 10 for step in range(1, 31) for sign in (1, -1))  # mild tilts first
 
@@ -27,7 +28,8 @@ def uniform_gene(widths: WidthSpace, windows: Windows) -> Candidate:
     Widths come in steps, so no uniform gene need hit the budget exactly: the widths of single groups are then raised
     one step at a time, in rounds through the net, until no other step fits, and if much is left unused, steps up are
     paid for by steps down elsewhere. Where that cannot help either, as with two limits of which the second binds, all
-    widths are scaled in proportion to the depth, by the mildest tilt that fills the first limit. What is left outside
+    widths are scaled in proportion to the depth, by the mildest tilt that fills the first limit to a two-hundredth, or
+    else by the one that fills it most: a control is never cheaper than it need be. What is left outside
     the windows then is moved into them in as few steps as are found: whatever a search may find inside, its control is
     inside too. ``origin`` says which of these it was.
     """
@@ -45,7 +47,7 @@ def _tilted(widths: WidthSpace, plain: Candidate, windows: Windows) -> Candidate
         tilted = _top_up(widths, _scaled(widths, windows, tilt), windows)
         if _used(widths, tilted, windows) > _used(widths, best, windows):
             best, best_tilt = tilted, tilt
-        if _is_full(widths, best, windows):
+        if _is_best(widths, best, windows):
             break
     filled = _swap(widths, best, windows)
     return replace(filled, origin="uniform widths tilted over the depth" if best_tilt else "uniform widths")
@@ -110,7 +112,7 @@ def _top_up(widths: WidthSpace, gene: Candidate, windows: Windows) -> Candidate:
 def _swap(widths: WidthSpace, gene: Candidate, windows: Windows) -> Candidate:
     """The gene after up to four exchanges of a step down for a step up elsewhere that use more of the first limit."""
     for _ in range(_SWAPS):
-        if not windows or _is_full(widths, gene, windows):
+        if not windows or _is_best(widths, gene, windows):
             break
         swapped = (raised for lowered in _steps(widths, gene, -1) for raised in _steps(widths, lowered, 1))
         fitting = [each for each in swapped if _fits(widths, each, windows)]
@@ -136,8 +138,13 @@ def _used(widths: WidthSpace, gene: Candidate, windows: Windows) -> float:
 
 
 def _is_full(widths: WidthSpace, gene: Candidate, windows: Windows) -> bool:
-    """Whether it uses so much of the first limit that nothing need be added, the lower end of its window at least."""
+    """Whether it uses so much of the first limit that no tilt is wanted, the lower end of its window at least."""
     return _used(widths, gene, windows) >= _FULL and _is_inside(widths, gene, windows)
+
+
+def _is_best(widths: WidthSpace, gene: Candidate, windows: Windows) -> bool:
+    """Whether nothing need be added to what it uses of the first limit."""
+    return _used(widths, gene, windows) >= _BEST and _is_inside(widths, gene, windows)
 
 
 def _is_inside(widths: WidthSpace, gene: Candidate, windows: Windows) -> bool:

@@ -85,6 +85,24 @@ def test_coarse_steps_leave_no_more_than_three_hundredths_of_a_limit(share):
     assert 0.97 * high <= widths.costs(gene)["macs"] <= high
 
 
+@pytest.mark.parametrize("share", [0.2, 0.3, 0.4, 0.5, 0.6, 0.7])
+@pytest.mark.parametrize("name", ["chain", "deep", "bottleneck", "hourglass"])
+def test_no_exchange_of_steps_uses_more_of_the_limit_than_a_control_does(name, share):
+    """Up to a two-hundredth of the limit, by trying all exchanges."""
+    widths = widths_of(name, 8)
+    high = share * widths.costs(widths.full)["macs"]
+    gene = uniform_gene(widths, (Window("macs", 0.9 * high, high),))
+    used = widths.costs(gene)["macs"]
+    places = {group.name: group.choices.index(int(gene.values[group.name])) for group in widths.groups}
+    for lowered in widths.groups:
+        for raised in widths.groups:
+            at = places | {lowered.name: places[lowered.name] - 1}
+            at[raised.name] += 1
+            if all(0 <= at[group.name] < len(group.choices) for group in widths.groups):
+                other = Candidate.of({group.name: group.choices[at[group.name]] for group in widths.groups})
+                assert used >= 0.995 * high or not used < widths.costs(other)["macs"] <= high
+
+
 NETS = {
     "chain": lambda: stack(32, 64, 128, 256),
     "deep": lambda: stack(16, 16, 32, 32, 64, 64, 128, 128),
