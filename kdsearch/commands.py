@@ -15,8 +15,15 @@ from typing import NoReturn
 
 from kdsearch.cli.grammar import make_parser
 from kdsearch.cli.stopping import Terminated, hear_stops
-from kdsearch.errors import KdsearchError
+from kdsearch.errors import KdsearchError, printable
 from kdsearch.quoting import say_command
+
+
+class _Plain(logging.Formatter):
+    """Log messages name what data name."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -36,12 +43,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """The exit code of the command; what a user did wrong is said in a line on standard error."""
     given = make_parser().parse_args(arguments)
     level = logging.INFO if given.verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Plain("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
     module, _, function = str(given.call).partition(":")
     try:
         return int(getattr(importlib.import_module(module), function)(given))
     except KdsearchError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{printable(str(error))}\n")
         if given.json:
             from kdsearch.cli.output import say_json
 

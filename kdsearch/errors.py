@@ -77,3 +77,8 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 1) -> str:
 def one_line(text: str) -> str:
     """The text with line breaks and other control characters written as escapes."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def printable(text: str) -> str:
+    """The text with characters that steer a terminal spelled out, as names of files may hold any; lines stay lines."""
+    return "\n".join(map(one_line, text.split("\n")))

@@ -7,17 +7,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from kdsearch.errors import one_line
+from kdsearch.errors import printable
 
 
 def say(text: str) -> None:
     """Writes lines of the result."""
     sys.stdout.write(f"{printable(text)}\n")
-
-
-def printable(text: str) -> str:
-    """The text with characters that steer a terminal spelled out, as names of files may hold any; lines stay lines."""
-    return "\n".join(map(one_line, text.split("\n")))
 
 
 def say_json(result: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TextIO
 
+from kdsearch.errors import printable
 from kdsearch.report.console import open_console
 
 _GAP, _LEAST = 2, 12  # characters between columns, and of a text that is cut off
@@ -33,8 +34,10 @@ def print_columns(
 ) -> None:
     """One line a row; ``styles``: of each row, as rich names them."""
     from rich.table import Table
-    from rich.text import Text
 
+    from kdsearch.report.plain_console import plain
+
+    rows = [[printable(cell) for cell in row] for row in rows]
     console = open_console(stream or sys.stdout)
     widths = [_measure(column, cells) for column, *cells in zip(columns, *rows, strict=True)]
     kept = _fit(columns, widths, console.width)
@@ -43,9 +46,9 @@ def print_columns(
         kind = columns[at].kind
         align: Literal["left", "right"] = "right" if kind == "figures" else "left"
         least = None if kind == "text" else widths[at]
-        table.add_column(columns[at].head, justify=align, no_wrap=True, overflow="ellipsis", min_width=least)
+        table.add_column(plain(columns[at].head), justify=align, no_wrap=True, overflow="ellipsis", min_width=least)
     for row, style in zip(rows, [*styles, *[""] * len(rows)], strict=False):
-        table.add_row(*(Text(row[at]) for at in kept), style=style)
+        table.add_row(*(plain(row[at]) for at in kept), style=style)
     console.print(table)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
+from kdsearch.errors import printable
 from kdsearch.progress import Watch, unwatched
 from kdsearch.report.board import flatten
 from kdsearch.report.gains import DOUBT, DOUBT_MEANS
@@ -59,6 +60,8 @@ def print_summary(summary: Summary, stream: TextIO | None = None) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from kdsearch.report.plain_console import plain
+
     run = read_run(summary, ())
     console = open_console(stream or sys.stdout)
     console.print(Text(f"{run.name}: {run.state}", style="bold"))
@@ -70,7 +73,7 @@ def print_summary(summary: Summary, stream: TextIO | None = None) -> None:
             table.add_column(head, justify="right" if at else "left", no_wrap=True)
         rows = [(net.role, list_cells(run, net)) for net in list_compared(run)]
         for role, cells in rows:
-            table.add_row(*(Text(cell) for cell in cells), style=ROLE_STYLES.get(role, ""))
+            table.add_row(*(plain(cell) for cell in cells), style=ROLE_STYLES.get(role, ""))
         console.print(table)
         doubted = any(cell.endswith(DOUBT) for _, cells in rows for cell in cells)
         for line in [*([DOUBT_MEANS] if doubted else []), *list_unmeasured(run)]:
@@ -101,7 +104,8 @@ def print_status(status: Mapping[str, Any], stream: TextIO | None = None) -> Non
     """Where a run stands; what to type stands below, in one piece however long it is."""
     print_facts({name: value for name, value in status.items() if name != GO_ON}, stream)
     if GO_ON in status:
-        _tolerate(stream or sys.stdout).write(f"{GO_ON}: {status[GO_ON]}\n")
+        typed = "\t".join(map(printable, status[GO_ON].split("\t")))  # a tab steers nothing, and a shell needs it
+        _tolerate(stream or sys.stdout).write(f"{GO_ON}: {typed}\n")
 
 
 def print_list(runs: Sequence[Mapping[str, Any]], stream: TextIO | None = None) -> None:
@@ -112,19 +116,21 @@ def print_list(runs: Sequence[Mapping[str, Any]], stream: TextIO | None = None) 
 def print_facts(facts: Mapping[str, Any], stream: TextIO | None = None) -> None:
     """Names and values in two columns; a nested mapping's keys are dotted, a text of several lines follows its name."""
     from rich.table import Table
-    from rich.text import Text
+
+    from kdsearch.report.plain_console import plain
 
     console = open_console(stream or sys.stdout)
     table = Table.grid(padding=(0, 2))
     for name, value in flatten(facts):
-        table.add_row(Text(name, style="cyan"), Text(_say_any(name, value)))
+        table.add_row(plain(name, "cyan"), plain(_say_any(name, value)))
     console.print(table)
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], stream: TextIO | None = None) -> None:
     """A table with one line a row and one column a key, in the order in which keys first appear."""
     from rich.table import Table
-    from rich.text import Text
+
+    from kdsearch.report.plain_console import plain
 
     console = open_console(stream or sys.stdout)
     flat = [dict(flatten(row)) for row in rows]
@@ -132,9 +138,9 @@ def print_rows(rows: Sequence[Mapping[str, Any]], stream: TextIO | None = None) 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for head in heads:
         numeric = all(isinstance(row.get(head, 0), int | float) for row in flat)
-        table.add_column(head.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(plain(head.replace("_", " ")), justify="right" if numeric else "left", overflow="fold")
     for row in flat:
-        table.add_row(*(Text(_say_any(head, row.get(head, ""))) for head in heads))
+        table.add_row(*(plain(_say_any(head, row.get(head, ""))) for head in heads))
     console.print(table)
 
 
@@ -168,11 +174,11 @@ def _say_frozen(pair: Sequence[str]) -> str:
 
 
 def open_console(stream: TextIO) -> Console:
-    """A console that prints what it is given as it is: no markup, no guesses at what numbers are."""
-    from rich.console import Console
+    """A console that prints what it is given as it is, on a terminal as wide as that."""
+    from kdsearch.report.plain_console import PlainConsole
 
     width = None if stream.isatty() else PLAIN_WIDTH
-    return Console(file=_tolerate(stream), width=width, highlight=False, markup=False, emoji=False)
+    return PlainConsole(file=_tolerate(stream), width=width, highlight=False, markup=False, emoji=False)
 
 
 def _tolerate(stream: TextIO) -> TextIO:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from kdsearch.errors import printable
 from kdsearch.progress import Progress
 from kdsearch.report.board import Board, draw_sparkline
 from kdsearch.report.words import say_duration, say_values
@@ -38,7 +39,7 @@ class Lines:
         ended = bool(progress.total) and progress.step >= progress.total
         pause = max(1.0, (now - self._began) / 60)
         if began or rose or ended or now - self._wrote >= pause:
-            self._stream.write(f"{self._board.say(now)}\n")
+            self._stream.write(f"{printable(self._board.say(now))}\n")
             self._stream.flush()
             self._wrote = now
 
@@ -66,12 +67,8 @@ class Screen:
             return Text("planning ...", style="dim")
         rows: list[RenderableType] = [self._draw_bar(now)]
         if board.latest.note or board.latest.values:
-            rows.append(
-                Text(
-                    f"  {board.latest.note}  {say_values(board.latest.values, board.metric)}".rstrip(),
-                    overflow="ellipsis",
-                )
-            )
+            said = printable(f"  {board.latest.note}  {say_values(board.latest.values, board.metric)}".rstrip())
+            rows.append(Text(said, overflow="ellipsis"))
         if len(board.climb) > 1 and board.best is not None:
             climb = f"  best so far {board.metric.say(board.best)}  {draw_sparkline(board.climb)}"
             rows.append(Text(climb, style="green"))
