@@ -16,7 +16,8 @@ from kdsearch.training.loop import keeping_random_numbers, take_steps
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
-_TIMED = 3
+_TIMED = 5
+_MANY = 9  # student steps in a round that is compared with a round of one
 _WARM = 1
 _MOST = 1_000
 _TIMES = 3  # the student's time for the generators': with as much of either it reaches far less (docs/measurements.md)
@@ -30,9 +31,9 @@ def find_pace(
         return {"student_steps": options.student_steps, "reason": _say(options.student_steps, "the study says so")}
     one, many = (
         round_seconds(teacher, net, shape, options.model_copy(update={"student_steps": steps}), seen, _TIMED)
-        for steps in (1, 5)
+        for steps in (1, _MANY)
     )
-    student = max((many - one) / 4, 1e-6)
+    student = max((many - one) / (_MANY - 1), 1e-6)
     generator = max(one - student, 1e-6)
     steps = min(_MOST, max(1, round(_TIMES * generator / student)))
     return {

@@ -49,14 +49,14 @@ class SynthesisOptions(Section):
     generators: int = Field(1, ge=1, le=64)
     noise: int = Field(100, ge=1, le=100_000)
     width: Positive = 8
-    batch_size: int = Field(64, ge=8, le=65_536)
+    batch_size: int = Field(32, ge=8, le=65_536)
     learning_rate: Positive = 2e-3
     one_hot: NotNegative = 1.0
     entropy: NotNegative = 5.0
     activation: NotNegative = 0.1
     batch_norm: NotNegative = 1.0
     smooth: NotNegative = 0.0
-    procedural: NotNegative = 3.0
+    procedural: NotNegative = 6.0
     meta_generator: int = Field(0, ge=0, le=1_000)
     steps: int = Field(400, ge=1, le=10_000_000)
     bank: Positive = 20_000
