@@ -17,8 +17,8 @@ from kdsearch.datafree.synthesiser import Synthesiser
 from kdsearch.datafree.taps import SynthesisTaps, kept_norms
 from kdsearch.losses.pointwise import kd_loss
 from kdsearch.measures.evaluation import evaluating
+from kdsearch.spec.synthesis_sections import FRESH
 
-FRESH = 1_000  # images of an evaluation
 _EACH = 20  # so many of a class, were all alike, before its absence means something
 _AT_ONCE = 500
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.data.augment import apply_views, draw_views, normalise
+from kdsearch.datafree.black_box import Renormalised
 from kdsearch.datafree.control import BestStudent
 from kdsearch.datafree.gauges import Fresh, agreement, answer_all, divergence
 from kdsearch.datafree.health import Reading
@@ -60,6 +61,7 @@ class DataFreeLearner(SynthesisLearner):
             raise ValueError("student_steps: auto must be decided before a training, so that every process agrees")
         self._plan, self._steps = settled, settled.student_steps
         self.student, self._statistics = student.to(teacher.device), statistics
+        self._rival = Renormalised(self.student, (teacher.mean, teacher.std), statistics)
         self._optimizer = make_optimizer(settled, self.student)
         self._best = BestStudent(self.student, self._optimizer)
         self._lost = False
@@ -73,7 +75,8 @@ class DataFreeLearner(SynthesisLearner):
     def step(self, batch: tuple[Any, ...], moment: Moment) -> None:  # noqa: ARG002
         plan = self._plan
         opposed = number(plan.adversarial) > 0 and moment.step >= plan.adversarial_from * moment.steps
-        made = self._make(moment, self.student if opposed else None, number(plan.adversarial))
+        rival = self._rival if opposed or self.options.through == "student" else None
+        made = self._make(moment, rival, number(plan.adversarial))
         joint = plan.preset == "dafl-paper"
         if self._lost or (made is None if joint else not len(self.bank)):
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kdsearch.datafree.synthesis_learner import SynthesisLearner
+from kdsearch.errors import SpecError
 from kdsearch.spec.sections import Recipe
 from kdsearch.spec.synthesis_sections import SynthesisOptions
 from kdsearch.spec.terms import number
@@ -34,7 +35,15 @@ def synthesise(
 def make_synthesis(
     teacher: Teacher, image_shape: tuple[int, int, int], options: SynthesisOptions, seed: int
 ) -> SynthesisLearner:
-    """What ``synthesise`` drives, for whoever times its steps first."""
+    """What ``synthesise`` drives, for whoever times its steps first.
+
+    Raises:
+        SpecError: its evaluations alone would ask about more images than the teacher may be asked about.
+    """
+    try:
+        options.check_queries(_EVALUATIONS)
+    except ValueError as error:
+        raise SpecError(f"task.synthesis.{error}") from None
     rounds = -(-options.steps // _EVALUATIONS)
     rate = number(options.settled({}).learning_rate)
     recipe = Recipe(epochs=_EVALUATIONS, batch_size=options.batch_size, learning_rate=rate)

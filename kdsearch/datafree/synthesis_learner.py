@@ -24,13 +24,12 @@ from kdsearch.datafree.procedural import draw_procedural
 from kdsearch.datafree.sums import Sums
 from kdsearch.datafree.synthesiser import Made, Synthesiser
 from kdsearch.spec.sections import Recipe
-from kdsearch.spec.synthesis_sections import SynthesisOptions
+from kdsearch.spec.synthesis_sections import CHOICE, FRESH, SynthesisOptions
 from kdsearch.spec.terms import number
 from kdsearch.teaching.teachers import Teacher
 from kdsearch.training.learner import Learner, Moment
 
 _GENERATORS, _FRESH = 41, 42  # the streams of a seed from which generators begin, and evaluations draw
-_CHOICE = 2  # procedural images that are drawn for one that is kept
 _SHOWN = 200  # of the bank's newest and oldest images, those among which a picture finds some of each class
 
 
@@ -86,13 +85,26 @@ class SynthesisLearner(Learner):
 
     def figures(self) -> Mapping[str, float]:
         lost = {"loss": 0.0}  # of an epoch in which nothing could be learned; the evaluation says why
-        return {**lost, **self._sums.means(), "images": float(self.bank.seen), **self._read}
+        return {**lost, **self._sums.means(), "images": float(self.bank.seen), **self._read, **self._asked}
+
+    @property
+    def _asked(self) -> Mapping[str, float]:
+        """How many images a teacher was asked about whose questions count."""
+        return {"queries": float(self.synthesiser.queries)} if self.synthesiser.queries else {}
 
     def close_epoch(self) -> Mapping[str, float]:
         self.evaluate()
         found = self.figures()
         self._sums = Sums()
         return found
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether the teacher may be asked about the images of one more step, and of all evaluations to come."""
+        asked = self.synthesiser.queries + self.options.queries_a_step
+        return self.options.queries is None or (
+            asked + FRESH * (self.recipe.epochs - self._evaluations) <= self.options.queries
+        )
 
     @property
     def finished(self) -> bool:
@@ -125,7 +137,7 @@ class SynthesisLearner(Learner):
 
     def state(self) -> dict[str, Any]:
         made = {"synthesiser": self.synthesiser.state(), "bank": self.bank.state(), "control": self.control.state()}
-        told = {"read": dict(self._read), "evaluations": self._evaluations}
+        told = {"read": dict(self._read), "evaluations": self._evaluations, "queries": self.synthesiser.queries}
         return {**made, **told, "sums": self._sums.state(), "broken": self._broken, "finished": self._finished}
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -133,6 +145,7 @@ class SynthesisLearner(Learner):
         self.bank.load(state["bank"])
         self.control.load(state["control"])
         self._sums.load(state["sums"])
+        self.synthesiser.count_from(state["queries"])
         self._read, self._evaluations = dict(state["read"]), state["evaluations"]
         self._broken, self._finished = state["broken"], state["finished"]
 
@@ -140,7 +153,12 @@ class SynthesisLearner(Learner):
         return {"net": "none", "rounds": str(len(self.batches)), "synthesis": self.options.model_dump_json()}
 
     def _make(self, moment: Moment, rival: nn.Module | None = None, weight: float = 0.0) -> Made | None:
-        """The images of one step of a generator, which are in the bank from now on; None if they are no numbers."""
+        """The images of one step of a generator, which are in the bank from now on.
+
+        None if they are no numbers, or if the teacher may not be asked about any more.
+        """
+        if not self.may_ask:
+            return None
         made = None if self._broken else self.synthesiser.step(moment.step, rival, weight)
         if made is not None and math.isfinite(made.loss):
             self.bank.add(made.pixels_BCHW, made.answers_BC)
@@ -154,7 +172,7 @@ class SynthesisLearner(Learner):
     def _pick_procedural(self) -> tuple[Tensor, Tensor]:
         """Images that nobody learned to make, half of those drawn, of which the teacher sees all classes alike."""
         teacher, count = self.teacher, self._procedural
-        pixels_BCHW = draw_procedural(_CHOICE * count, self._image_shape, teacher.mean, teacher.std)
+        pixels_BCHW = draw_procedural(CHOICE * count, self._image_shape, teacher.mean, teacher.std)
         logits_BC, _ = teacher.answer(pixels_BCHW, {})
         rows = torch.tensor(spread_over_classes(logits_BC.argmax(1).tolist(), count))
         rows = rows[torch.randperm(count)]  # the bank's samples take the first of a batch

@@ -15,12 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from kdsearch.data.seeds import seeded
+from kdsearch.datafree.black_box import borrow_gradients, difference_logits
 from kdsearch.datafree.taps import SynthesisTaps, kept_norms
 from kdsearch.losses import synthesis as losses
 from kdsearch.measures.evaluation import evaluating
 from kdsearch.models.dafl_generator import DaflGenerator
 from kdsearch.spec.synthesis_sections import SynthesisOptions
 from kdsearch.spec.terms import number
+from kdsearch.teaching.file_net import FileNet
 from kdsearch.teaching.taps import default_embedding
 from kdsearch.teaching.teachers import Teacher
 from kdsearch.training.optim import set_learning_rate
@@ -61,7 +63,17 @@ class Synthesiser:
             _log.warning("%s only answers: images are made without the losses that read inside it", teacher.name)
         self._uses_norms = inside and self._weights["batch_norm"] > 0 and bool(kept_norms(teacher.net))
         self._feature = _reader(teacher.net) if inside and self._weights["activation"] > 0 else None
+        self.count_from(0)
         self.renew(seed)
+
+    @property
+    def queries(self) -> int:
+        """How many images a teacher that is a file was asked about; 0 of any other, which nobody counts."""
+        return self._asked + _count_queries(self.teacher) - self._counted
+
+    def count_from(self, queries: int) -> None:
+        """Goes on counting from so many."""
+        self._asked, self._counted = queries, _count_queries(self.teacher)
 
     def renew(self, seed: int) -> None:
         """All generators begin again, from another seed."""
@@ -81,7 +93,8 @@ class Synthesiser:
     def step(self, turn: int, rival: nn.Module | None = None, rivalry: float = 0.0) -> Made:
         """One update of the generator whose turn it is, and the images that it made before it.
 
-        ``rival``: a student that the images should find at odds with the teacher, by the weight ``rivalry``.
+        ``rival``: the student, which the images should find at odds with the teacher by the weight ``rivalry``, or
+        whose gradients are taken where the teacher gives none.
         """
         at = turn % len(self.generators)
         generator, optimizer = self.generators[at], self._optimizers[at]
@@ -128,19 +141,32 @@ class Synthesiser:
         rivalry: float,
     ) -> Made:
         image_BCHW = generator.train()(noise_BZ)
+        pixels_BCHW = to_pixels(image_BCHW.detach(), self.teacher.mean, self.teacher.std)
+        answers_BC, _ = self.teacher.answer(pixels_BCHW, {})
         with SynthesisTaps(self.teacher.net, self._feature, batch_norms=self._uses_norms) as taps:
-            logits_BC = self.teacher.logits(image_BCHW)
+            logits_BC = self._ask(image_BCHW, answers_BC, rival)
             feature, distances = taps.take()
         found = self._losses(image_BCHW, logits_BC, feature, distances)
         weights = self._weights
-        if rival is not None:
+        if rival is not None and self.options.through != "student":
             found["adversarial"] = losses.disagreement_loss(_answer(rival, image_BCHW), logits_BC)
             weights = weights | {"adversarial": rivalry}
         loss = torch.stack([weights[name] * value for name, value in found.items()]).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return self._made(image_BCHW.detach(), logits_BC.detach(), loss.detach(), found)
+        parts = {name: value.detach() for name, value in found.items()}
+        return Made(image_BCHW.detach(), pixels_BCHW, logits_BC.detach(), answers_BC, loss.detach(), parts)
+
+    def _ask(self, image_BCHW: Tensor, answers_BC: Tensor, rival: nn.Module | None) -> Tensor:
+        """The teacher's logits with the gradients that the generators shall learn by."""
+        if self.options.through == "differences":
+            return difference_logits(self.teacher.logits, image_BCHW, self.options.directions)
+        if self.options.through == "student":
+            if rival is None:
+                raise ValueError("through: student needs a student")
+            return borrow_gradients(answers_BC, _answer(rival, image_BCHW))
+        return self.teacher.logits(image_BCHW)
 
     def sample(self, count: int) -> Tensor:
         """Fresh images as pixels, as many from each generator; no generator is changed."""
@@ -182,17 +208,15 @@ class Synthesiser:
             found["smooth"] = losses.total_variation_loss(image_BCHW)
         return found
 
-    def _made(self, image_BCHW: Tensor, logits_BC: Tensor, loss: Tensor, found: Mapping[str, Tensor]) -> Made:
-        pixels_BCHW = to_pixels(image_BCHW, self.teacher.mean, self.teacher.std)
-        answers_BC, _ = self.teacher.answer(pixels_BCHW, {})
-        parts = {name: value.detach() for name, value in found.items()}
-        return Made(image_BCHW, pixels_BCHW, logits_BC, answers_BC, loss, parts)
-
 
 def to_pixels(image_BCHW: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """Normalised images as uint8, what is too dark or too bright cut off."""
     mean_C, std_C = (torch.tensor(given, device=image_BCHW.device).view(1, -1, 1, 1) for given in (mean, std))
     return (255 * (image_BCHW * std_C + mean_C)).round().clamp(0, 255).to(torch.uint8)
+
+
+def _count_queries(teacher: Teacher) -> int:
+    return teacher.net.queries if isinstance(teacher.net, FileNet) else 0
 
 
 def _reader(net: nn.Module) -> str:

@@ -44,10 +44,12 @@ def _choose_parent(child: Outcome, by_number: Mapping[int, Outcome]) -> Outcome 
 
 
 def say_teacher(run: Run) -> str:
-    """The teacher, and how it was asked and why; or none."""
+    """The teacher, how it was asked and why, and what a training asked of one whose questions count; or none."""
     if run.teacher is None:
         return "none"
-    return f"{run.teacher.name}, {'; '.join(run.teacher.asked) or 'not asked'}"
+    last = ((net.id, net.history[-1].get("queries", 0)) for net in run.nets if net.history)
+    counted = [f"about {count:,.0f} images for {name}" for name, count in last if count]
+    return f"{run.teacher.name}, {'; '.join([*run.teacher.asked, *counted]) or 'not asked'}"
 
 
 def say_ranking(run: Run) -> str:

@@ -78,6 +78,17 @@ class DataFreeOptions(TrainingOptions):
             raise ValueError(f"student_steps must be auto or 1 to 10000 (got {least:g})")
         return self
 
+    @model_validator(mode="after")
+    def _asks_as_little_as_it_says(self) -> DataFreeOptions:
+        if self.synthesis.through == "student" and self.adversarial != 0:
+            raise ValueError("adversarial: a student in the teacher's place is never at odds with it; set it to 0")
+        if self.synthesis.queries is not None and self.preset == "dafl-paper":
+            raise ValueError("synthesis.queries: preset: dafl-paper has no bank to go on with; remove one of the two")
+        if self.synthesis.queries is not None and self.augment != Augmentation(crop=0, flip=False):
+            raise ValueError("augment: asks the teacher anew; say {crop: 0, flip: false} beside synthesis.queries")
+        self.synthesis.check_queries(self.epochs)
+        return self
+
     @property
     def asks_teacher(self) -> bool:
         return True
@@ -92,7 +103,7 @@ class DataFreeOptions(TrainingOptions):
 
     @property
     def descends_teacher(self) -> bool:
-        return True
+        return self.synthesis.through == "teacher"
 
     @property
     def ranges(self) -> Mapping[str, Range]:

@@ -9,6 +9,7 @@ from kdsearch.errors import SpecError
 
 if TYPE_CHECKING:
     from kdsearch.spec.study_spec import StudySpec
+    from kdsearch.spec.synthesis_sections import SynthesisOptions
     from kdsearch.spec.teacher_file import FileKind
 
 
@@ -62,11 +63,23 @@ def _start_misfits(spec: StudySpec, strategy: Any, finish: Any) -> Iterator[str]
 
 def _teacher_misfits(spec: StudySpec) -> Iterator[str]:
     """A line for every section that reads inside a teacher that is a file, which only answers."""
+    synthesis = _synthesis(spec)
+    if synthesis is not None and synthesis.through == "student":
+        yield "task.synthesis.through: there is no student yet when the images are generated; say differences"
     if spec.teacher is None or spec.teacher.file is None:
         return
-    for section, plugin in (("strategy", spec.strategy), ("finish", spec.finish)):
-        if reading := plugin.options.inside_teacher:
+    reads = {"strategy": spec.strategy.options.inside_teacher, "finish": spec.finish.options.inside_teacher}
+    if synthesis is not None:
+        reads["task"] = synthesis.inside_teacher
+    for section, reading in reads.items():
+        if reading:
             yield f"{section}: {say_closed(reading, spec.teacher.file.name)}"
+
+
+def _synthesis(spec: StudySpec) -> SynthesisOptions | None:
+    """How the study's images are generated; None where it has images."""
+    found: SynthesisOptions | None = getattr(spec.task.options, "synthesis", None)
+    return found
 
 
 def say_closed(reading: Mapping[str, str], name: str) -> str:
@@ -80,11 +93,18 @@ def say_closed(reading: Mapping[str, str], name: str) -> str:
 
 def refuse_black_box(spec: StudySpec, kind: FileKind) -> None:
     """Raises SpecError where a teacher's file gives no gradients and somebody descends along them."""
+    synthesis = _synthesis(spec)
     for section, plugin in (("strategy", spec.strategy), ("finish", spec.finish)):
         if kind == "onnx" and plugin.options.descends_teacher:
             raise SpecError(
-                f"onnxruntime gives no gradients, which {section}: {plugin.name} needs; name a TorchScript file"
+                f"onnxruntime gives no gradients, which {section}: {plugin.name} needs; name a TorchScript file, or "
+                f"say {section}.synthesis.through: student"
             )
+    if kind == "onnx" and synthesis is not None and synthesis.through == "teacher":
+        raise SpecError(
+            "onnxruntime gives no gradients, by which task.data: none generates images; name a TorchScript file, or "
+            "say task.synthesis.through: differences"
+        )
 
 
 def _pruner_misfits(spec: StudySpec) -> Iterator[str]:

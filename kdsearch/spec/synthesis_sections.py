@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from kdsearch.spec.convergence_sections import ConvergenceOptions
 from kdsearch.spec.sections import Section
-from kdsearch.spec.terms import NotNegative, Positive, Range
+from kdsearch.spec.terms import NotNegative, Positive, Range, number
 
 # The weights of the authors' code and of their answers to questions, by the data that their teachers learned.
 PAPER_WEIGHTS: Mapping[str, Mapping[str, float]] = {
@@ -19,6 +19,10 @@ PAPER_WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "celeba": {"one_hot": 2.0, "entropy": 10.0, "activation": 0.1},
 }
 _INSIDE = ("activation", "batch_norm")
+FRESH = 1_000
+"""Images of an evaluation."""
+CHOICE = 2
+"""Procedural images that are drawn for one that is kept."""
 _COLOUR = frozenset({"cifar10", "cifar100", "celeba"})
 PAPER_SIZES: Mapping[bool, Mapping[str, float]] = {
     # whether in colour
@@ -42,6 +46,10 @@ class SynthesisOptions(Section):
     (FastDFKD). ``steps``: of the generators, where a bank is made alone. ``bank``: images that are kept, the
     newest; ``probe``: a sample of all that were ever made, which nobody trains on, and ``test`` another one.
     ``convergence``: when generators count as collapsed, and what is done then.
+    ``through``: whose gradients teach the generators. Experimental, for a teacher that gives none: those of the student
+    in its place, or what ``differences`` of its answers along so many random ``directions`` an image tell (DFME).
+    ``queries``: of a teacher that is a file, how many images it may be asked about at most, the thousand of each
+    evaluation among them; the student goes on with what there is then.
     """
 
     preset: Literal["fast", "dafl-paper"] = "fast"
@@ -63,6 +71,9 @@ class SynthesisOptions(Section):
     probe: int = Field(1_000, ge=16, le=1_000_000)
     test: int = Field(1_000, ge=16, le=1_000_000)
     convergence: ConvergenceOptions = ConvergenceOptions()
+    through: Literal["teacher", "student", "differences"] = "teacher"
+    directions: int = Field(1, ge=1, le=1_000)
+    queries: int | None = Field(None, ge=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -74,6 +85,31 @@ class SynthesisOptions(Section):
             if given.get(key, value) != value:
                 raise ValueError(f"preset: dafl-paper sets {key} to {value:g}; remove one of the two")
         return {**given, **set_by}
+
+    @model_validator(mode="after")
+    def _goes_one_way(self) -> Self:
+        if self.through != "teacher" and (inside := self.inside_teacher):
+            raise ValueError(f"through: {self.through} knows answers alone; say {' and '.join(inside.values())}")
+        if self.through != "teacher" and self.meta_generator:
+            raise ValueError(f"meta_generator: asks at each of its steps; leave it out beside through: {self.through}")
+        self.check_queries(1)
+        return self
+
+    def check_queries(self, evaluations: int) -> None:
+        """Raises ValueError where not even one step may be asked about beside so many evaluations."""
+        least = self.queries_a_step + FRESH * evaluations
+        if self.queries is not None and self.queries < least:
+            raise ValueError(
+                f"queries: one step and {evaluations} evaluation{'s' * (evaluations > 1)} ask about {least:,} images; "
+                "raise it, or evaluate less often"
+            )
+
+    @property
+    def queries_a_step(self) -> int:
+        """About how many images a teacher is asked in one step of a generator, the procedural ones among them."""
+        generated = {"teacher": 2 * max(1, self.meta_generator), "student": 1, "differences": 2 + self.directions}
+        drawn = CHOICE * number(self.settled({}).procedural)
+        return round(self.batch_size * (generated[self.through] + drawn))
 
     @property
     def inside_teacher(self) -> Mapping[str, str]:
@@ -92,7 +128,10 @@ class SynthesisOptions(Section):
         return self.model_copy(update={name: values.get(name, span.first) for name, span in self.ranges.items()})
 
     def idle(self) -> Mapping[str, str]:
-        return {} if self.preset == "dafl-paper" else {"paper": "preset: dafl-paper takes its weights"}
+        found = {} if self.preset == "dafl-paper" else {"paper": "preset: dafl-paper takes its weights"}
+        if self.through != "differences":
+            found["directions"] = "through: differences goes along them"
+        return found
 
     def _amounts(self) -> Iterator[tuple[str, Any]]:
         return ((name, getattr(self, name)) for name in type(self).model_fields)

@@ -7,6 +7,7 @@ of a generator, statistics of batch norms, and a student that is selected on ima
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from kdsearch.records import SCORE
 from kdsearch.spec.datafree_sections import DataFreeOptions
 from kdsearch.spec.fit import say_closed
 from kdsearch.strategies.base import Job, Strategy, Trained
+
+_log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,8 +46,15 @@ class DataFree(Strategy):
         teacher, inside = ctx.teaching.teacher, self.options.inside_teacher
         if inside and teacher.gives != "everything":
             raise SpecError(f"teacher: {say_closed(inside, teacher.name)}")
-        if teacher.gives == "logits":
-            raise SpecError(f"teacher: {teacher.name} gives no gradients, which data-free learning needs; name another")
+        if teacher.gives == "logits" and self.options.descends_teacher:
+            raise SpecError(
+                f"teacher: {teacher.name} gives no gradients, which data-free learning needs; name another, or say "
+                "synthesis.through: student"
+            )
+        if teacher.gives == "everything" and self.options.synthesis.queries is not None:
+            raise SpecError("synthesis.queries: counts what a teacher is asked that is a file; leave it out")
+        if not self.options.descends_teacher:
+            _log.warning("synthesis.through: %s is experimental", self.options.synthesis.through)
 
     def prepare(self, ctx: Context, watch: Watch = unwatched) -> Mapping[str, Any]:
         return {"teacher": self.provision(ctx, watch)}

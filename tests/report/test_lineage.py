@@ -3,6 +3,7 @@ from __future__ import annotations
 from kdsearch.candidates.space import Candidate
 from kdsearch.records import Outcome
 from kdsearch.report.lineage import LONGEST, say_teacher, trace_origin
+from kdsearch.report.reading import read_run
 from tests.report.conftest import run_of
 
 
@@ -40,6 +41,13 @@ def test_the_teacher_is_named_with_how_it_was_asked_and_why():
     assert say_teacher(run_of(teacher=about)) == "bars, cached (it is dear)"
     assert say_teacher(run_of(teacher=about | {"asked": {}})) == "bars, not asked"
     assert say_teacher(run_of()) == "none"
+
+
+def test_what_a_training_asked_a_teacher_whose_questions_count_is_said(summary, outcomes):
+    summary["teacher"] = {"name": "net.onnx", "sha256": "0" * 64, "views": 8, "asked": {}}
+    summary["students"][0]["history"] = [{"epoch": 1, "queries": 6000.0}, {"epoch": 2, "queries": 19712.0}]
+    name = summary["students"][0]["id"]
+    assert say_teacher(read_run(summary, outcomes)) == f"net.onnx, about 19,712 images for {name}"
 
 
 def test_the_better_parent_is_the_one_with_the_better_score():

@@ -56,3 +56,29 @@ def test_losses_inside_a_teacher_are_named_where_somebody_asked_for_them():
     assert DataFreeOptions().inside_teacher == {}
     assert DataFreeOptions(synthesis={"activation": 0}).inside_teacher == {}
     assert set(DataFreeOptions(synthesis={"batch_norm": 3.0}).inside_teacher) == {"synthesis.batch_norm"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"synthesis": {"through": "student"}, "adversarial": 1.0}, "adversarial: a student in the teacher's place is"),
+        (
+            {"synthesis": {"queries": 50_000}, "preset": "dafl-paper"},
+            "synthesis.queries: preset: dafl-paper has no bank",
+        ),
+        ({"synthesis": {"queries": 50_000}}, r"augment: asks the teacher anew; say \{crop: 0, flip: false\} beside"),
+        (
+            {"synthesis": {"queries": 9000, "through": "student"}, "augment": {"crop": 0, "flip": False}},
+            "queries: one step and 10 evaluations ask about 10,448 images; raise it, or evaluate less often",
+        ),
+    ],
+)
+def test_what_few_questions_do_not_go_with_is_refused(given, said):
+    with pytest.raises(ValueError, match=said):
+        DataFreeOptions(**given)
+
+
+def test_whether_gradients_of_the_teacher_are_needed_depends_on_through():
+    assert DataFreeOptions().descends_teacher
+    assert not DataFreeOptions(synthesis={"through": "student"}).descends_teacher
+    assert not DataFreeOptions(synthesis={"through": "differences"}).descends_teacher

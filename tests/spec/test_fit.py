@@ -10,6 +10,8 @@ import pytest
 from kdsearch.errors import SpecError
 from kdsearch.spec.fit import refuse_black_box
 from kdsearch.spec.study_spec import load_spec
+from tests.answering import save_onnx
+from tests.toys import knowing_net
 
 STUDY = """\
 name: parts
@@ -118,3 +120,50 @@ def test_a_teacher_without_gradients_is_refused_where_they_are_needed(monkeypatc
     refuse_black_box(spec, "torchscript")
     with pytest.raises(SpecError, match="onnxruntime gives no gradients, which finish: kd needs; name a TorchScript"):
         refuse_black_box(spec, "onnx")
+
+
+@pytest.fixture
+def closed(tmp_path):
+    """What a study says of a teacher without gradients."""
+    pytest.importorskip("onnx", reason="onnx is not installed: pip install -e '.[onnx]'")
+    path = save_onnx(knowing_net().eval(), tmp_path / "net.onnx")
+    return f"teacher={{file: {path}, shape: [1, 8, 8], classes: 3, mean: 0.3, std: 0.3}}"
+
+
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [
+        (
+            ("strategy={name: dafl}", "finish={name: dafl}"),
+            r"teacher\.file: onnxruntime gives no gradients, which strategy: dafl needs; name a TorchScript file, or "
+            r"say strategy\.synthesis\.through: student",
+        ),
+        (
+            ("task={name: classification, data: none}", "strategy={name: scratch}", "finish={name: scratch}"),
+            r"which task\.data: none generates images; name a TorchScript file, or say task\.synthesis\.through: di",
+        ),
+        (
+            ("task={data: none, synthesis: {through: student}}", "strategy={name: scratch}", "finish={name: scratch}"),
+            r"task\.synthesis\.through: there is no student yet when the images are generated; say differences",
+        ),
+        (
+            ("task={data: none, synthesis: {activation: 3}}", "strategy={name: scratch}", "finish={name: scratch}"),
+            r"task: synthesis\.activation would read inside the teacher, and net\.onnx only answers; say synth",
+        ),
+    ],
+)
+def test_what_a_black_box_cannot_do_without_data_is_told_with_what_can_be_done(closed, sets, said):
+    with pytest.raises(SpecError, match=said):
+        load_spec("quickstart", (closed, *sets))
+
+
+@pytest.mark.parametrize(
+    "sets",
+    [
+        ("strategy={name: dafl, synthesis: {through: student}}", "finish={name: kd}"),
+        ("strategy={name: dafl, synthesis: {through: differences}}", "finish={name: kd}"),
+        ("task={data: none, synthesis: {through: differences}}", "strategy={name: scratch}", "finish={name: scratch}"),
+    ],
+)
+def test_what_a_black_box_can_do_without_data_is_a_valid_study(closed, sets):
+    assert load_spec("quickstart", (closed, *sets)).teacher.file.name == "net.onnx"

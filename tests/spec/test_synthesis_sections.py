@@ -33,4 +33,42 @@ def test_an_unknown_paper_has_the_usual_message():
 
 def test_paper_without_the_preset_is_idle():
     assert "paper" in SynthesisOptions().idle()
-    assert SynthesisOptions(preset="dafl-paper").idle() == {}
+    assert "paper" not in SynthesisOptions(preset="dafl-paper").idle()
+    assert "directions" in SynthesisOptions().idle()
+    assert "directions" not in SynthesisOptions(through="differences").idle()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"through": "student", "activation": 0.5},
+            "through: student knows answers alone; say synthesis.act",
+        ),
+        ({"through": "differences", "meta_generator": 5}, "meta_generator: asks at each of its steps; leave it out"),
+        ({"through": "student", "queries": 1447}, "queries: one step and 1 evaluation ask about 1,448 images; raise"),
+    ],
+)
+def test_a_teacher_that_only_answers_is_asked_for_nothing_else(given, said):
+    with pytest.raises(ValueError, match=said):
+        SynthesisOptions(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        (
+            {"through": "teacher", "procedural": 0},
+            2 * 64,
+        ),  # its images, and their pixels
+        ({"through": "student", "procedural": 0}, 64),
+        ({"through": "differences", "directions": 3, "procedural": 0}, 5 * 64),
+        (
+            {"through": "student", "procedural": 1.5, "batch_size": 10},
+            10 + 2 * 15,
+        ),  # two drawn for one that is kept
+    ],
+)
+def test_what_a_step_asks_is_known_beforehand(given, asked):
+    assert SynthesisOptions(**given).queries_a_step == asked
+    assert SynthesisOptions(**given, queries=asked + 1000).queries == asked + 1000

@@ -121,3 +121,21 @@ def test_what_it_makes_is_shown(tmp_path):
     ctx = replace(toy_context(tmp_path), show=lambda epoch, png: seen.append((epoch, png[:4])))
     dafl().train(ctx, ctx.uniform[0], Job(0))
     assert seen == [(1, b"\x89PNG"), (2, b"\x89PNG")]
+
+
+def test_questions_are_bounded_where_they_are_counted_only(tmp_path):
+    ctx = toy_context(tmp_path)
+    strategy = dafl(augment={"crop": 0, "flip": False}, synthesis=SMALL | {"queries": 10_000})
+    with pytest.raises(SpecError, match=r"synthesis\.queries: counts what a teacher is asked that is a file; leave it"):
+        strategy.check(ctx)
+    answering = replace(ctx.teaching, teacher=replace(ctx.teaching.teacher, gives="gradients"))
+    strategy.check(replace(ctx, teaching=answering))
+
+
+def test_a_teacher_without_gradients_is_learned_from_by_other_gradients_only(tmp_path, caplog):
+    ctx = toy_context(tmp_path)
+    ctx = replace(ctx, teaching=replace(ctx.teaching, teacher=replace(ctx.teaching.teacher, gives="logits")))
+    with pytest.raises(SpecError, match=r"gives no gradients, .* name another, or say synthesis\.through: student"):
+        dafl().check(ctx)
+    dafl(synthesis=SMALL | {"through": "student"}).check(ctx)
+    assert "synthesis.through: student is experimental" in caplog.text

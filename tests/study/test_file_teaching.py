@@ -143,9 +143,9 @@ def test_a_script_without_gradients_is_refused_at_planning(tmp_path):
         data_free(tmp_path, f"teacher={{file: {path}, {SAID}}}", "noise: 8")
 
 
-@pytest.mark.parametrize("kind", ["ours", "script"])
-def test_a_script_teaches_without_data(tmp_path, kind):
-    study = data_free(tmp_path, files(tmp_path, kind), "bank: 300, probe: 48, test: 48")
+@pytest.mark.parametrize(("kind", "more"), [("ours", "noise: 8"), ("script", "noise: 8"), ("onnx", "through: student")])
+def test_a_file_teaches_without_data(tmp_path, kind, more):
+    study = data_free(tmp_path, files(tmp_path, kind), f"{more}, bank: 300, probe: 48, test: 48")
     prepare(study, unwatched)
     outcome = run_once(study)
     assert outcome.state == "done", outcome.error
