@@ -106,6 +106,14 @@ class DataFreeOptions(TrainingOptions):
         return self.synthesis.through == "teacher"
 
     @property
+    def without_data(self) -> bool:
+        return True
+
+    @property
+    def lengths(self) -> Mapping[str, int]:
+        return {"rounds": self.rounds}
+
+    @property
     def ranges(self) -> Mapping[str, Range]:
         own = {name: getattr(self, name) for name in ("student_steps", "learning_rate", "temperature", "adversarial")}
         found = {name: span for name, span in own.items() if isinstance(span, Range)}

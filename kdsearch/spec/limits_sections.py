@@ -120,8 +120,16 @@ class Limits(_Limited):
 
 
 class Budget(Section):
-    """When the search ends: after ``trials`` evaluations or ``minutes`` of searching, whichever comes first."""
+    """When the search ends: after ``trials`` evaluations or ``minutes`` of searching, whichever comes first.
+
+    A study that learns without data is timed before it begins, and refused where even one candidate would take it over
+    ``minutes``, unless ``allow_slow`` says to begin all the same.
+    """
 
     trials: int = Field(200, ge=1, le=1_000_000)
     minutes: float | None = Field(None, gt=0, le=1e7)
+    allow_slow: bool = False
     max_failures: int = Field(5, ge=0, le=1_000_000)
+
+    def idle(self) -> Mapping[str, str]:
+        return {"allow_slow": "there are no minutes to exceed"} if self.minutes is None else {}

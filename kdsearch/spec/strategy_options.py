@@ -65,6 +65,16 @@ class StrategyOptions(Section):
         """The epochs that a training takes; None where it is not counted in epochs, and cannot be shortened."""
         return None
 
+    @property
+    def without_data(self) -> bool:
+        """Whether it makes what it learns from, which takes its time, so that a run is timed before it begins."""
+        return False
+
+    @property
+    def lengths(self) -> Mapping[str, int]:
+        """The options that its time grows with in proportion."""
+        return {} if self.trained_epochs is None else {"epochs": self.trained_epochs}
+
     def shortened(self, epochs: int) -> Self:
         """The options of a training of so many epochs."""
         raise ValueError(f"{type(self).__qualname__} has no epochs to set to {epochs}")

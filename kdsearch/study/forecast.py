@@ -100,12 +100,21 @@ def _say(executor: Executor, name: str) -> str:
 
 
 def _seconds(study: Study, executor: Executor) -> dict[str, float]:
+    evaluations = study.make_searcher().total(study.spec.budget.trials)
+    pieces = time_pieces(study, executor)
+    search = pieces["candidate"] * math.ceil(evaluations / executor.capacity)
+    if study.spec.budget.minutes is not None:
+        search = min(search, 60 * study.spec.budget.minutes)
+    return {"prepare": pieces["prepare"], "search": search, "finish": pieces["finish"]}
+
+
+def time_pieces(study: Study, executor: Executor) -> dict[str, float]:
+    """Seconds of what comes before a search, of one candidate, and of all trainings after it."""
     import torch
 
     from kdsearch.cost.threads import torch_threads
 
-    spec, ctx = study.spec, study.ctx
-    evaluations = study.make_searcher().total(spec.budget.trials)
+    ctx = study.ctx
     rehearsed = here = study.strategy.rehearse(ctx, TIMED_STEPS)
     own = torch.get_num_threads()
     threads = executor.threads or own
@@ -116,10 +125,7 @@ def _seconds(study: Study, executor: Executor) -> dict[str, float]:
     before = here["prepare"] + synthesis_seconds(study, TIMED_STEPS)
     if study.finish.options.asks_teacher and not study.strategy.options.asks_teacher:
         before += study.finish.rehearse(ctx, TIMED_STEPS)["prepare"]
-    search = rehearsed["score"] * math.ceil(evaluations / executor.capacity)
-    if spec.budget.minutes is not None:
-        search = min(search, 60 * spec.budget.minutes)
-    return {"prepare": before, "search": search, "finish": finish}
+    return {"prepare": before, "candidate": rehearsed["score"], "finish": finish}
 
 
 def _finish_seconds(study: Study, workers: int) -> float:

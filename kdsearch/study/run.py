@@ -42,6 +42,7 @@ from kdsearch.study.delivery import deliver
 from kdsearch.study.final_trainings import noted, train_all
 from kdsearch.study.identifying import identify
 from kdsearch.study.keeping import delete_spent
+from kdsearch.study.minutes import check_minutes
 from kdsearch.study.preparing import prepare, running_executor
 from kdsearch.study.searching import End, search
 from kdsearch.study.summary import RunFacts, summarise
@@ -84,6 +85,7 @@ def run_study(
     # a study that cannot be planned leaves no run directory behind
     scratch = plan(spec, RunPaths(Path("unused")), net=net, teacher=teacher)
     check_references(scratch)
+    check_minutes(scratch, watch)
     given = {"given": "" if net is None else hash_given(net)}
     paths = create_run(spec, None if run_dir is None else Path(run_dir), facts=identify(scratch) | given)
     with _naming(paths):
