@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import pytest
+import logging
 
+import numpy as np
+import pytest
+import torch
+
+from kdsearch.data.datasets import load_dataset
+from kdsearch.data.stored_bank import StoredPart
 from kdsearch.errors import SpecError
 from kdsearch.records import RunPaths
 from kdsearch.spec.metric import AGREEMENT
 from kdsearch.spec.study_spec import load_spec
+from kdsearch.spec.task_sections import TaskOptions
 from kdsearch.study.identifying import identify
 from kdsearch.study.placeholders import placeholder_task, read_input
 from kdsearch.study.planning import plan
+from kdsearch.study.references import measure_references
+from tests.banks import write_bank
 from tests.dataless import dataless_spec
+from tests.tiny import tiny_spec
 from tests.toys import knowing_net, make_toy
 
 pytestmark = pytest.mark.timeout(30)
@@ -81,3 +91,32 @@ def test_a_batch_of_more_images_than_will_be_generated_is_refused(tmp_path):
     spec = dataless_spec("strategy.batch_size=500", "strategy.calibration_images=512")
     with pytest.raises(SpecError, match=r"strategy.batch_size is 500; the training part has 400 images; lower it"):
         plan(spec, RunPaths(tmp_path), net=make_toy(), teacher=knowing_net())
+
+
+def on_digits(folder, test):
+    """A planned study on a bank of 28 x 28 pixels whose teacher has a card, with these real test images."""
+    pixels_NCHW = torch.randint(256, (40, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    part = StoredPart(pixels_NCHW, torch.eye(10)[torch.arange(40) % 10].half())
+    facts = {"classes": tuple("0123456789"), "mean": (0.13,), "std": (0.31,)}
+    write_bank(folder / "bank", parts=dict.fromkeys(("train", "validation", "test"), part), **facts)
+    sets = (f"task={{bank: {folder}/bank, test: {{npz: {test}}}}}", "teacher=lenet5_mnist5k", "strategy.batch_size=20")
+    finish = "finish={name: kd, epochs: 1, batch_size: 20, terms: [{kd: 1}]}"
+    student = "student={net: lenet5, divisor: 8}"
+    spec = tiny_spec(*sets, finish, student, "strategy.calibration_images=40", "limits={macs: 60%, window: null}")
+    return plan(spec, RunPaths(folder / "run"))
+
+
+def test_planning_a_study_of_a_bank_opens_no_real_test_image_either(tmp_path):
+    (tmp_path / "real.npz").write_bytes(b"no image")
+    assert on_digits(tmp_path, tmp_path / "real.npz").ctx.teaching is not None
+
+
+def test_real_test_images_that_the_teacher_was_trained_on_are_told_at_the_end(tmp_path, caplog):
+    seen = load_dataset(TaskOptions(dataset="mnist5k"), cache_dir=tmp_path).train.subset(torch.arange(0, 4000, 20))
+    np.savez(tmp_path / "real.npz", x_test=seen.images_NCHW[:, 0].numpy(), y_test=seen.labels_N.numpy())
+    study = on_digits(tmp_path, tmp_path / "real.npz")
+    assert "the teacher was trained on" not in caplog.text
+    with caplog.at_level(logging.WARNING):
+        (row,) = measure_references(study)
+    assert "the teacher was trained on about 100 % of the test images" in caplog.text
+    assert row["metrics"]["accuracy"] > 0.9
