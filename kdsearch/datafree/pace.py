@@ -20,13 +20,13 @@ _TIMED = 5
 _MANY = 9  # student steps in a round that is compared with a round of one
 _WARM = 1
 _MOST = 1_000
-_TIMES = 3  # the student's time for the generators': with as much of either it reaches far less (docs/measurements.md)
+_TIMES = 6  # the student's time for the generators': with as much of either it reaches far less (docs/measurements.md)
 
 
 def find_pace(
     teacher: Teacher, net: nn.Module, shape: tuple[int, int, int], options: DataFreeOptions, seen: Statistics
 ) -> dict[str, Any]:
-    """``student_steps`` and ``reason`` in words: as many as take three quarters of the time, or as many as said."""
+    """``student_steps`` and ``reason`` in words: as many as take six sevenths of the time, or as many as said."""
     if options.student_steps != "auto":
         return {"student_steps": options.student_steps, "reason": _say(options.student_steps, "the study says so")}
     one, many = (

@@ -31,7 +31,7 @@ class DataFreeOptions(TrainingOptions):
     """The recipe trains the student, on images that generators make beside it as ``synthesis`` says.
 
     An epoch is what lies between two evaluations: ``rounds`` steps of a generator. After each of them the student
-    takes ``student_steps`` from the bank (auto: as many as take three times as long as the generator's step, timed
+    takes ``student_steps`` from the bank (auto: as many as take six times as long as the generator's step, timed
     once), by the divergence of its answers from the teacher's at ``temperature``; the teacher is asked anew where
     ``augment`` changes an image. ``adversarial``: weight by which the generators look for images on which the two
     nets differ, from ``adversarial_from`` of the training on.
