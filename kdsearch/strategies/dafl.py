@@ -69,7 +69,9 @@ class DataFree(Strategy):
             net = ctx.widths.build(ctx.uniform[0])
             options = self.options.settled({})
             pace = find_pace(_teacher(ctx), net, ctx.task.image_shape, options, _statistics(ctx))
-            save_json(path, {"mode": "online", **pace})
+            through = options.synthesis.through
+            way = "" if through == "teacher" else f"experimental: through {through}; "
+            save_json(path, {"mode": "online", **pace, "reason": f"{way}{pace['reason']}"})
         made: dict[str, Any] = read_json(path)
         watch(Progress("prepare", 0, 0, made["reason"]))
         return made

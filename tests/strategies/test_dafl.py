@@ -139,3 +139,10 @@ def test_a_teacher_without_gradients_is_learned_from_by_other_gradients_only(tmp
         dafl().check(ctx)
     dafl(synthesis=SMALL | {"through": "student"}).check(ctx)
     assert "synthesis.through: student is experimental" in caplog.text
+
+
+@pytest.mark.parametrize("through", ["student", "differences"])
+def test_the_run_says_that_a_way_around_gradients_is_experimental(tmp_path, through):
+    ctx, given = toy_context(tmp_path), SMALL | {"through": through}
+    assert dafl(synthesis=given).provision(ctx)["reason"].startswith(f"experimental: through {through}; ")
+    assert "experimental" not in dafl().provision(ctx)["reason"]

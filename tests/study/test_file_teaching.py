@@ -242,3 +242,23 @@ def test_a_run_learns_from_it_and_goes_on_with_the_same_file_only(tmp_path, monk
         set() if kind == "onnx" else {"macs", "parameters", "size_bytes", "latency_ms"}
     )
     assert "teacher" in (tmp_path / "run/report.html").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_study_without_data_learns_from_a_black_box_and_says_what_it_asked(tmp_path, monkeypatch):
+    monkeypatch.setenv("KDSEARCH_CACHE", str(tmp_path / "cache"))
+    made = "width: 4, noise: 8, batch_size: 32, bank: 300, probe: 48, test: 48, procedural: 1, steps: 20"
+    task = f"task={{data: none, synthesis: {{{made}, through: differences}}}}"
+    asking = f"augment: {{crop: 0, flip: false}}, synthesis: {{{made}, through: student, queries: 1500}}"
+    recipe = f"{{name: dafl, epochs: 1, rounds: 10, student_steps: 2, batch_size: 24, {asking}}}"
+    said = "teacher.mean=0.3", "teacher.std=0.3"  # it is given images like those that generators make about its mean
+    sets = (files(tmp_path, "onnx"), *said, "student={net: given, divisor: 1}", "storage=journal")
+    spec = load_spec("quickstart", (*SETS, *sets, task, f"strategy={recipe}", f"finish={recipe}"))
+    summary = run_study(spec, tmp_path / "run", net=make_toy())
+    assert summary["state"] == "done"
+    # 5 steps of 32 images and twice 32 that are drawn, and an evaluation; a sixth would be one too many
+    assert summary["students"][0]["history"][-1]["queries"] == 5 * 96 + 1000
+    page = (tmp_path / "run/report.html").read_text()
+    assert "experimental: through student; " in page
+    assert "about 1,480 images for winner" in page
