@@ -118,17 +118,17 @@ class DataFreeLearner(SynthesisLearner):
             training_loss=self._sums.means().get("loss"),
             probe_kl=probed["probe_kl"],
             probe_agreement=probed["probe_agreement"],
-            kept_kl=self._ask_best(),
+            kept_kl=self._keep_up(),
         )
 
-    def _ask_best(self) -> float | None:
+    def ask_best(self, pixels_NCHW: Tensor, taught_NC: Tensor) -> float:
+        """The divergence (nats) of the best student so far from the teacher on these images."""
+        return divergence(answer_all(self.student, pixels_NCHW, self._statistics, self._best.weights), taught_NC)
+
+    def _keep_up(self) -> float | None:
         """The divergence of the best student so far on the probe as it is now."""
-        if self._best.kl is None:
-            return None
-        pixels_NCHW, taught_NC = self.bank.part("validation")
-        self._best.kl = divergence(
-            answer_all(self.student, pixels_NCHW, self._statistics, self._best.weights), taught_NC
-        )
+        if self._best.kl is not None:
+            self._best.kl = self.ask_best(*self.bank.part("validation"))
         return self._best.kl
 
     def _act(self, reading: Reading) -> None:

@@ -36,15 +36,17 @@ class DataFreeOptions(TrainingOptions):
     ``augment`` changes an image. ``adversarial``: weight by which the generators look for images on which the two
     nets differ, from ``adversarial_from`` of the training on.
     ``preset: dafl-paper`` is the joint step of the authors' code: one student step on the images that the generator
-    has just made, no bank, constant rates. ``ranked_by``: what candidates are compared by, the likelihood of the
-    validation labels (of the teacher's answers, in a study without data), which is less noisy than the task's
-    metric. ``search_widths``: beside the ranges.
+    has just made, no bank, constant rates. ``starts``: so many trainings from other seeds begin side by side, of which
+    the better half by their pooled probes goes on after a quarter, and after half, of the epochs. ``ranked_by``: what
+    candidates are compared by, the likelihood of the validation labels (of the teacher's answers, in a study without
+    data), which is less noisy than the task's metric. ``search_widths``: beside the ranges.
     """
 
     preset: Literal["fast", "dafl-paper"] = "fast"
     synthesis: SynthesisOptions = SynthesisOptions()
     epochs: int = Field(10, ge=1, le=1_000_000)
     rounds: int = Field(20, ge=1, le=1_000_000)
+    starts: int = Field(1, ge=1, le=16)
     student_steps: Literal["auto"] | int | Range = "auto"
     batch_size: int = Field(64, ge=2, le=1_000_000)
     optimizer: Literal["sgd", "adamw"] = "adamw"

@@ -6,9 +6,11 @@ of a generator, statistics of batch norms, and a student that is selected on ima
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from kdsearch.candidates.space import Candidate
     from kdsearch.context import Context
     from kdsearch.datafree.learner import DataFreeLearner
+    from kdsearch.datafree.starts import StartsLearner
     from kdsearch.records import Trial
     from kdsearch.teaching.teachers import Teacher
 
@@ -96,15 +99,14 @@ class DataFree(Strategy):
         from kdsearch.datafree.guard import guarding
         from kdsearch.training.loop import Setting, fit
 
-        model = self.begin(ctx, candidate, job)
-        learner = self._learner(ctx, model, self.options.settled(candidate.values), job.seed)
+        learner = self._begin_starts(ctx, candidate, job)
         setting = Setting(
             job.seed, ctx.device, job.checkpoint, job.watch, note="student", report=job.report, show=ctx.show
         )
         with guarding(ctx.data_roots):
             history = fit(learner, setting)
         learner.select()
-        return Trained(model, history)
+        return Trained(learner.student, history)
 
     def rehearse(self, ctx: Context, steps: int) -> Mapping[str, float]:
         epoch = self.epoch_seconds(ctx, ctx.uniform[0], steps)
@@ -112,12 +114,27 @@ class DataFree(Strategy):
 
     def epoch_seconds(self, ctx: Context, gene: Candidate, steps: int) -> float:
         from kdsearch.datafree.pace import find_pace, round_seconds
+        from kdsearch.datafree.starts import mean_starts
 
         options, net = self.options.settled({}), ctx.widths.build(gene)
         shape, statistics = ctx.task.image_shape, _statistics(ctx)
         pace = find_pace(_teacher(ctx), net, shape, options, statistics)["student_steps"]
         paced = options.model_copy(update={"student_steps": pace})
-        return options.rounds * round_seconds(_teacher(ctx), net, shape, paced, statistics, steps)
+        seconds = round_seconds(_teacher(ctx), net, shape, paced, statistics, steps)
+        return mean_starts(options.starts) * options.rounds * seconds
+
+    def _begin_starts(self, ctx: Context, candidate: Candidate, job: Job) -> DataFreeLearner | StartsLearner:
+        """What is to be trained: one start, or several side by side."""
+        from kdsearch.data.seeds import mix_seed
+        from kdsearch.datafree.starts import StartsLearner
+
+        options = self.options.settled(candidate.values)
+        starts = []
+        for at in range(options.starts):
+            seed, start = (mix_seed(job.seed, at), copy.deepcopy(job.start)) if at else (job.seed, job.start)
+            net = self.begin(ctx, candidate, replace(job, seed=seed, start=start))
+            starts.append(self._learner(ctx, net, options, seed))
+        return starts[0] if len(starts) == 1 else StartsLearner(starts)
 
     def _learner(self, ctx: Context, net: nn.Module, options: DataFreeOptions, seed: int) -> DataFreeLearner:
         from kdsearch.datafree.learner import DataFreeLearner

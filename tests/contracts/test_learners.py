@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import kdsearch
 from kdsearch.candidates.repair import draw_for
 from kdsearch.datafree.learner import DataFreeLearner
+from kdsearch.datafree.starts import StartsLearner
 from kdsearch.datafree.synthesis_learner import SynthesisLearner
 from kdsearch.errors import KdsearchError, StoreError
 from kdsearch.pruningnet.making import make_generator
@@ -186,7 +187,7 @@ def test_every_learner_is_here_and_has_random_numbers_of_its_own():
             importlib.import_module(module.name)
     kinds = [kind for kind in Learner.__subclasses__() if kind.__module__.startswith("kdsearch.")]
     kinds += [kind for parent in kinds for kind in parent.__subclasses__()]
-    assert set(kinds) == {NetLearner, SupernetLearner, SynthesisLearner, DataFreeLearner}
+    assert set(kinds) == {NetLearner, SupernetLearner, SynthesisLearner, DataFreeLearner, StartsLearner}
     assert len({kind.stream for kind in (*kinds, Pair)}) == len(kinds) + 1
 
 

@@ -9,7 +9,7 @@ from kdsearch.datafree.health import Past, Reading
 from kdsearch.spec.convergence_sections import ConvergenceOptions
 
 OPTIONS = ConvergenceOptions()
-STEPS = 100
+STEPS = 25
 SOUND = Reading(
     steps=STEPS,
     class_entropy=0.97,

@@ -46,7 +46,7 @@ def test_what_stays_within_the_bounds_is_no_collapse(case):
 def test_the_past_keeps_what_is_compared_with():
     after = Past().followed_by(reading(class_entropy=0.5, batch_norm_distance=4.0, diversity=1.0), OPTIONS)
     after = after.followed_by(reading(class_entropy=0.5, batch_norm_distance=5.0, diversity=2.0), OPTIONS)
-    assert after == Past(200, 2, (1.0, 2.0), 4.0)
+    assert after == Past(50, 2, (1.0, 2.0), 4.0)
     assert after.followed_by(SOUND, OPTIONS).low_entropies == 0
 
 

@@ -146,3 +146,11 @@ def test_the_run_says_that_a_way_around_gradients_is_experimental(tmp_path, thro
     ctx, given = toy_context(tmp_path), SMALL | {"through": through}
     assert dafl(synthesis=given).provision(ctx)["reason"].startswith(f"experimental: through {through}; ")
     assert "experimental" not in dafl().provision(ctx)["reason"]
+
+
+def test_of_several_starts_the_best_student_comes_back(tmp_path):
+    ctx = toy_context(tmp_path)
+    strategy = dafl(starts=3, epochs=4, rounds=1)
+    trained = strategy.train(ctx, ctx.uniform[0], Job(0))
+    assert [record["starts"] for record in trained.history] == [2, 1, 1, 1]
+    assert ctx.widths.costs(ctx.uniform[0])["parameters"] == sum(p.numel() for p in trained.model.parameters())
