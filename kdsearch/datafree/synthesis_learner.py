@@ -30,6 +30,7 @@ from kdsearch.teaching.teachers import Teacher
 from kdsearch.training.learner import Learner, Moment
 
 _GENERATORS, _FRESH = 41, 42  # the streams of a seed from which generators begin, and evaluations draw
+_SAID_FIRST = ("probe_kl", "probe_agreement", "class_entropy", "batch_norm_distance")  # a narrow display shows no more
 _SHOWN = 200  # of the bank's newest and oldest images, those among which a picture finds some of each class
 
 
@@ -85,7 +86,9 @@ class SynthesisLearner(Learner):
 
     def figures(self) -> Mapping[str, float]:
         lost = {"loss": 0.0}  # of an epoch in which nothing could be learned; the evaluation says why
-        return {**lost, **self._sums.means(), "images": float(self.bank.seen), **self._read, **self._asked}
+        first = {name: self._read[name] for name in _SAID_FIRST if name in self._read}
+        counts = {"images": float(self.bank.seen), **self._asked}
+        return {**lost, **first, **self._sums.means(), **self._read, **counts}
 
     @property
     def _asked(self) -> Mapping[str, float]:

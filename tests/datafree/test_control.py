@@ -75,6 +75,7 @@ def test_in_a_training_that_goes_well_nobody_intervenes(caplog):
     made = small(epochs=8, synthesis=SOON)
     history = fit(made, Setting(0, CPU))
     assert [record["collapses"] for record in history] == [0] * 8
+    assert [*made.figures()][:4] == ["loss", "probe_kl", "probe_agreement", "class_entropy"], "what displays show first"
     assert made.control.recovery.student_rate == made.synthesiser.rate_share == 1
     assert not caplog.messages
 
