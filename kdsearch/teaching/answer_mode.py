@@ -32,12 +32,12 @@ def decide(lesson: Lesson, net: nn.Module, epochs: int, steps: int = _TIMED) -> 
     if lesson.options.sampler.name == "superclass":
         return {"mode": "cached", "reason": "sampler: superclass clusters what the teacher has said"}
     timed = time_epochs(lesson, net, steps)
-    mode, reason = _weigh(lesson, timed, epochs)
+    mode, reason = weigh(lesson, timed, epochs)
     return {"mode": mode, "reason": reason, "epoch_seconds": timed}
 
 
-def _weigh(lesson: Lesson, timed: Mapping[str, float], epochs: int) -> tuple[str, str]:
-    """The mode that costs less where both can be had, and why."""
+def weigh(lesson: Lesson, timed: Mapping[str, float], epochs: int) -> tuple[str, str]:
+    """The mode that costs less where both can be had, and why; ``timed``: as ``time_epochs`` gives it."""
     teaching = lesson.teaching
     assert teaching is not None
     largest, size = _try_answers(lesson)
@@ -75,10 +75,14 @@ def forecast(lesson: Lesson, net: nn.Module, epochs: int, steps: int) -> dict[st
         return {"before": 0.0, "epoch": student}
     decided = decide(lesson, net, epochs, steps)
     timed = decided.get("epoch_seconds") or time_epochs(lesson, net, steps)
-    if decided["mode"] == "online":
+    return add_up(decided["mode"], timed, 0 if lesson.is_cached() else lesson.teaching.views)
+
+
+def add_up(mode: str, timed: Mapping[str, float], views: int) -> dict[str, float]:
+    """Seconds ``before`` the first training, and of one ``epoch``, with so many ``views`` still to be asked for."""
+    if mode == "online":
         return {"before": 0.0, "epoch": timed["student"] + timed["teacher"]}
-    before = 0.0 if lesson.is_cached() else timed["teacher"] * lesson.teaching.views
-    return {"before": before, "epoch": timed["student"]}
+    return {"before": views * timed["teacher"], "epoch": timed["student"]}
 
 
 def _try_answers(lesson: Lesson) -> tuple[float, int]:
