@@ -27,6 +27,7 @@ from kdsearch.widths.unit_check import UnitCheck
 
 _TRIES = 24
 _NEAR = 6
+_DOUBTS = 2  # crops beside the failing one in which a patch may show that it is needed
 _MOST = 300  # how many runs of crops are tried; then whole neighbourhoods are frozen, without further patches
 _STEPS_ALONE = 1_000  # not seconds: every machine has to find the same widths
 _END = 1_000_000
@@ -187,7 +188,7 @@ class CropProof:
             extras = [*self._split_sizes(module), *[together] * (len(together) > 1), *singles]
             best = self._best(extras if self._attempts < _MOST else [], failure, kept)
             best = best or self._best_derived(module, failure, kept)
-            if best:
+            if best := self._needed(best, kept):
                 self._accept(best)
                 alike = self._alike(best)
                 if alike and self._best([alike], failure, kept):
@@ -202,7 +203,7 @@ class CropProof:
     def _split_sizes(self, module: str) -> list[list[Attribute]]:
         """The sizes into which a module splits channels, but for what was tried."""
         found = explain_splits(self.layout.net, module, self.splits)
-        return [extra for extra in found if any((a.place, _bytes(a)) not in self._tried for a in extra)]
+        return [extra for extra in found if any((a.place, a.meaning) not in self._tried for a in extra)]
 
     def _best(self, extras: Sequence[Sequence[Attribute]], failure: Failure, kept: Ids) -> tuple[Attribute, ...]:
         """The patches with which the net gets furthest; none where it fails in the same place with all of them.
@@ -221,6 +222,18 @@ class CropProof:
             equal = [extra for extra, steps in zip(equal, reached, strict=True) if steps == max(reached)]
         return equal[0]
 
+    def _needed(self, patches: tuple[Attribute, ...], kept: Ids) -> tuple[Attribute, ...]:
+        """Those without which the net gets less far: a number that happens to equal a size stays, as a row's index."""
+        attempts, among = self._attempts, {group for patch in patches for group in self._groups(patch.units)}
+        crops = [kept, *separating_crops(self.groups, sorted(among))[:_DOUBTS]] if len(patches) > 1 else []
+        most = [self._reach(crop, patches) for crop in crops]
+        for patch in patches if crops else ():
+            left = tuple(each for each in patches if each is not patch)
+            if left and all(self._reach(crop, left) >= far for crop, far in zip(crops, most, strict=True)):
+                patches = left
+        self._attempts = attempts  # these look for no explanation
+        return patches
+
     def _reach(self, kept: Ids, extra: Sequence[Attribute]) -> int:
         after = self.attempt(self._allowed(kept), extra)
         return after.steps if after else _END
@@ -233,7 +246,7 @@ class CropProof:
 
     def _accept(self, attributes: Sequence[Attribute]) -> None:
         self._accepted += 1
-        self._tried.update((attribute.place, _bytes(attribute)) for attribute in attributes)
+        self._tried.update((attribute.place, attribute.meaning) for attribute in attributes)
         self.patches.update({attribute.place: attribute for attribute in attributes})
 
     def _alike(self, patches: Sequence[Attribute]) -> list[Attribute]:
@@ -252,8 +265,8 @@ class CropProof:
         """The candidates of a module that stand where the patches stand among those of their own module."""
         found = []
         for patch in patches:
-            order = [_bytes(a) for a in self._candidates(patch.module, is_open=False) if a.place == patch.place]
-            at = order.index(_bytes(patch)) if _bytes(patch) in order else len(order)
+            order = [a.meaning for a in self._candidates(patch.module, is_open=False) if a.place == patch.place]
+            at = order.index(patch.meaning) if patch.meaning in order else len(order)
             place = (module, patch.name, patch.position)
             found += [a for a in self._candidates(module) if a.place == place][at : at + 1]
         return found
@@ -265,7 +278,7 @@ class CropProof:
     def _untried(self, found: Sequence[Attribute], *, is_open: bool = True) -> list[Attribute]:
         layers_own = {attribute.place for attribute in self.own}
         tried = self._tried if is_open else set()
-        return [a for a in found if a.place not in layers_own and (a.place, _bytes(a)) not in tried]
+        return [a for a in found if a.place not in layers_own and (a.place, a.meaning) not in tried]
 
     def _key(self, units: Tensor) -> bytes | None:
         return self.layout.grouping.classes.of(units).tobytes() if self._groups(units) else None
@@ -284,7 +297,3 @@ class CropProof:
         only[group] = kept[group]
         failure = self.attempt(only)
         return f"{failure.where}: {failure.reason}" if failure else None
-
-
-def _bytes(attribute: Attribute) -> bytes:
-    return attribute.divisor.to_bytes(4, "little") + attribute.units.numpy().tobytes()

@@ -34,6 +34,11 @@ class Attribute:
         """Where the number stands."""
         return self.module, self.name, self.position
 
+    @property
+    def meaning(self) -> bytes:
+        """What the number is taken for, told apart from what others are."""
+        return self.divisor.to_bytes(4, "little") + self.units.numpy().tobytes()
+
 
 @dataclass(slots=True)
 class LayerWiring:

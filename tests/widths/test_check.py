@@ -1,10 +1,13 @@
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from kdsearch.candidates.space import Candidate
 from kdsearch.widths.finding import find_widths
-from tests.models.nets import random_gene
+from tests.models.nets import gap, random_gene, zeroed
 from tests.widths.slicing_nets import PARTS, Partial, Slicing
 
 IMAGE = (3, 8, 8)
@@ -47,3 +50,39 @@ def test_each_width_alone_can_be_smallest_where_a_remembered_number_equals_two()
     genes = [Candidate.of(full | {group.name: group.choices[0]}) for group in space.groups]
     assert len(genes) > 4
     assert count_failures(space, genes) == 0
+
+
+class RowOf(nn.Module):
+    """Remembers its width and, equal by chance, a number that is none: where a row lies, by how much maps are moved."""
+
+    USES: ClassVar = {
+        "row": lambda x, at: x[:, :, at].unsqueeze(2),
+        "rows": lambda x, at: x[:, :, at : at + 2],
+        "column": lambda x, at: x.select(3, at).unsqueeze(3),
+        "shift": lambda x, at: torch.roll(x, at, 2) * torch.arange(16.0).view(1, 1, 16, 1),
+        "scale": lambda x, at: x / at,
+        "power": lambda x, at: torch.sigmoid(x) ** at,
+    }
+
+    def __init__(self, use: str) -> None:
+        super().__init__()
+        self.conv, self.after, self.head = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 1), nn.Linear(8, 5)
+        self.width, self.other, self.use = 8, 8, use
+
+    def forward(self, image_BCHW):
+        maps = torch.relu(self.conv(image_BCHW)).reshape(len(image_BCHW), self.width, -1, 16)
+        return self.head(self.after(self.USES[self.use](maps, self.other)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("use", RowOf.USES)
+def test_a_number_that_equals_a_width_and_is_none_stays_what_it_is(use):
+    torch.manual_seed(0)
+    net = RowOf(use).eval()
+    space = find_widths(net, (3, 16, 16))
+    assert len(space.groups) == 2
+    images = torch.randn(2, 3, 16, 16)
+    for gene in (space.smallest, space.uniform(0.5)):
+        with torch.no_grad():
+            compact = space.build(gene)(images)
+            with space.applied(space.full, zeroed(space, gene)):
+                assert gap(compact, net(images)) < 1e-5
