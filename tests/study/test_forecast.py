@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
-from kdsearch.errors import DataError
+from kdsearch.errors import DataError, SpecError
 from kdsearch.executors.process import Process
 from kdsearch.executors.serial import Serial
+from kdsearch.models.checkpoints import load_weights
+from kdsearch.models.zoo import make_net
 from kdsearch.records import RunPaths
+from kdsearch.spec.teacher_card import read_card, shipped_cards
 from kdsearch.strategies.scratch import Scratch
 from kdsearch.study.forecast import _seconds, dry_run, side_by_side
 from kdsearch.study.planning import plan
@@ -79,3 +83,19 @@ def test_workers_share_the_search_and_not_what_comes_before_it(tmp_path):
 def test_the_forecast_says_on_how_many_workers():
     shared = dry_run(tiny_spec("executor={name: process, workers: 4, threads: 1}"))
     assert shared["executor"] == "process: search and finish on 4 workers (torch threads of each: 1)"
+
+
+def test_a_teacher_passed_as_a_module_is_asked_for_its_time_and_left_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KDSEARCH_CACHE", str(tmp_path / "cache"))
+    card = read_card(shipped_cards()["lenet5_mnist5k.yaml"])
+    teacher = make_net(card.net.made_of(), num_classes=10, in_channels=1)
+    load_weights(teacher, card.weights)
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    sets = ("student={net: lenet5}", f"teacher={{net: given, mean: {card.mean[0]}, std: {card.std[0]}}}")
+    sets += ("strategy={name: kd, epochs: 2}",)
+    hours = dry_run(tiny_spec(*sets), teacher=teacher)["hours"]
+    assert hours["search"] > 0
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+    with pytest.raises(SpecError, match=r"teacher\.net: given stands for a module that is passed"):
+        dry_run(tiny_spec(*sets))
