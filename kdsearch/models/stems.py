@@ -20,14 +20,15 @@ def set_stem_stride(
 ) -> None:
     """Gives the stem this total stride: removes its pooling first, then the stride of its first convolution.
 
-    The stem is the first convolution with a stride and, if it comes next among what has a stride, a pooling layer.
+    The stem is the first convolution with a stride, with others of its stride that read the same image (a block of
+    several branches, as in RepVGG), and, if it comes next among what has a stride, a pooling layer.
     ``section``: what names the net, for messages.
 
     Raises:
         SpecError: the stem's stride is smaller than that, or cannot be changed, or the net does not run then.
     """
     key = f"{section}.stem_stride"
-    strided, failure = _strided_in_order(net, image_shape)
+    strided, branches, failure = _strided_in_order(net, image_shape)
     stem = _stem(strided)
     present = prod(_stride(module) for _, module in stem)
     if failure is not None and (not strided or stride == present):
@@ -42,7 +43,9 @@ def set_stem_stride(
     if stride > present:
         raise SpecError(f"{key}: the stem of {label} has stride {present}, it cannot become {stride}; leave it out")
     _lower(net, stem, stride, f"{key}: the stem of {label}")
-    _, failure = _strided_in_order(net, image_shape)
+    for path, module in branches if _stride(stem[0][1]) == 1 else ():
+        _unstride(net, path, module)
+    _, _, failure = _strided_in_order(net, image_shape)
     if failure is not None:
         raise _does_not_run(f"{key}: {label}", image_shape, failure, f" with a stem of stride {stride}") from failure
 
@@ -80,21 +83,34 @@ def _cuts_patches(strided: Sequence[tuple[str, nn.Module]]) -> bool:
 
 def _strided_in_order(
     net: nn.Module, image_shape: Sequence[int]
-) -> tuple[list[tuple[str, nn.Module]], Exception | None]:
-    """What has a stride, as a forward calls it, and what that raised: images may fit once the stem has another."""
+) -> tuple[list[tuple[str, nn.Module]], list[tuple[str, nn.Module]], Exception | None]:
+    """What has a stride, as a forward calls it, but for convolutions beside the first one, which read what it reads.
+
+    Then those, and what the forward raised: images may fit once the stem has another stride.
+    """
     called: list[tuple[str, nn.Module]] = []
+    branches: list[tuple[str, nn.Module]] = []
+    read: list[torch.Tensor] = []
     handles = []
     for name, module in net.named_modules():
         if isinstance(module, nn.Conv2d | _MaxPoolNd | _AvgPoolNd) and _stride(module) > 1:
 
-            def note(module: nn.Module, args: Any, name: str = name) -> None:  # noqa: ARG001
-                called.append((name, module))
+            def note(module: nn.Module, args: Any, name: str = name) -> None:
+                read.append(args[0])
+                is_image = args[0] is read[0] and tuple(args[0].shape[1:]) == tuple(image_shape)
+                beside = is_image and called and _alike(module, called[0][1])
+                (branches if beside else called).append((name, module))
 
             handles.append(module.register_forward_pre_hook(note))
     failure = _try_forward(net, image_shape)
     for handle in handles:
         handle.remove()
-    return called, failure
+    return called, branches, failure
+
+
+def _alike(module: nn.Module, first: nn.Module) -> bool:
+    both_convolve = isinstance(module, nn.Conv2d) and isinstance(first, nn.Conv2d)
+    return module is not first and both_convolve and _stride(module) == _stride(first)
 
 
 def _try_forward(net: nn.Module, image_shape: Sequence[int]) -> Exception | None:
