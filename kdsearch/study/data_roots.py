@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,19 @@ def find_data_roots(spec: StudySpec) -> tuple[Path, ...]:
     """The files and folders of real images that the study, its teacher's card, packages or the environment name."""
     named = [*_of_task(spec.task), *_of_card(spec), *_of_packages(), *_of_environment()]
     return tuple(dict.fromkeys(path.absolute() for path in named))
+
+
+def check_place(spec: StudySpec, roots: Sequence[Path], run_dir: Path) -> None:
+    """Refuses a run directory below real images, which nothing may open while something learns without data.
+
+    Raises:
+        SpecError: it lies there.
+    """
+    if not (spec.task.generates or spec.strategy.options.without_data or spec.finish.options.without_data):
+        return
+    for images in roots:
+        if run_dir.resolve().is_relative_to(images.resolve()):
+            raise SpecError(f"{run_dir}: lies below {images}, where real images are; launch into another --run-dir")
 
 
 def _of_task(task: TaskPlugin) -> Iterator[Path]:

@@ -61,7 +61,8 @@ def doubt_net(
     if reordered := _find_order(confusion_CC, right, task.classes):
         return Doubt(reordered, certain=True)
     chance = float(images_C.max() / images_C.sum())
-    by_chance = right <= chance + _CLEARLY * math.sqrt(chance * (1 - chance) / images_C.sum())
+    bound = chance + _CLEARLY * math.sqrt(chance * (1 - chance) / images_C.sum())
+    by_chance = right <= bound < 1  # where nearly all images are of one class even a perfect net is no better than it
     lost = 0.0 if claimed is None else metric.merit(claimed) - metric.merit(figure)
     below = lost > max(_LOST, _CLEARLY * figures[metric.stderr])
     hint = _find_normalisation(net, task, device) if by_chance or below or try_others else ""

@@ -38,6 +38,7 @@ from kdsearch.rundir.store import (
 )
 from kdsearch.rundir.summary import Summary
 from kdsearch.spec.study_spec import StudySpec
+from kdsearch.study.data_roots import check_place
 from kdsearch.study.delivery import deliver
 from kdsearch.study.final_trainings import noted, train_all
 from kdsearch.study.identifying import identify
@@ -85,6 +86,7 @@ def run_study(
     # a study that cannot be planned leaves no run directory behind
     scratch = plan(spec, RunPaths(Path("unused")), net=net, teacher=teacher)
     check_references(scratch)
+    check_place(spec, scratch.ctx.data_roots, Path("runs") if run_dir is None else Path(run_dir))
     check_minutes(scratch, watch)
     given = {"given": "" if net is None else hash_given(net)}
     paths = create_run(spec, None if run_dir is None else Path(run_dir), facts=identify(scratch) | given)

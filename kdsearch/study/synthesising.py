@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from kdsearch.errors import DataError, SpecError
+from kdsearch.errors import DataError
 from kdsearch.files import cache_dir
 from kdsearch.progress import Progress, Watch
 from kdsearch.records import PictureMade
@@ -116,7 +116,6 @@ def _make_bank(study: Study, watch: Watch) -> StoredBank:
 
     ctx = study.ctx
     assert ctx.teaching is not None
-    _check_place(study)
     watch(Progress("prepare", 0, 0, f"generating images from {ctx.teaching.teacher.name}"))
     checkpoint, show = ctx.paths.checkpoints / "bank.pt", keeping(ctx.paths, "synthesis")
     note = "generated images"
@@ -157,11 +156,3 @@ def _options(study: Study) -> SynthesisOptions:
     assert isinstance(options, TaskOptions)
     assert options.synthesis is not None
     return options.synthesis
-
-
-def _check_place(study: Study) -> None:
-    """Refuses a run directory below real images, which are kept shut while images are generated."""
-    root = study.ctx.paths.root.resolve()
-    for images in study.ctx.data_roots:
-        if root.is_relative_to(images.resolve()):
-            raise SpecError(f"{root}: lies below {images}, where real images are; launch into another --run-dir")

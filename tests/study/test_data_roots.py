@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from kdsearch.errors import SpecError
 from kdsearch.spec.study_spec import load_spec
-from kdsearch.study.data_roots import find_data_roots
+from kdsearch.study.data_roots import check_place, find_data_roots
 from tests.cards import write_card
 
 
@@ -62,3 +63,13 @@ def test_images_that_packages_carry_are_roots():
 def test_what_the_environment_names_is_a_root(monkeypatch, variable, root):
     monkeypatch.setenv(variable, "/my/data")
     assert root in roots("task={bank: /run}")
+
+
+@pytest.mark.parametrize("section", ["strategy", "finish"])
+def test_what_learns_without_data_runs_nowhere_below_real_images(tmp_path, section):
+    (tmp_path / "images").mkdir()
+    spec = load_spec("quickstart", ["teacher=lenet5_mnist5k", f"{section}={{name: dafl}}", "finish.start=scratch"])
+    with pytest.raises(SpecError, match=r"run: lies below .*images, where real images are; launch into another"):
+        check_place(spec, (tmp_path / "images",), tmp_path / "images/run")
+    check_place(spec, (tmp_path / "images",), tmp_path / "run")
+    check_place(load_spec("quickstart"), (tmp_path / "images",), tmp_path / "images/run")

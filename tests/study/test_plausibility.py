@@ -39,6 +39,16 @@ def test_a_net_that_does_what_it_should_raises_no_doubt():
     assert doubt_net(knowing_net(), mistakes().normalised_by((0.0,), (1.0,)), device=CPU, claimed=0.0) is None
 
 
+@pytest.mark.parametrize("others", [0, 1, 3])
+def test_a_net_that_is_always_right_is_not_called_chance_where_nearly_all_images_are_of_one_class(others):
+    task = make_task().normalised_by((0.0,), (1.0,))
+    validation = task.dataset.validation
+    ordered = validation.labels_N.argsort()
+    of_one = ordered[: int((validation.labels_N == 0).sum()) + others]
+    object.__setattr__(task.dataset, "validation", validation.subset(of_one))
+    assert doubt_net(knowing_net(), task, device=CPU) is None
+
+
 @pytest.mark.parametrize("order", [(1, 0, 2), (2, 0, 1), (1, 2, 0)])
 def test_another_order_of_the_classes_is_certain_and_told_with_the_right_one(order):
     found = doubt_net(knowing_net(order), KNOWN, device=CPU)

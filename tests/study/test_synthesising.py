@@ -129,7 +129,8 @@ def test_no_image_of_the_users_is_opened_while_images_are_generated(tmp_path, mo
 def test_a_run_below_real_images_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("KDSEARCH_DATA", str(tmp_path))
     with pytest.raises(SpecError, match=r"run: lies below .*, where real images are; launch into another --run-dir"):
-        generate_images(planned(tmp_path / "run"), unwatched)
+        run_study(dataless_spec(), tmp_path / "run", net=make_toy(), teacher=knowing_net())
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_student_that_came_trained_is_looked_at_once_there_are_images(tmp_path):
