@@ -70,6 +70,16 @@ def picked_truth(score_N: Numbers, truth_N: Numbers) -> float:
     return float(truth_N[score_N == score_N.max()].mean())
 
 
+def gained_truth(score_N: Numbers, truth_N: Numbers) -> float:
+    """By how much the truth of the thing with the best score exceeds the mean truth."""
+    return picked_truth(score_N, truth_N) - float(truth_N.mean())
+
+
+def gain_interval(score_N: Numbers, truth_N: Numbers) -> tuple[float, float]:
+    """The 95% bootstrap interval of ``gained_truth`` over things: of which ones one might have picked from."""
+    return bootstrap_interval(lambda at: gained_truth(score_N[at], truth_N[at]), truth_N.size)
+
+
 def seed_deviation(truth_SN: Numbers) -> float:
     """Standard deviation of one seed's result around the mean of the seeds, pooled over all things."""
     return float(np.sqrt(truth_SN.var(axis=0, ddof=1).mean()))

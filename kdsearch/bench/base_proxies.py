@@ -14,7 +14,14 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
-from kdsearch.bench.base_agreement import Numbers, bootstrap_interval, kendall_tau, picked_truth
+from kdsearch.bench.base_agreement import (
+    Numbers,
+    bootstrap_interval,
+    gain_interval,
+    gained_truth,
+    kendall_tau,
+    picked_truth,
+)
 from kdsearch.bench.base_ground_truth import World
 from kdsearch.candidates.repair import draw_for
 from kdsearch.candidates.space import Candidate
@@ -91,7 +98,8 @@ class ProxyTrial:
             "interval": [round(low, 3), round(high, 3)],
             "pick": round(picked, 4),
             "regret": round(float(truth_N.max()) - picked, 4),
-            "gain": round(picked - float(truth_N.mean()), 4),
+            "gain": round(gained_truth(score_N, truth_N), 4),
+            "gain_interval": [round(bound, 4) for bound in gain_interval(score_N, truth_N)],
             "score_mean": round(float(score_N.mean()), 4),
             "score_sd": round(float(score_N.std(ddof=1)), 4),
             "train_seconds": round(trained, 1),

@@ -50,9 +50,9 @@ def run(
     """``proxies``: Kendall's tau of each against the seeds' mean, its 95% bootstrap interval over genes, and its cost.
 
     ``ceiling`` is what tau one training of every net reaches against the others', ``macs_tau`` what MACs alone reach;
-    ``regret`` is by how much the net with the best score falls short of the best (its gain over the mean net beside
-    it). Times are processor seconds of one thread; only the ground truth is trained by several ``processes``. ``quick``
-    is a rehearsal that says nothing about proxies.
+    ``regret`` is by how much the net with the best score falls short of the best (its gain over the mean net, and
+    the 95% bootstrap interval of that over genes, beside it). Times are processor seconds of one thread; only the
+    ground truth is trained by several ``processes``. ``quick`` is a rehearsal that says nothing about proxies.
     """
     setup, effort = (_QUICK, Effort(1, 1)) if quick else (Setup(), Effort())
 

@@ -8,6 +8,8 @@ import pytest
 from kdsearch.bench.base_agreement import (
     bootstrap_interval,
     chance_of_tau,
+    gain_interval,
+    gained_truth,
     kendall_tau,
     picked_truth,
     seed_deviation,
@@ -68,6 +70,15 @@ def test_the_pick_is_the_best_score_and_equals_share_it():
     truth = numbers(0.5, 0.7, 0.9)
     assert picked_truth(numbers(3, 2, 1), truth) == 0.5
     assert picked_truth(numbers(1, 2, 2), truth) == pytest.approx(0.8)
+
+
+def test_a_gain_is_over_the_mean_and_its_interval_tells_a_score_that_knows_from_one_that_does_not():
+    truth = np.linspace(0.5, 0.9, 41)
+    assert gained_truth(truth, truth) == pytest.approx(0.2)
+    assert gain_interval(truth, truth)[0] > 0.1  # whichever of them there are, the best score is near the best truth
+    blind = np.random.default_rng(1).permutation(truth)
+    low, high = gain_interval(blind, truth)
+    assert low < 0 < high
 
 
 def test_seed_deviation_pools_the_variances_of_all_nets():
