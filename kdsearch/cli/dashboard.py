@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -53,12 +54,16 @@ def _note_results(paths: RunPaths) -> None:
     """Puts the results of a run that has ended on its page; here, since a driver would import the dashboard for it."""
     from kdsearch.report.note import to_markdown
     from kdsearch.rundir.ended import read_ended
-    from kdsearch.rundir.ledger import note
+    from kdsearch.rundir.ledger import journal_path, note
     from kdsearch.rundir.store import read_summary
 
     if (paths.root / "summary.json").exists():
         summary = read_summary(paths)
         read_ended(paths, summary)
+        ledger = journal_path(paths)
+        if ledger.exists() and not os.access(ledger, os.W_OK):
+            remark(f"{ledger} may not be written, so the page lacks the table of results, which kdsearch report shows")
+            return
         note(paths, to_markdown(summary))
 
 
