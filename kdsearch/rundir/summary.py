@@ -33,6 +33,10 @@ class MetricRow(TypedDict):
     digits: int
     points: str
     least: float | None
+    tested_on: NotRequired[str]  # of what older versions wrote there is none
+    validated_on: NotRequired[str]
+    searched: NotRequired[str]
+    searched_label: NotRequired[str]
 
 
 class InputRow(TypedDict):

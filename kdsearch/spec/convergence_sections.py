@@ -22,10 +22,10 @@ class ConvergenceOptions(Section):
 
     class_entropy: float = Field(0.9, ge=0, le=1)
     diversity: float = Field(0.5, ge=0, le=1)
-    training_loss: float = Field(1e-3, ge=0)
+    training_loss: float = Field(1e-3, ge=0, le=1e6)
     agreement: float = Field(0.995, ge=0, le=1)
-    batch_norm: float = Field(3.0, ge=1)
+    batch_norm: float = Field(3.0, ge=1, le=1e6)
     grace: int = Field(50, ge=0, le=1_000_000)
-    student: float = Field(1.3, ge=1)
+    student: float = Field(1.3, ge=1, le=1e6)
     gain: float = Field(0.01, ge=0, lt=1)
     patience: int = Field(8, ge=1, le=10_000)

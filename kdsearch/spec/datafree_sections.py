@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -47,7 +47,7 @@ class DataFreeOptions(TrainingOptions):
     epochs: int = Field(10, ge=1, le=1_000_000)
     rounds: int = Field(20, ge=1, le=1_000_000)
     starts: int = Field(1, ge=1, le=16)
-    student_steps: Literal["auto"] | int | Range = "auto"
+    student_steps: Literal["auto"] | Annotated[int, Field(ge=1, le=10_000)] | Range = "auto"
     batch_size: int = Field(64, ge=2, le=1_000_000)
     optimizer: Literal["sgd", "adamw"] = "adamw"
     learning_rate: Positive = 4e-3  # type: ignore[assignment]  # a number once the options are settled

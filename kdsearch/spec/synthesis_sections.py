@@ -73,7 +73,7 @@ class SynthesisOptions(Section):
     convergence: ConvergenceOptions = ConvergenceOptions()
     through: Literal["teacher", "student", "differences"] = "teacher"
     directions: int = Field(1, ge=1, le=1_000)
-    queries: int | None = Field(None, ge=1)
+    queries: int | None = Field(None, ge=1, le=1_000_000_000)
 
     @model_validator(mode="before")
     @classmethod

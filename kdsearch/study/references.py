@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from torch import Tensor, nn
 
 from kdsearch.cost.flops import count_costs, count_macs
+from kdsearch.costs import CLOSED_FORMS
 from kdsearch.errors import SpecError
 from kdsearch.study.plausibility import Doubt, doubt_net
 from kdsearch.teaching.file_net import FileNet
@@ -134,7 +135,7 @@ def _measure(study: Study, reference: Reference) -> ReferenceRow:
         "costs": costs,
     }
     if not costs:
-        row["unmeasured"] = dict.fromkeys(("macs", "parameters", "size_bytes"), "its runtime does not tell")
+        row["unmeasured"] = dict.fromkeys(CLOSED_FORMS, "its runtime does not tell")
     return row
 
 
@@ -145,4 +146,4 @@ def _count(reference: Reference) -> dict[str, float]:
         return {**count_costs(reference.net, shape)}
     if file.held is None:
         return {}
-    return {"macs": count_macs(file, shape), "parameters": file.held, "size_bytes": 4 * file.held}
+    return dict(zip(CLOSED_FORMS, (count_macs(file, shape), file.held, 4 * file.held), strict=True))

@@ -25,9 +25,10 @@ class Mistakes(_Classification):
     def rate_each(cls, outputs, labels):
         return 1 - super().rate_each(outputs, labels).float()
 
-    def evaluate(self, model, part, **how):
-        figures = super().evaluate(model, part, **how)
-        return {**figures, "mistakes": 1 - figures["accuracy"]}
+    @classmethod
+    def judge_each(cls, outputs, label_B):
+        right_B, loss_B = super().judge_each(outputs, label_B)
+        return ~right_B, loss_B
 '''
 
 

@@ -48,7 +48,10 @@ class Fixed(Strategy):
 @pytest.fixture
 def outcome_of(tmp_path):
     def run(answer, scores=False):
-        study = replace(toy_study(tmp_path), strategy=Fixed(answer, scores), finish=Fixed(answer))
+        strategy, toy = Fixed(answer, scores), toy_study(tmp_path)
+        asked = toy.spec.strategy.model_copy(update={"options": strategy.options})
+        spec = toy.spec.model_copy(update={"strategy": asked})
+        study = replace(toy, spec=spec, strategy=strategy, finish=Fixed(answer))
         use(study)
         return study, run_trial(Trial(4, half(study.ctx.widths)))
 
