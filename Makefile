@@ -24,7 +24,7 @@ demo: install
 	OMP_NUM_THREADS=1 $(BIN)/kdsearch launch search_spaces/quickstart.yaml || [ $$? = 3 ]  # 3: its minutes were used up, the result holds
 
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 5 -m "not slow"
 
 test-slow: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow --timeout 900
