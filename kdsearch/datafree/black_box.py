@@ -69,8 +69,12 @@ class Renormalised(nn.Module):
 
     def forward(self, image_BCHW: Tensor) -> Tensor:
         """What the net says of the same images."""
+        logits_BC: Tensor = self.net(self.translate(image_BCHW))
+        return logits_BC
+
+    def translate(self, image_BCHW: Tensor) -> Tensor:
+        """The images as the net reads them; to the bit as they are given where the numbers are the same."""
         scale, shift = (
             torch.tensor(numbers, device=image_BCHW.device).view(1, -1, 1, 1) for numbers in (self._scale, self._shift)
         )
-        logits_BC: Tensor = self.net(image_BCHW * scale + shift)
-        return logits_BC
+        return image_BCHW * scale + shift

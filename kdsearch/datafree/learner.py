@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from kdsearch.data.augment import apply_views, draw_views, normalise
 from kdsearch.datafree.black_box import Renormalised
 from kdsearch.datafree.control import BestStudent
-from kdsearch.datafree.gauges import Fresh, agreement, answer_all, divergence
+from kdsearch.datafree.gauges import Fresh, Statistics, agreement, answer_all, divergence
 from kdsearch.datafree.health import Reading
 from kdsearch.datafree.synthesis_learner import SynthesisLearner
 from kdsearch.datafree.synthesiser import Made
@@ -52,7 +52,7 @@ class DataFreeLearner(SynthesisLearner):
         image_shape: tuple[int, int, int],
         options: DataFreeOptions,
         *,
-        statistics: tuple[tuple[float, ...], tuple[float, ...]],
+        statistics: Statistics,
         seed: int,
     ) -> None:
         settled = options.settled({})
@@ -179,18 +179,11 @@ class DataFreeLearner(SynthesisLearner):
             pixels_BCHW = apply_views(pixels_BCHW, views)
             taught_BC, _ = self.teacher.answer(pixels_BCHW, {})
         device = self.teacher.device
-        return self._seen(pixels_BCHW.to(device)), taught_BC.to(device)
+        return normalise(pixels_BCHW.to(device), *self._statistics), taught_BC.to(device)
 
     def _shown(self, made: Made) -> tuple[Tensor, Tensor]:
         """The images that the generator has just made, not yet rounded to pixels, as in the authors' code."""
-        mean, std = self.teacher.mean, self.teacher.std
-        if (mean, std) == self._statistics:
-            return made.image_BCHW, made.logits_BC
-        scale, shift = (torch.tensor(given, device=made.image_BCHW.device).view(1, -1, 1, 1) for given in (std, mean))
-        return self._seen(255 * (made.image_BCHW * scale + shift)), made.logits_BC
-
-    def _seen(self, pixels_BCHW: Tensor) -> Tensor:
-        return normalise(pixels_BCHW, *self._statistics)
+        return self._rival.translate(made.image_BCHW), made.logits_BC
 
 
 def changes(augment: Augmentation) -> bool:

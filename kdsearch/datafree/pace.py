@@ -9,12 +9,11 @@ from typing import Any
 
 from torch import nn
 
+from kdsearch.datafree.gauges import Statistics
 from kdsearch.datafree.learner import DataFreeLearner
 from kdsearch.spec.datafree_sections import DataFreeOptions
 from kdsearch.teaching.teachers import Teacher
 from kdsearch.training.loop import keeping_random_numbers, take_steps
-
-Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
 _TIMED = 5
 _MANY = 9  # student steps in a round that is compared with a round of one

@@ -144,6 +144,11 @@ class StudySpec(Section):
         return self
 
     @property
+    def without_data(self) -> bool:
+        """Whether anything in it makes the images that it learns from, behind closed real ones."""
+        return self.task.generates or self.strategy.options.without_data or self.finish.options.without_data
+
+    @property
     def score_metric(self) -> Metric | None:
         """What candidates and finalists are compared by where that is a score of its own; None: the task's metric."""
         told = self.strategy.options.score_metric

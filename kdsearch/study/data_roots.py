@@ -39,7 +39,7 @@ def check_place(spec: StudySpec, roots: Sequence[Path], run_dir: Path) -> None:
     Raises:
         SpecError: it lies there.
     """
-    if not (spec.task.generates or spec.strategy.options.without_data or spec.finish.options.without_data):
+    if not spec.without_data:
         return
     for images in roots:
         if run_dir.resolve().is_relative_to(images.resolve()):

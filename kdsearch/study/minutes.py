@@ -30,7 +30,7 @@ def check_minutes(study: Study, watch: Watch) -> None:
         SpecError: that is more than ``budget.minutes``; the message names settings that fit.
     """
     spec = study.spec
-    if not (spec.task.generates or spec.strategy.options.without_data or spec.finish.options.without_data):
+    if not spec.without_data:
         return
     plugin, budget = spec.executor, spec.budget
     executor: Executor = registry.find("kdsearch.executors", plugin.name)(plugin.options)
